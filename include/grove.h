@@ -1,0 +1,18 @@
+/*
+ * Grove: actors on greenlets, typed by protobuf, with worker processes for
+ * what eats CPU. This umbrella includes every chapter in reading order.
+ */
+#ifndef GROVE_H
+#define GROVE_H
+
+#include <grove/actor.h>
+#include <grove/call.h>
+#include <grove/error.h>
+#include <grove/init.h>
+#include <grove/memory.h>
+#include <grove/pool.h>
+#include <grove/ref.h>
+#include <grove/stats.h>
+#include <grove/task.h>
+
+#endif

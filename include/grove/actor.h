@@ -1,0 +1,76 @@
+/*
+ * Actors: a state struct and one plain function per rpc, one message at a
+ * time. Use the generated forms (`account_spawn(&functions, argument,
+ * &options, &ref)`); these are what lies below them.
+ *
+ * An actor handles its next message only after the handler has returned,
+ * also when the handler awaits. So what it checked before an await is still
+ * true after it.
+ */
+#ifndef GROVE_ACTOR_H
+#define GROVE_ACTOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <grove/export.h>
+#include <grove/method.h>
+#include <grove/ref.h>
+
+/* Where an actor lives; it never moves. */
+enum grove_place {
+    GROVE_HERE = 0,      /* on the loop of the spawner */
+    GROVE_ANYWHERE = -1, /* on the least loaded loop */
+    /* n >= 1: on loop n - 1 */
+};
+/* The place for loop number k. */
+#define GROVE_ON_LOOP(k) ((int)(k) + 1)
+
+/* What may be set at spawn; zero means the default. */
+struct grove_spawn_options {
+    int place;             /* enum grove_place or GROVE_ON_LOOP(k) */
+    uint32_t depth_max;    /* messages in the mailbox, default 1024 */
+    uint32_t bytes_max;    /* bytes in the mailbox, default 1 MiB */
+    const char *label;     /* for reports, copied, at most 31 bytes */
+    size_t argument_bytes; /* > 0: argument is copied; 0: the pointer is passed on */
+};
+
+/*
+ * Spawns an actor of a service. functions (struct NAME_service, lent for the
+ * life of the actor) begins with a grove_actor_functions; every INLINE rpc
+ * needs a function. argument goes to init; without argument_bytes it must
+ * live until init has run. options may be NULL. On 0 *ref is the actor,
+ * which accepts messages at once; init is its first turn. If init returns
+ * not 0 the actor stops and every queued call fails with GROVE_ENOACTOR.
+ * Errors: GROVE_EUSAGE (grove_why() says what is missing), GROVE_ENOMEM,
+ * GROVE_ESTOPPING. Never suspends.
+ */
+GROVE_API int grove_spawn(const struct grove_service *service, const void *functions,
+                          const void *argument, const struct grove_spawn_options *options,
+                          grove_ref *ref);
+
+/* The same, but suspends until init has returned and returns what it returned. On failure no actor is left. */
+GROVE_API int grove_spawn_await(const struct grove_service *service, const void *functions,
+                                const void *argument, const struct grove_spawn_options *options,
+                                grove_ref *ref);
+
+/* The ref of the running actor or greenlet, GROVE_NOBODY in a plain thread. Never suspends. */
+GROVE_API grove_ref grove_self(void);
+
+enum grove_stop_mode {
+    GROVE_STOP_DRAIN = 0, /* handle what is queued, then deinit */
+    GROVE_STOP_NOW = 1,   /* finish the running handler, fail what is queued, then deinit */
+    GROVE_STOP_KILL = 2,  /* as NOW, and the running handler's awaits fail with GROVE_ECANCELED */
+};
+
+/*
+ * Asks an actor, or a greenlet of grove_go, to stop. Goes before all queued
+ * messages. From then on sends to it fail with GROVE_ESTOPPING, later with
+ * GROVE_ENOACTOR. Returns 0 or GROVE_ENOACTOR. Never suspends.
+ */
+GROVE_API int grove_stop(grove_ref ref, enum grove_stop_mode mode);
+
+/* The same, but suspends until the actor is gone. A deadline applies as in calls: GROVE_ETIMEDOUT. */
+GROVE_API int grove_stop_await(grove_ref ref, enum grove_stop_mode mode);
+
+#endif

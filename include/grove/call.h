@@ -1,0 +1,111 @@
+/*
+ * Calls: the untyped verbs below the generated ones.
+ *
+ *     NAME_RPC_await(ref, &request, &response)           suspends until the answer
+ *     NAME_RPC_send(ref, &request)                       never suspends, no answer
+ *     NAME_RPC_send_await(ref, &request)                 waits for room, no answer
+ *     NAME_RPC_start(ref, &request, &response, &future)  goes on; await the future later
+ *
+ * The request is lent: it has been copied when the verb returns or
+ * suspends. The response is written only when the call returns 0; its
+ * pointers live until the end of the turn or scope (see memory.h).
+ *
+ * Every call has a deadline: the least of what remains of the caller's own,
+ * grove_within, and the method's timeout (5 s, WORKER 30 s unless the
+ * .proto says otherwise).
+ */
+#ifndef GROVE_CALL_H
+#define GROVE_CALL_H
+
+#include <stdint.h>
+
+#include <grove/error.h>
+#include <grove/export.h>
+#include <grove/method.h>
+#include <grove/ref.h>
+
+/* For grove_within: lifts the default timeout, never an inherited deadline. */
+#define GROVE_INFINITE UINT32_MAX
+
+/*
+ * Sends the request of methods[method] and suspends until its answer.
+ * Returns 0 with *response filled; > 0 a refusal; GROVE_EFULL (no room
+ * within the deadline), GROVE_ENOACTOR, GROVE_ESTOPPING, GROVE_ETIMEDOUT,
+ * GROVE_ECANCELED, GROVE_EDEADLK, GROVE_EDOWN, GROVE_ECRASHED, GROVE_ENOTSUP,
+ * GROVE_ETOOBIG, GROVE_ENOMEM, GROVE_ENOSTACK, or what the handler returned.
+ * grove_failure() tells whether the handler had begun. A full mailbox is
+ * waited for, within the deadline; a full worker queue is not: GROVE_EFULL.
+ */
+GROVE_API int grove_call_await(grove_ref ref, const struct grove_service *service, uint32_t method,
+                               const ProtobufCMessage *request, ProtobufCMessage *response);
+
+/*
+ * Puts the request into the receiver's mailbox; nobody answers. Returns 0,
+ * or at once GROVE_EFULL, GROVE_ENOACTOR, GROVE_ESTOPPING, GROVE_ETOOBIG,
+ * GROVE_ENOMEM. To another loop, GROVE_EFULL is known only within a window of
+ * messages: a message beyond it is a dead letter there. Never suspends.
+ */
+GROVE_API int grove_send(grove_ref ref, const struct grove_service *service, uint32_t method,
+                         const ProtobufCMessage *request);
+
+/* The same, but while the mailbox is full it suspends, until the deadline (GROVE_EFULL). */
+GROVE_API int grove_send_await(grove_ref ref, const struct grove_service *service, uint32_t method,
+                               const ProtobufCMessage *request);
+
+/*
+ * A call in flight. Lives in the caller's frame; all fields are ours. A
+ * future that was started must be awaited before the handler returns: one
+ * that was not is cancelled there.
+ */
+struct grove_future {
+    struct grove_future *next;       /* ours: the turn's other futures */
+    ProtobufCMessage *response;      /* ours */
+    const struct grove_shape *shape; /* ours */
+    void *waiter;                    /* ours */
+    uint64_t call;                   /* ours */
+    grove_ref target;                /* ours: whom it waits for */
+    int rc;                          /* valid once done: what await would return */
+    uint8_t done;                    /* 1 once answered */
+    uint8_t started;                 /* enum grove_started, once done */
+};
+
+/*
+ * Sends the request and returns at once. On 0 the future is in flight;
+ * response and future must live until it is awaited. Errors as grove_send,
+ * and GROVE_EFULL at once. Never suspends.
+ */
+GROVE_API int grove_call_start(grove_ref ref, const struct grove_service *service, uint32_t method,
+                               const ProtobufCMessage *request, ProtobufCMessage *response,
+                               struct grove_future *future);
+
+/* Suspends until the future is done; returns its rc as grove_call_await would. */
+GROVE_API int grove_future_await(struct grove_future *future);
+
+/*
+ * Suspends until all n futures (1 to 1024) are done. Returns 0 if each
+ * returned 0, else the rc of the first in the array that did not; each rc
+ * stands in its future. n = 0 returns 0.
+ */
+GROVE_API int grove_all_await(struct grove_future *const futures[], unsigned n);
+
+/*
+ * Suspends until one of n futures (1 to 1024) is done and writes its place
+ * to *which; the others stay in flight. Returns its rc. A later call with
+ * the same array returns another one: pass only those not yet seen.
+ */
+GROVE_API int grove_any_await(struct grove_future *const futures[], unsigned n, unsigned *which);
+
+/* Gives a future up: the request is taken back if it is still queued. Never suspends. */
+GROVE_API void grove_future_cancel(struct grove_future *future);
+
+/*
+ * The next call of this turn (of any verb) must end within timeout_ms; it
+ * replaces the method's timeout and narrows the inherited deadline.
+ * GROVE_INFINITE lifts the method's timeout. Never suspends.
+ */
+GROVE_API void grove_within(uint32_t timeout_ms);
+
+/* Milliseconds until the running handler's deadline; GROVE_INFINITE if it has none, 0 if it is over. */
+GROVE_API uint32_t grove_remaining_ms(void);
+
+#endif

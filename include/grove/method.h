@@ -1,0 +1,151 @@
+/*
+ * What grove-gen writes about a service, and what the library reads of it.
+ * Programs do not use this file by hand; generated code does.
+ *
+ * A message travels inside one process as a copy in its envelope: flat
+ * messages (numbers only) as their fields, others as a deep copy whose
+ * pointers stay inside the same block. Three generated functions per
+ * message do that, together they are its shape.
+ */
+#ifndef GROVE_METHOD_H
+#define GROVE_METHOD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <protobuf-c/protobuf-c.h>
+
+#include <grove/export.h>
+
+/* Raised whenever this file changes in a way that old generated code cannot know. */
+#define GROVE_GENERATOR_VERSION 1
+
+struct grove_answer; /* where a thunk puts the response */
+
+/* How the messages of one type are copied into envelopes. */
+struct grove_shape {
+    const ProtobufCMessageDescriptor *descriptor;
+    /* Bytes that copy will write, a multiple of 8; SIZE_MAX if it does not fit memory. */
+    size_t (*size)(const ProtobufCMessage *message);
+    /* Copies message into body, which has size(message) bytes and is aligned to 16. */
+    void (*copy)(void *body, const ProtobufCMessage *message);
+    /* Fills message from body; its pointers lead into body, which must outlive it. */
+    void (*open)(ProtobufCMessage *message, void *body);
+    /* True when copy writes fields only and open leaves no pointer into body. */
+    uint8_t flat;
+};
+
+enum grove_isolation { GROVE_INLINE = 0, GROVE_THREAD = 1, GROVE_WORKER_PROCESS = 2 };
+enum grove_idempotency {
+    GROVE_IDEMPOTENCY_UNKNOWN = 0,
+    GROVE_NO_SIDE_EFFECTS = 1,
+    GROVE_IDEMPOTENT = 2
+};
+enum grove_method_kind {
+    GROVE_UNARY = 0,
+    GROVE_SERVER_STREAM = 1,
+    GROVE_CLIENT_STREAM = 2,
+    GROVE_BIDI_STREAM = 3
+};
+enum grove_audience {
+    GROVE_AUDIENCE_PROCESS = 0,
+    GROVE_AUDIENCE_NODES = 1,
+    GROVE_AUDIENCE_CLIENTS = 2
+};
+
+/*
+ * Runs one rpc: opens body as the request, calls the function, and on 0
+ * hands the response to grove_answer_put. functions is the user's struct of
+ * function pointers; state is NULL for a WORKER rpc.
+ */
+typedef int (*grove_thunk_fn)(const void *functions, void *state, void *body,
+                              struct grove_answer *answer);
+
+/* One rpc. */
+struct grove_method {
+    const char *name;       /* "bank.v1.AccountService/Withdraw" */
+    const char *local_name; /* "withdraw", the member of the functions struct */
+    const struct grove_shape *request;
+    const struct grove_shape *response;
+    grove_thunk_fn thunk;
+    const ProtobufCEnumDescriptor *refusals; /* NULL: any positive code may be returned */
+    const char *pool;                        /* name of the pool, NULL: the default one */
+    uint64_t request_fingerprint;            /* over names, numbers, types, labels, deep */
+    uint64_t response_fingerprint;
+    uint32_t function_offset; /* of its pointer in the functions struct */
+    uint32_t timeout_ms;      /* 0: 5 s, or 30 s for WORKER */
+    uint32_t key_field;       /* field number marked (grove.key), 0: none */
+    uint32_t placement_field; /* field number marked (grove.placement), 0: none */
+    uint8_t kind;             /* enum grove_method_kind */
+    uint8_t isolation;        /* enum grove_isolation */
+    uint8_t idempotency;      /* enum grove_idempotency */
+    uint8_t audience;         /* enum grove_audience */
+};
+
+/* One field of a message, with what protobuf-c's own descriptors lack. */
+struct grove_field {
+    const char *message; /* full name of the message it stands in */
+    const char *name;    /* name in the .proto */
+    const char *json_name;
+    const char *oneof; /* name of its oneof, NULL if none */
+    uint32_t number;
+    uint8_t is_map, show, secret;
+};
+
+/* One service; `index` is the only part that is written after compilation. */
+struct grove_service {
+    const char *name;                   /* "bank.v1.AccountService" */
+    const char *local_name;             /* "account", the prefix of its verbs */
+    const struct grove_method *methods; /* in name order */
+    const struct grove_field *fields;   /* of all messages of the file */
+    const uint8_t *schema; /* serialized FileDescriptorSet: the file and what it imports */
+    size_t schema_bytes;
+    uint32_t generator_version;
+    uint32_t n_methods;
+    uint32_t n_fields;
+    uint32_t functions_bytes; /* sizeof the functions struct */
+    /* Process-wide index of methods[0], 0 while not registered; written once under a lock. */
+    uint32_t *index;
+};
+
+/* What every generated functions struct of an actor service begins with. */
+struct grove_actor_functions {
+    size_t state_bytes;                             /* sizeof the state, 0 for none */
+    int (*init)(void *state, const void *argument); /* first turn; NULL: state starts as zeros */
+    void (*deinit)(void *state);                    /* last turn; NULL: nothing to undo */
+};
+
+/* One WORKER service that this program can serve; GROVE_WORKER makes it. */
+struct grove_worker_entry {
+    const struct grove_service *service;
+    const void *functions;
+};
+
+/*
+ * At file scope: in a worker process of this program, serve the WORKER rpcs
+ * of SERVICE (its local name) with FUNCTIONS (its struct of pointers).
+ *
+ *     static const struct screening_service screening = {.screen = screen};
+ *     GROVE_WORKER(screening, &screening);
+ */
+#define GROVE_WORKER(SERVICE, FUNCTIONS)                                             \
+    static const struct grove_worker_entry grove_worker_entry_##SERVICE              \
+        __attribute__((used, section("grove_workers"), aligned(sizeof(void *)))) = { \
+            &SERVICE##_service_table, (FUNCTIONS)}
+
+/*
+ * For thunks: copies the response into the answer. Returns 0, or
+ * GROVE_ENOMEM / GROVE_ETOOBIG, which the thunk returns.
+ */
+GROVE_API int grove_answer_put(struct grove_answer *answer, const struct grove_shape *shape,
+                               const ProtobufCMessage *response);
+
+/*
+ * Makes a service known to this process; spawn, pools and verbs do it on
+ * first use. Any thread. Returns 0, GROVE_EUSAGE if the generated code is of
+ * another generator version (grove_why() names it), GROVE_EFULL beyond
+ * 65 000 methods. Never suspends.
+ */
+GROVE_API int grove_service_register(const struct grove_service *service);
+
+#endif

@@ -1,0 +1,156 @@
+/*
+ * Env: the one door to the world.
+ *
+ * Time, choice, threads of loops, byte streams, processes, descriptors,
+ * blocking runs, the log and the end of the process are reached through
+ * this struct and nowhere else. `gv_env_host()` is the real one (host_*.c
+ * here: libuv, nng, the kernel); the simulator in tests/sim brings another,
+ * so that the same seed gives the same run.
+ *
+ * Always: upcalls of a stream, listener, process, watch or blocking run come
+ * on the loop whose poller opened it, from inside poller_poll, on the
+ * thread's main stack, one at a time. They may call back into the env. After
+ * `closed`, `exited` or `done` no other upcall follows for that object.
+ * Handles are freed by the env: streams and processes right after their last
+ * upcall has returned, the others when their close function returns.
+ */
+#ifndef GV_ENV_H
+#define GV_ENV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct gv_poller;   /* what one loop waits with */
+struct gv_listener; /* a name that peers dial */
+struct gv_stream;   /* a connection: bytes in order, both ways */
+struct gv_process;  /* a child */
+struct gv_watch;    /* readiness of a descriptor */
+
+/* Who is at the other end of a stream, as the kernel says. */
+struct gv_identity {
+    int64_t pid;   /* -1 if unknown */
+    int64_t uid;   /* -1 if unknown */
+    char name[64]; /* certificate name, "" if none */
+};
+
+struct gv_stream_events {
+    /* A dialled stream is up. Not called for accepted streams. */
+    void (*connected)(void *owner);
+    /* Bytes came; lent until return. */
+    void (*received)(void *owner, const uint8_t *bytes, size_t n_bytes);
+    /* The one write in flight has left; its memory is the owner's again. */
+    void (*written)(void *owner);
+    /* Last upcall: end of stream (0), our own close (0), or -errno. A write in flight is over too. */
+    void (*closed)(void *owner, int error);
+};
+
+struct gv_listen_events {
+    /* A peer has come. Call stream_adopt or stream_close on it before returning. */
+    void (*accepted)(void *owner, struct gv_stream *stream);
+};
+
+struct gv_process_options {
+    const char *program;      /* path */
+    char *const *arguments;   /* argv, NULL at the end */
+    char *const *environment; /* envp, NULL at the end: nothing is inherited */
+    const int *descriptors;   /* become 3, 4, … in the child; all others but 0-2 are closed */
+    unsigned n_descriptors;
+    int nice; /* added to ours */
+};
+
+/* Memory that a child can map by descriptor; zeroed. */
+struct gv_page {
+    void *memory;
+    size_t bytes;
+    int fd; /* to be inherited by the child; -1 in simulation */
+};
+
+/* What kind of choice is asked for; the simulator weighs and traces them. */
+enum gv_choice { GV_CHOICE_READY, GV_CHOICE_LOOP, GV_CHOICE_FAULT };
+
+struct gv_env {
+    void *world; /* first argument of the functions below that take no handle */
+
+    /* Time. Monotonic since an arbitrary moment, the same in all loops; wall in ms since 1970. */
+    uint64_t (*now_ns)(void *world);
+    int64_t (*wall_ms)(void *world);
+
+    /* Choice: 64 random bits; a number below n. Any thread. */
+    uint64_t (*random)(void *world);
+    uint32_t (*choose)(void *world, uint32_t n, enum gv_choice kind);
+
+    /*
+     * Loops. poller_open may be called from any thread, but poll and
+     * everything opened on the poller belong to the one thread that polls.
+     * poll runs upcalls: timeout_ns 0 looks, < 0 waits until something
+     * happens, else at most that long. wake ends a poll soon, from any
+     * thread, also one that begins later; wakes may merge.
+     */
+    int (*poller_open)(void *world, unsigned loop, struct gv_poller **poller);
+    void (*poller_poll)(struct gv_poller *poller, int64_t timeout_ns);
+    void (*poller_wake)(struct gv_poller *poller);
+    void (*poller_close)(struct gv_poller *poller);
+
+    /* A thread that runs run(argument), with all signals blocked. join waits for its end. */
+    int (*thread_start)(void *world, struct gv_poller *poller, void (*run)(void *), void *argument);
+    void (*thread_join)(struct gv_poller *poller);
+
+    /*
+     * Streams. URLs are ipc:///path (and, later, tls+tcp://host:port).
+     * listen makes the socket 0600. dial returns at once; connected or
+     * closed follows. Reading begins with adopt or connected; pause stops
+     * it, resume goes on. write takes one buffer at a time (-EBUSY while one
+     * is in flight) and lends it until written or closed. close ends with
+     * the closed upcall, soon, never from inside close itself.
+     */
+    int (*listen)(struct gv_poller *poller, const char *url, const struct gv_listen_events *events,
+                  void *owner, struct gv_listener **listener);
+    void (*listener_close)(struct gv_listener *listener);
+    int (*dial)(struct gv_poller *poller, const char *url, const struct gv_stream_events *events,
+                void *owner, struct gv_stream **stream);
+    void (*stream_adopt)(struct gv_stream *stream, const struct gv_stream_events *events,
+                         void *owner);
+    void (*stream_identity)(const struct gv_stream *stream, struct gv_identity *identity);
+    void (*stream_pause)(struct gv_stream *stream);
+    void (*stream_resume)(struct gv_stream *stream);
+    int (*stream_write)(struct gv_stream *stream, const void *bytes, size_t n_bytes);
+    void (*stream_close)(struct gv_stream *stream);
+
+    /*
+     * Processes. exited(owner, status, signal): status of exit, or -1 and
+     * the signal. The child dies with us. pid of a live child; kill returns
+     * 0 or -errno.
+     */
+    int (*process_spawn)(struct gv_poller *poller, const struct gv_process_options *options,
+                         void (*exited)(void *owner, int status, int signal), void *owner,
+                         struct gv_process **process);
+    int (*process_pid)(const struct gv_process *process);
+    int (*process_kill)(struct gv_process *process, int signal);
+
+    /* Shared pages. inherit maps what a parent passed on as descriptor fd. */
+    int (*page_open)(void *world, size_t bytes, struct gv_page *page);
+    int (*page_inherit)(void *world, int fd, size_t bytes, struct gv_page *page);
+    void (*page_close)(void *world, struct gv_page *page);
+
+    /* Readiness of fd (readable, writable): ready comes each time until closed. */
+    int (*watch_open)(struct gv_poller *poller, int fd, bool readable, bool writable,
+                      void (*ready)(void *owner, bool readable, bool writable), void *owner,
+                      struct gv_watch **watch);
+    void (*watch_close)(struct gv_watch *watch);
+
+    /* Runs run(argument) on a thread that may block, then done(argument) on the poller's loop. */
+    int (*blocking_run)(struct gv_poller *poller, void (*run)(void *), void (*done)(void *),
+                        void *argument);
+
+    /* One log line without its newline; never blocks: what cannot be written is dropped. Any thread. */
+    void (*log_write)(void *world, const char *line, size_t n_bytes);
+
+    /* Prints the report and ends the process by SIGABRT. Any thread. Does not return. */
+    void (*crash)(void *world, const char *report) __attribute__((noreturn));
+};
+
+/* The real world; one per process. */
+const struct gv_env *gv_env_host(void);
+
+#endif
