@@ -1,0 +1,73 @@
+/*
+ * Message: an envelope of 48 bytes and, behind it in the same block, the
+ * body. A small flat message is one cache line.
+ *
+ *     offset size
+ *          0    8  next         mailbox, chain and pool link
+ *          8    8  chain        trace, principal, tenant; NULL if there is nothing to carry
+ *         16    8  call         id of the call record that waits, 0 = nobody
+ *         24    8  to           task: slot 28 | generation 36
+ *         32    8  from         task of the sender, 0 = none
+ *         40    4  deadline_ms  of the process epoch, 0 = none
+ *         44    2  method       process-wide index, or a gv_signal above GV_SIGNAL_FIRST
+ *         46    1  form_flags   body form, flags
+ *         47    1  block        size class of the block
+ *         48    …  body
+ *
+ * A message belongs to exactly one place at a time: its sender until it is
+ * pushed, then a mailbox or inbox, then whoever took it out. Its block may
+ * be given back on any loop: it finds home by itself (block.h).
+ */
+#ifndef GV_MESSAGE_H
+#define GV_MESSAGE_H
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct gv_chain; /* reserved: what travels with a whole chain of calls */
+
+enum gv_form {
+    GV_FORM_STRUCT = 0, /* as grove_shape.copy wrote it */
+    GV_FORM_PACKED = 1, /* uint64_t length, then protobuf bytes, not yet validated */
+    GV_FORM_SLAB = 2,   /* reserved: a descriptor of shared memory */
+    GV_FORM_MASK = 3,
+};
+
+enum gv_message_flag {
+    GV_FLAG_REPLY = 4,      /* on its way back to the call record */
+    GV_FLAG_NO_STARTED = 8, /* reply: the handler never began */
+    GV_FLAG_COUNTED = 16,   /* charged to the window of far sends */
+};
+
+/* What a message can be besides an rpc: values of `method`. All use the system lane. */
+enum gv_signal {
+    GV_SIGNAL_FIRST = 0xff00,
+    GV_SIGNAL_INIT = 0xff00,   /* first turn of an actor */
+    GV_SIGNAL_STOP = 0xff01,   /* body: stop mode */
+    GV_SIGNAL_CANCEL = 0xff02, /* body: call id whose request is taken back */
+    GV_SIGNAL_PROBE = 0xff03,  /* edge chasing, see actors/deadlock.h */
+    GV_SIGNAL_RUN = 0xff04,    /* body: function and argument, run on the loop */
+    GV_SIGNAL_ROOM = 0xff05,   /* a far mailbox has room again */
+};
+
+struct gv_message {
+    struct gv_message *next;
+    struct gv_chain *chain;
+    uint64_t call;
+    uint64_t to;
+    uint64_t from;
+    union {
+        uint32_t deadline_ms; /* of a request */
+        int32_t code;         /* of a reply: 0, a refusal, or a failure */
+    };
+    uint16_t method;
+    uint8_t form_flags;
+    uint8_t block;
+    _Alignas(16) unsigned char body[];
+};
+
+static_assert(sizeof(struct gv_message) == 48, "the envelope and a 16-byte body share one cache line");
+static_assert(offsetof(struct gv_message, body) == 48, "the body follows at once");
+
+#endif
