@@ -92,6 +92,12 @@ struct grove_field {
     uint8_t is_map, show, secret;
 };
 
+/* A refusal whose Connect code is not failed_precondition; (grove.code) says so. */
+struct grove_refusal_code {
+    int32_t number;      /* of the service's refusal enum */
+    const char *connect; /* "not_found" */
+};
+
 /* One service; `index` is the only part that is written after compilation. */
 struct grove_service {
     const char *name;                   /* "bank.v1.AccountService" */
@@ -104,11 +110,24 @@ struct grove_service {
     uint32_t n_methods;
     uint32_t n_fields;
     uint32_t functions_bytes; /* sizeof the functions struct */
+    /*
+     * Call init and deinit of the functions struct through their right types
+     * and pass over NULL ones. Both are NULL when every rpc is a WORKER's:
+     * then there are no actors of this service, and no grove_actor_functions.
+     */
+    int (*init)(const void *functions, void *state, const void *argument);
+    void (*deinit)(const void *functions, void *state);
+    const struct grove_refusal_code *refusal_codes; /* NULL: every one is failed_precondition */
+    uint32_t n_refusal_codes;
     /* Process-wide index of methods[0], 0 while not registered; written once under a lock. */
     uint32_t *index;
 };
 
-/* What every generated functions struct of an actor service begins with. */
+/*
+ * What every generated functions struct of an actor service begins with.
+ * Read state_bytes here; call init and deinit through the service's own,
+ * since the generated pointers take the state by its type.
+ */
 struct grove_actor_functions {
     size_t state_bytes;                             /* sizeof the state, 0 for none */
     int (*init)(void *state, const void *argument); /* first turn; NULL: state starts as zeros */
