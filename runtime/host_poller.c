@@ -1,0 +1,215 @@
+/*
+ * Pollers: libuv loops, their wakes, and the threads that poll them.
+ *
+ * A wake is one exchange on a flag, and a write to libuv's eventfd only if
+ * the flag was down. The flag falls before the posts are taken, so that a
+ * wake is either seen by this poll or ends the next one.
+ *
+ * Timeouts are libuv's: whole milliseconds, rounded up.
+ *
+ * Always: uv_run is entered by poll alone and never from inside itself.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "runtime/assert.h"
+#include "runtime/host.h"
+#include "runtime/host_fault.h"
+
+#define NS_PER_MS 1000000
+
+/* --- posts and wakes ------------------------------------------------------------------------ */
+
+static void run_posts(struct gv_poller *poller)
+{
+    struct gv_post *post;
+
+    pthread_mutex_lock(&poller->mutex);
+    post = poller->posts;
+    poller->posts = NULL;
+    poller->post_end = &poller->posts;
+    pthread_mutex_unlock(&poller->mutex);
+
+    while (post != NULL) {
+        /* Running it may free or post it again: look at next before. */
+        struct gv_post *next = post->next;
+
+        post->run(post->owner);
+        post = next;
+    }
+}
+
+static void on_async(uv_async_t *async)
+{
+    struct gv_poller *poller = async->data;
+
+    /* seq_cst: pairs with the exchange in wake; what the waker did before it is seen after this. */
+    atomic_store(&poller->woken, false);
+    run_posts(poller);
+}
+
+void gv_host_poller_wake(struct gv_poller *poller)
+{
+    /* seq_cst: what the caller published before is not ordered after the look at the flag. */
+    if (atomic_exchange(&poller->woken, true))
+        return;
+
+    /* It fails for a closing handle only, and a closed poller is not woken. */
+    (void)uv_async_send(&poller->async);
+}
+
+void gv_host_post(struct gv_poller *poller, struct gv_post *post)
+{
+    post->next = NULL;
+    pthread_mutex_lock(&poller->mutex);
+    *poller->post_end = post;
+    poller->post_end = &post->next;
+    /*
+     * Under the mutex: as soon as it is free, the loop may run this post, see
+     * that it was the last thing that held the poller, and free it.
+     */
+    gv_host_poller_wake(poller);
+    pthread_mutex_unlock(&poller->mutex);
+}
+
+void gv_host_hold(struct gv_poller *poller)
+{
+    poller->n_held++;
+}
+
+void gv_host_release(struct gv_poller *poller)
+{
+    gv_assert(poller->n_held > 0);
+    poller->n_held--;
+}
+
+/* --- polling -------------------------------------------------------------------------------- */
+
+static void on_timeout(uv_timer_t *timer)
+{
+    /* uv_run looks at timers before it waits: without a stop it would then wait without end. */
+    uv_stop(timer->loop);
+}
+
+void gv_host_poller_poll(struct gv_poller *poller, int64_t timeout_ns)
+{
+    if (timeout_ns > 0) {
+        uint64_t timeout_ms = (uint64_t)(timeout_ns - 1) / NS_PER_MS + 1;
+
+        uv_update_time(&poller->loop);
+        gv_assert(uv_timer_start(&poller->timer, on_timeout, timeout_ms, 0) == 0);
+    }
+
+    (void)uv_run(&poller->loop, timeout_ns == 0 ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+
+    if (timeout_ns > 0)
+        gv_assert(uv_timer_stop(&poller->timer) == 0);
+}
+
+/* --- life ----------------------------------------------------------------------------------- */
+
+int gv_host_poller_open(void *world, unsigned loop, struct gv_poller **poller)
+{
+    struct gv_poller *opened = calloc(1, sizeof(*opened));
+    int rc;
+
+    (void)world;
+    if (opened == NULL)
+        return -ENOMEM;
+
+    rc = uv_loop_init(&opened->loop);
+    if (rc != 0)
+        goto free_memory;
+    rc = uv_async_init(&opened->loop, &opened->async, on_async);
+    if (rc != 0)
+        goto close_loop;
+    rc = uv_timer_init(&opened->loop, &opened->timer);
+    gv_assert(rc == 0);
+    rc = -pthread_mutex_init(&opened->mutex, NULL);
+    gv_assert(rc == 0);
+
+    opened->async.data = opened;
+    opened->number = loop;
+    opened->post_end = &opened->posts;
+    *poller = opened;
+    return 0;
+
+close_loop:
+    (void)uv_loop_close(&opened->loop); /* nothing is open on it */
+free_memory:
+    free(opened);
+    return rc;
+}
+
+void gv_host_poller_close(struct gv_poller *poller)
+{
+    gv_assert(!poller->has_thread);
+    while (poller->n_held > 0)
+        gv_host_poller_poll(poller, -1);
+
+    uv_close((uv_handle_t *)&poller->async, NULL);
+    uv_close((uv_handle_t *)&poller->timer, NULL);
+    (void)uv_run(&poller->loop, UV_RUN_DEFAULT); /* until both are closed */
+    gv_assert(uv_loop_close(&poller->loop) == 0);
+
+    gv_assert(poller->posts == NULL);
+    gv_assert(pthread_mutex_destroy(&poller->mutex) == 0);
+    free(poller);
+}
+
+/* --- threads -------------------------------------------------------------------------------- */
+
+void gv_host_signals_block(sigset_t *old)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+    sigset_t set;
+
+    gv_assert(sigfillset(&set) == 0);
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+        gv_assert(sigdelset(&set, faults[i]) == 0);
+    gv_assert(pthread_sigmask(SIG_BLOCK, &set, old) == 0);
+}
+
+static void *thread_main(void *argument)
+{
+    struct gv_poller *poller = argument;
+    char name[16]; /* the kernel's limit */
+
+    (void)snprintf(name, sizeof(name), "grove-loop-%u", poller->number % 1000);
+    (void)pthread_setname_np(pthread_self(), name); /* a name is a kindness, not a need */
+
+    gv_fault_stack_open();
+    poller->run(poller->argument);
+    gv_fault_stack_close();
+    return NULL;
+}
+
+int gv_host_thread_start(void *world, struct gv_poller *poller, void (*run)(void *), void *argument)
+{
+    sigset_t old;
+    int rc;
+
+    (void)world;
+    gv_assert(!poller->has_thread);
+    poller->run = run;
+    poller->argument = argument;
+
+    /* A thread is born with the mask of its maker: so no signal finds it before it blocks them. */
+    gv_host_signals_block(&old);
+    rc = pthread_create(&poller->thread, NULL, thread_main, poller);
+    gv_assert(pthread_sigmask(SIG_SETMASK, &old, NULL) == 0);
+    if (rc != 0)
+        return -rc;
+
+    poller->has_thread = true;
+    return 0;
+}
+
+void gv_host_thread_join(struct gv_poller *poller)
+{
+    gv_assert(poller->has_thread);
+    gv_assert(pthread_join(poller->thread, NULL) == 0);
+    poller->has_thread = false;
+}

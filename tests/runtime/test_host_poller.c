@@ -1,0 +1,205 @@
+/* Pollers and their threads: waits end when they should, wakes are not lost. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "runtime/host.h"
+
+enum { N_ROUNDS = 20000 };
+
+static const struct gv_env *env;
+
+static struct gv_poller *open_poller(void)
+{
+    struct gv_poller *poller;
+
+    assert_int_equal(env->poller_open(env->world, 0, &poller), 0);
+    return poller;
+}
+
+static void test_a_look_does_not_wait(void **state)
+{
+    struct gv_poller *poller = open_poller();
+
+    (void)state;
+    for (int i = 0; i < 100; i++)
+        env->poller_poll(poller, 0);
+    env->poller_close(poller);
+}
+
+static void test_a_timeout_below_a_millisecond_ends_the_wait(void **state)
+{
+    struct gv_poller *poller = open_poller();
+    uint64_t start = env->now_ns(env->world);
+
+    (void)state;
+    env->poller_poll(poller, 1);
+    env->poller_poll(poller, 999999);
+    assert_true(env->now_ns(env->world) - start < 2000000000);
+    env->poller_close(poller);
+}
+
+static void test_a_stale_clock_of_the_loop_does_not_make_a_wait_endless(void **state)
+{
+    struct gv_poller *poller = open_poller();
+    uint64_t start = env->now_ns(env->world);
+
+    (void)state;
+    /* libuv's clock stands still while we compute; the timer then is due before the wait begins. */
+    while (env->now_ns(env->world) - start < 5000000)
+        continue;
+    env->poller_poll(poller, 1000000);
+    env->poller_close(poller);
+}
+
+static void test_a_wake_before_the_poll_ends_it(void **state)
+{
+    struct gv_poller *poller = open_poller();
+
+    (void)state;
+    for (int i = 0; i < 100; i++) {
+        env->poller_wake(poller);
+        env->poller_wake(poller);
+        env->poller_poll(poller, -1);
+    }
+    env->poller_close(poller);
+}
+
+/* Two threads hand a number to and fro; each sleeps in its poller meanwhile. */
+struct pair {
+    struct gv_poller *pollers[2];
+    atomic_int turn;
+    atomic_uint n_stray_signals;
+};
+
+static void play(struct pair *pair, int me)
+{
+    for (int i = 0; i < N_ROUNDS; i++) {
+        while (atomic_load(&pair->turn) != me)
+            env->poller_poll(pair->pollers[me], -1);
+        atomic_store(&pair->turn, !me);
+        env->poller_wake(pair->pollers[!me]);
+    }
+}
+
+static void play_second(void *argument)
+{
+    struct pair *pair = argument;
+    sigset_t mask;
+
+    if (pthread_sigmask(SIG_BLOCK, NULL, &mask) != 0 || !sigismember(&mask, SIGTERM)
+        || !sigismember(&mask, SIGPROF) || sigismember(&mask, SIGSEGV))
+        atomic_fetch_add(&pair->n_stray_signals, 1);
+    play(pair, 1);
+}
+
+static void test_no_wake_is_lost_between_two_threads(void **state)
+{
+    struct pair pair = {.pollers = {open_poller(), open_poller()}};
+    uint64_t start = env->now_ns(env->world);
+
+    (void)state;
+    assert_int_equal(env->thread_start(env->world, pair.pollers[1], play_second, &pair), 0);
+    play(&pair, 0);
+    env->thread_join(pair.pollers[1]);
+    print_message("a wake of another thread takes %u ns\n",
+                  (unsigned)((env->now_ns(env->world) - start) / (2 * N_ROUNDS)));
+    assert_int_equal(pair.n_stray_signals, 0);
+    env->poller_close(pair.pollers[0]);
+    env->poller_close(pair.pollers[1]);
+}
+
+static void test_the_makers_signal_mask_is_as_before(void **state)
+{
+    struct pair pair = {.pollers = {open_poller(), open_poller()}};
+    sigset_t mask;
+
+    (void)state;
+    assert_int_equal(env->thread_start(env->world, pair.pollers[1], play_second, &pair), 0);
+    assert_int_equal(pthread_sigmask(SIG_BLOCK, NULL, &mask), 0);
+    play(&pair, 0);
+    env->thread_join(pair.pollers[1]);
+    assert_false(sigismember(&mask, SIGTERM));
+    env->poller_close(pair.pollers[0]);
+    env->poller_close(pair.pollers[1]);
+}
+
+/* Posts of several threads all arrive, those of one thread in their order. */
+struct note {
+    struct gv_post post;
+    unsigned number;
+    unsigned *last;
+    unsigned *n_wrong;
+};
+
+struct poster {
+    struct gv_poller *poller;
+    struct note notes[1000];
+    unsigned last;
+    unsigned n_wrong;
+    pthread_t thread;
+};
+
+static void take_note(void *owner)
+{
+    struct note *note = owner;
+
+    if (note->number != *note->last + 1)
+        ++*note->n_wrong;
+    *note->last = note->number;
+}
+
+static void *post_all(void *argument)
+{
+    struct poster *poster = argument;
+
+    for (unsigned i = 0; i < 1000; i++) {
+        struct note *note = &poster->notes[i];
+
+        *note = (struct note){{NULL, take_note, note}, i + 1, &poster->last, &poster->n_wrong};
+        gv_host_post(poster->poller, &note->post);
+    }
+    return NULL;
+}
+
+static void test_posts_arrive_all_and_in_order(void **state)
+{
+    static struct poster posters[3];
+    struct gv_poller *poller = open_poller();
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        posters[i].poller = poller;
+        assert_int_equal(pthread_create(&posters[i].thread, NULL, post_all, &posters[i]), 0);
+    }
+    for (int i = 0; i < 3; i++) {
+        while (posters[i].last < 1000)
+            env->poller_poll(poller, -1);
+        assert_int_equal(posters[i].n_wrong, 0);
+    }
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_join(posters[i].thread, NULL), 0);
+    env->poller_close(poller);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_look_does_not_wait),
+        cmocka_unit_test(test_a_timeout_below_a_millisecond_ends_the_wait),
+        cmocka_unit_test(test_a_stale_clock_of_the_loop_does_not_make_a_wait_endless),
+        cmocka_unit_test(test_a_wake_before_the_poll_ends_it),
+        cmocka_unit_test(test_no_wake_is_lost_between_two_threads),
+        cmocka_unit_test(test_the_makers_signal_mask_is_as_before),
+        cmocka_unit_test(test_posts_arrive_all_and_in_order),
+    };
+
+    env = gv_env_host();
+    return cmocka_run_group_tests_name("host_poller", tests, NULL, NULL);
+}
