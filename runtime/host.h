@@ -79,4 +79,71 @@ void gv_host_crash(void *world, const char *report) __attribute__((noreturn));
 /* How many log lines could not be written. */
 uint64_t gv_host_log_dropped(void);
 
+/* host_nng.c */
+
+struct nng_stream;
+
+/* Starts nng's threads, so that no signal is ever handled on one of them. */
+void gv_host_nng_start(void);
+
+/* 0 if streams can be had at this URL, else -errno, and a log line that says why. */
+int gv_host_nng_check(const char *url);
+
+/* nng's number for an error as -errno; 0 stays 0. */
+int gv_host_nng_error(int rv);
+
+/* host_stream.c */
+
+int gv_host_dial(struct gv_poller *poller, const char *url, const struct gv_stream_events *events,
+                 void *owner, struct gv_stream **stream);
+void gv_host_stream_adopt(struct gv_stream *stream, const struct gv_stream_events *events,
+                          void *owner);
+void gv_host_stream_identity(const struct gv_stream *stream, struct gv_identity *identity);
+void gv_host_stream_pause(struct gv_stream *stream);
+void gv_host_stream_resume(struct gv_stream *stream);
+int gv_host_stream_write(struct gv_stream *stream, const void *bytes, size_t n_bytes);
+void gv_host_stream_close(struct gv_stream *stream);
+
+/* Shows an accepted connection to the listener's owner. Takes it, also if it fails. */
+void gv_host_stream_accepted(struct gv_poller *poller, struct nng_stream *nng,
+                             const struct gv_listen_events *events, void *owner);
+
+/* host_listener.c */
+
+int gv_host_listen(struct gv_poller *poller, const char *url, const struct gv_listen_events *events,
+                   void *owner, struct gv_listener **listener);
+void gv_host_listener_close(struct gv_listener *listener);
+
+/* host_process.c, host_child.c */
+
+int gv_host_process_spawn(struct gv_poller *poller, const struct gv_process_options *options,
+                          void (*exited)(void *owner, int status, int signal), void *owner,
+                          struct gv_process **process);
+int gv_host_process_pid(const struct gv_process *process);
+int gv_host_process_kill(struct gv_process *process, int signal);
+
+/* Starts a program. Returns its pid or -errno, also if it could not be executed. */
+pid_t gv_host_child_start(const struct gv_process_options *options);
+
+/* host_page.c */
+
+int gv_host_page_open(void *world, size_t bytes, struct gv_page *page);
+int gv_host_page_inherit(void *world, int fd, size_t bytes, struct gv_page *page);
+void gv_host_page_close(void *world, struct gv_page *page);
+
+/* host_watch.c */
+
+int gv_host_watch_open(struct gv_poller *poller, int fd, bool readable, bool writable,
+                       void (*ready)(void *owner, bool readable, bool writable), void *owner,
+                       struct gv_watch **watch);
+void gv_host_watch_close(struct gv_watch *watch);
+
+/* host_blocking.c */
+
+int gv_host_blocking_run(struct gv_poller *poller, void (*run)(void *), void (*done)(void *),
+                         void *argument);
+
+/* Tests set it to have what an old kernel has: no pidfd, close_range or memfd. */
+extern bool gv_host_old_kernel;
+
 #endif
