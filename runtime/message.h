@@ -11,7 +11,7 @@
  *         40    4  deadline_ms  of the process epoch, 0 = none
  *         44    2  method       process-wide index, or a gv_signal above GV_SIGNAL_FIRST
  *         46    1  form_flags   body form, flags
- *         47    1  block        size class of the block
+ *         47    1  block        home loop and size class of the block; never changed by its user
  *         48    …  body
  *
  * A message belongs to exactly one place at a time: its sender until it is
@@ -38,6 +38,8 @@ enum gv_message_flag {
     GV_FLAG_REPLY = 4,      /* on its way back to the call record */
     GV_FLAG_NO_STARTED = 8, /* reply: the handler never began */
     GV_FLAG_COUNTED = 16,   /* charged to the window of far sends */
+    GV_FLAG_TEXT = 32,      /* reply that is no 0: the body is the reason, NUL-terminated */
+    GV_FLAG_ENTRY = 64,     /* request: answered as soon as it has entered the mailbox */
 };
 
 /* What a message can be besides an rpc: values of `method`. All use the system lane. */
@@ -67,7 +69,8 @@ struct gv_message {
     _Alignas(16) unsigned char body[];
 };
 
-static_assert(sizeof(struct gv_message) == 48, "the envelope and a 16-byte body share one cache line");
+static_assert(sizeof(struct gv_message) == 48,
+              "the envelope and a 16-byte body share one cache line");
 static_assert(offsetof(struct gv_message, body) == 48, "the body follows at once");
 
 #endif

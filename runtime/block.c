@@ -1,0 +1,331 @@
+/*
+ * Block: slabs, the heap, and the way home.
+ */
+#include "runtime/block.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "runtime/assert.h"
+
+enum {
+    CUT_BYTES = 4096, /* cut from a slab at a time, so that pages are touched as needed */
+    HEAP_HEAD_BYTES = 16,
+};
+
+static const uint32_t class_bytes[GV_BLOCK_CLASSES] = {64, 128, 256, 1024};
+
+/* Head of a slab; blocks follow, the first one at the size of a block. */
+struct gv_block_slab {
+    struct gv_block_slab *next;
+    uint32_t class;
+    uint32_t n_cut;
+    uint32_t n_free; /* counted by trim */
+    uint32_t doomed; /* by trim */
+};
+
+static_assert(sizeof(struct gv_block_slab) <= 64, "the head of a slab is smaller than a block");
+
+/* --- slabs ---------------------------------------------------------------------------------- */
+
+static uint32_t slab_capacity(unsigned class)
+{
+    return (uint32_t)GV_BLOCK_SLAB_BYTES / class_bytes[class] - 1;
+}
+
+static struct gv_block_slab *slab_of(const struct gv_message *message)
+{
+    return (struct gv_block_slab *)((uintptr_t)message & ~(GV_BLOCK_SLAB_BYTES - 1));
+}
+
+static void unmap(void *start, size_t bytes)
+{
+    if (bytes > 0) {
+        int rc = munmap(start, bytes);
+
+        gv_assert(rc == 0);
+    }
+}
+
+static void *map(size_t bytes)
+{
+    void *start = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return start != MAP_FAILED ? start : NULL;
+}
+
+/* GV_BLOCK_SLAB_BYTES aligned to themselves. Most mappings follow an aligned one and are right. */
+static void *map_aligned(void)
+{
+    char *start = map(GV_BLOCK_SLAB_BYTES);
+
+    if (start == NULL || (uintptr_t)start % GV_BLOCK_SLAB_BYTES == 0)
+        return start;
+    unmap(start, GV_BLOCK_SLAB_BYTES);
+
+    start = map(2 * GV_BLOCK_SLAB_BYTES);
+    if (start == NULL)
+        return NULL;
+
+    size_t before = -(uintptr_t)start % GV_BLOCK_SLAB_BYTES;
+
+    unmap(start, before);
+    unmap(start + before + GV_BLOCK_SLAB_BYTES, GV_BLOCK_SLAB_BYTES - before);
+    return start + before;
+}
+
+static struct gv_block_slab *slab_new(struct gv_blocks *blocks, unsigned class)
+{
+    struct gv_block_slab *slab = map_aligned();
+
+    if (slab == NULL)
+        return NULL;
+    slab->class = class;
+    slab->next = blocks->slabs;
+    blocks->slabs = slab;
+    blocks->n_slabs++;
+    return slab;
+}
+
+static void slab_free(struct gv_blocks *blocks, struct gv_block_slab *slab)
+{
+#if GV_ASAN
+    __asan_unpoison_memory_region(slab, GV_BLOCK_SLAB_BYTES);
+#endif
+    if (blocks->cutting[slab->class] == slab)
+        blocks->cutting[slab->class] = NULL;
+    unmap(slab, GV_BLOCK_SLAB_BYTES);
+    blocks->n_slabs--;
+}
+
+/* Puts some new blocks on the free list. Without memory it puts none. */
+static void cut(struct gv_blocks *blocks, unsigned class)
+{
+    struct gv_block_slab *slab = blocks->cutting[class];
+
+    if (slab == NULL || slab->n_cut == slab_capacity(class)) {
+        slab = slab_new(blocks, class);
+        if (slab == NULL)
+            return;
+        blocks->cutting[class] = slab;
+    }
+
+    char *start = (char *)slab + (slab->n_cut + (size_t)1) * class_bytes[class];
+    uint32_t n = CUT_BYTES / class_bytes[class];
+
+    if (n > slab_capacity(class) - slab->n_cut)
+        n = slab_capacity(class) - slab->n_cut;
+    slab->n_cut += n;
+    /* Backwards, so that they are taken in the order of their addresses. */
+    while (n-- > 0) {
+        struct gv_message *message = (void *)(start + (size_t)n * class_bytes[class]);
+
+        message->block = (uint8_t)(blocks->loop << 2 | class);
+        gv_block_hide(message);
+        message->next = blocks->free[class];
+        blocks->free[class] = message;
+    }
+}
+
+/* --- the way home --------------------------------------------------------------------------- */
+
+/* Takes in what other loops have sent home. */
+static void collect(struct gv_blocks *blocks)
+{
+    struct gv_message *message;
+
+    /* relaxed: only a look; what we miss comes the next time */
+    if (atomic_load_explicit(&blocks->home, memory_order_relaxed) == NULL)
+        return;
+    /* acquire: pairs with the release in send_home */
+    message = atomic_exchange_explicit(&blocks->home, NULL, memory_order_acquire);
+    while (message != NULL) {
+        struct gv_message *next = message->next;
+
+        gv_assert(message->block >> 2 == blocks->loop);
+        gv_message_give(blocks, message);
+        message = next;
+    }
+}
+
+static void send_home(struct gv_blocks *blocks, unsigned loop)
+{
+    struct gv_block_return *chain = &blocks->returns[loop];
+    struct gv_blocks *home = blocks->pools[loop];
+    /* relaxed: the exchange below checks it */
+    struct gv_message *seen = atomic_load_explicit(&home->home, memory_order_relaxed);
+
+    do {
+        chain->last->next = seen;
+        /* release: pairs with the acquire in collect */
+    } while (!atomic_compare_exchange_weak_explicit(&home->home, &seen, chain->first,
+                                                    memory_order_release, memory_order_relaxed));
+    *chain = (struct gv_block_return){0};
+    blocks->strangers &= ~((uint64_t)1 << loop);
+}
+
+void gv_blocks_flush(struct gv_blocks *blocks)
+{
+    while (blocks->strangers != 0)
+        send_home(blocks, (unsigned)__builtin_ctzll(blocks->strangers));
+}
+
+/* --- the rare ways -------------------------------------------------------------------------- */
+
+static struct gv_message *take_heap(struct gv_blocks *blocks, size_t body_bytes)
+{
+    size_t bytes = sizeof(struct gv_message) + body_bytes;
+
+    if (body_bytes > GV_BLOCK_BYTES_MAX - sizeof(struct gv_message))
+        return NULL;
+
+    char *memory = malloc(HEAP_HEAD_BYTES + bytes);
+
+    if (memory == NULL)
+        return NULL;
+
+    uint32_t charge = (uint32_t)bytes;
+    struct gv_message *message = (void *)(memory + HEAP_HEAD_BYTES);
+
+    memcpy(memory, &charge, sizeof(charge));
+    *message = (struct gv_message){.block = GV_BLOCK_HEAP};
+    blocks->n_heap++;
+    return message;
+}
+
+uint32_t gv_message_charge(const struct gv_message *message)
+{
+    uint32_t charge;
+
+    if (message->block != GV_BLOCK_HEAP)
+        return class_bytes[message->block & 3];
+    memcpy(&charge, (const char *)message - HEAP_HEAD_BYTES, sizeof(charge));
+    return charge;
+}
+
+struct gv_message *gv_message_take_slowly(struct gv_blocks *blocks, size_t body_bytes)
+{
+    if (body_bytes > 1024 - sizeof(struct gv_message))
+        return take_heap(blocks, body_bytes);
+
+    unsigned class = gv_block_class(body_bytes);
+
+    collect(blocks);
+    if (blocks->free[class] == NULL)
+        cut(blocks, class);
+    if (blocks->free[class] == NULL)
+        return NULL;
+    return gv_message_take(blocks, body_bytes);
+}
+
+void gv_message_give_slowly(struct gv_blocks *blocks, struct gv_message *message)
+{
+    if (message->block == GV_BLOCK_HEAP) {
+        blocks->n_heap--;
+        free((char *)message - HEAP_HEAD_BYTES);
+        return;
+    }
+
+    unsigned loop = message->block >> 2;
+    struct gv_block_return *chain = &blocks->returns[loop];
+
+    gv_block_hide(message);
+    message->next = chain->first;
+    if (chain->first == NULL)
+        chain->last = message;
+    chain->first = message;
+    chain->n++;
+    blocks->strangers |= (uint64_t)1 << loop;
+    if (chain->n == GV_BLOCK_CHAIN_MAX)
+        send_home(blocks, loop);
+}
+
+/* --- trim ----------------------------------------------------------------------------------- */
+
+/* Marks the slabs that nobody uses, but for one of each class. Returns how many. */
+static unsigned doom(struct gv_blocks *blocks)
+{
+    unsigned n_kept[GV_BLOCK_CLASSES] = {0}, n_doomed = 0;
+
+    for (struct gv_block_slab *slab = blocks->slabs; slab != NULL; slab = slab->next)
+        slab->n_free = slab->doomed = 0;
+    for (unsigned class = 0; class < GV_BLOCK_CLASSES; class ++) {
+        for (struct gv_message *free = blocks->free[class]; free != NULL; free = free->next)
+            slab_of(free)->n_free++;
+    }
+    for (struct gv_block_slab *slab = blocks->slabs; slab != NULL; slab = slab->next) {
+        gv_assert(slab->n_free <= slab->n_cut);
+        if (slab->n_free == slab->n_cut && n_kept[slab->class]++ > 0) {
+            slab->doomed = 1;
+            n_doomed++;
+        }
+    }
+    return n_doomed;
+}
+
+/* Takes the blocks of doomed slabs off the free list; the others keep their order. */
+static void sift(struct gv_blocks *blocks, unsigned class)
+{
+    struct gv_message **place = &blocks->free[class];
+
+    while (*place != NULL) {
+        if (slab_of(*place)->doomed)
+            *place = (*place)->next;
+        else
+            place = &(*place)->next;
+    }
+}
+
+void gv_blocks_trim(struct gv_blocks *blocks)
+{
+    collect(blocks);
+    /* Nothing can have become free that was not looked at. */
+    if (blocks->n_slabs <= blocks->n_slabs_trim && blocks->n_taken >= blocks->n_taken_trim)
+        return;
+
+    if (doom(blocks) > 0) {
+        for (unsigned class = 0; class < GV_BLOCK_CLASSES; class ++)
+            sift(blocks, class);
+        for (struct gv_block_slab **place = &blocks->slabs; *place != NULL;) {
+            struct gv_block_slab *slab = *place;
+
+            if (slab->doomed) {
+                *place = slab->next;
+                slab_free(blocks, slab);
+            } else {
+                place = &slab->next;
+            }
+        }
+    }
+    blocks->n_slabs_trim = blocks->n_slabs;
+    blocks->n_taken_trim = blocks->n_taken;
+}
+
+/* --- the pool ------------------------------------------------------------------------------- */
+
+void gv_blocks_init(struct gv_blocks *blocks, unsigned loop, struct gv_blocks **pools)
+{
+    gv_assert(loop < GV_LOOPS_MAX);
+
+    memset(blocks, 0, sizeof(*blocks));
+    blocks->loop = loop;
+    blocks->pools = pools;
+    atomic_init(&blocks->home, NULL);
+    pools[loop] = blocks;
+}
+
+void gv_blocks_deinit(struct gv_blocks *blocks)
+{
+    collect(blocks);
+    gv_assert(blocks->strangers == 0);
+    gv_assert(blocks->n_taken == 0);
+
+    while (blocks->slabs != NULL) {
+        struct gv_block_slab *slab = blocks->slabs;
+
+        blocks->slabs = slab->next;
+        slab_free(blocks, slab);
+    }
+    blocks->pools[blocks->loop] = NULL;
+}
