@@ -49,6 +49,8 @@ static bool is_repeated_whole(const ProtobufCMessage *message,
         if (field->type == PROTOBUF_C_TYPE_MESSAGE
             && !is_whole(((ProtobufCMessage *const *)array)[i], depth))
             return false;
+        if (field->type == PROTOBUF_C_TYPE_STRING && ((char *const *)array)[i] == NULL)
+            return false;
         if (field->type == PROTOBUF_C_TYPE_BYTES && ((const ProtobufCBinaryData *)array)[i].len > 0
             && ((const ProtobufCBinaryData *)array)[i].data == NULL)
             return false;

@@ -39,7 +39,7 @@ int gv_unpack(const ProtobufCMessageDescriptor *descriptor, struct gv_packed pac
 
 /*
  * Measures the packed form. Returns 0 with *n_bytes; GROVE_EUSAGE if the
- * message has NULL where a message or an array must be; GROVE_ETOOBIG beyond
+ * message has NULL for an array or among its elements; GROVE_ETOOBIG beyond
  * bytes_max.
  */
 int gv_packed_size(const ProtobufCMessage *message, size_t bytes_max, size_t *n_bytes);

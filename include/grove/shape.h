@@ -4,8 +4,8 @@
  *
  * A deep copy is a row of pieces, each rounded up to 8 bytes: the struct,
  * then what its pointers lead to. The first functions measure and answer
- * SIZE_MAX for what cannot be measured: a NULL array with a length, a sum
- * that does not fit. The put functions copy one piece to *tail, move *tail
+ * SIZE_MAX for what cannot be measured: a NULL array with a length, NULL
+ * among the elements of one, a sum that does not fit. The put functions copy one piece to *tail, move *tail
  * behind it and return where the piece is. None suspends.
  */
 #ifndef GROVE_SHAPE_H
@@ -55,7 +55,7 @@ static inline size_t grove_shape_texts(char *const *texts, size_t n)
     size_t bytes = grove_shape_array(texts, n, sizeof texts[0]);
 
     for (size_t i = 0; bytes < SIZE_MAX && i < n; i++)
-        bytes = grove_shape_add(bytes, grove_shape_text(texts[i]));
+        bytes = texts[i] == NULL ? SIZE_MAX : grove_shape_add(bytes, grove_shape_text(texts[i]));
     return bytes;
 }
 
