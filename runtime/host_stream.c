@@ -71,10 +71,11 @@ struct gv_stream {
 
 static void free_stream(struct gv_stream *stream)
 {
-    if (stream->nng != NULL)
-        nng_stream_free(stream->nng);
+    /* The dialer first: the connection's reaper lets go of it last, and frees it then. */
     if (stream->dialer != NULL)
         nng_stream_dialer_free(stream->dialer);
+    if (stream->nng != NULL)
+        nng_stream_free(stream->nng);
     /* Their callbacks have posted but may not have returned: the reaper waits for that. */
     nng_aio_reap(stream->in);
     nng_aio_reap(stream->out);
