@@ -62,8 +62,10 @@ struct grove_future {
     ProtobufCMessage *response;      /* ours */
     const struct grove_shape *shape; /* ours */
     void *waiter;                    /* ours */
+    void *reply;                     /* ours: the answer until it is awaited */
+    const struct grove_method *method; /* ours */
     uint64_t call;                   /* ours */
-    grove_ref target;                /* ours: whom it waits for */
+    uint64_t target;                 /* ours: whom it waits for */
     int rc;                          /* valid once done: what await would return */
     uint8_t done;                    /* 1 once answered */
     uint8_t started;                 /* enum grove_started, once done */

@@ -21,7 +21,7 @@
 
 /*
  * bytes of zeroed memory aligned for any type, yours until the end of the
- * turn or scope. Returns NULL when memory is short or bytes > 64 MiB. Never
+ * turn or scope. Returns NULL when memory is short or bytes > 32 MiB. Never
  * suspends. Without a turn (a unit test) the memory is freed at exit.
  */
 GROVE_API void *grove_alloc(size_t bytes);

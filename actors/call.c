@@ -1,0 +1,295 @@
+#include "actors/call.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "actors/future.h"
+#include "actors/mail.h"
+#include "actors/service.h"
+#include "runtime/assert.h"
+#include "runtime/go.h"
+#include "runtime/place.h"
+#include "runtime/runtime.h"
+
+#define LOOP_SHIFT      56u
+#define SLOT_SHIFT      36u
+#define GENERATION_MASK ((UINT64_C(1) << SLOT_SHIFT) - 1)
+#define CHUNK_CALLS     256u
+#define CHUNKS_MAX      (GV_CALLS_MAX / CHUNK_CALLS)
+
+struct gv_calls {
+    struct gv_call *free;
+    uint32_t n_chunks;
+    struct gv_call *chunks[CHUNKS_MAX];
+};
+
+/* --- the table -------------------------------------------------------------------------------- */
+
+int gv_calls_open(struct gv_loop *loop)
+{
+    loop->calls = calloc(1, sizeof *loop->calls);
+    return loop->calls != NULL ? 0 : GROVE_ENOMEM;
+}
+
+void gv_calls_close(struct gv_loop *loop)
+{
+    for (uint32_t i = 0; i < loop->calls->n_chunks; i++)
+        free(loop->calls->chunks[i]);
+    free(loop->calls);
+    loop->calls = NULL;
+}
+
+static int grow(struct gv_loop *loop)
+{
+    struct gv_calls *calls = loop->calls;
+    struct gv_call *chunk;
+
+    if (calls->n_chunks == CHUNKS_MAX)
+        return GROVE_EFULL;
+    chunk = calloc(CHUNK_CALLS, sizeof *chunk);
+    if (chunk == NULL)
+        return GROVE_ENOMEM;
+    for (uint32_t i = CHUNK_CALLS; i-- > 0;) {
+        uint64_t slot = (uint64_t)calls->n_chunks * CHUNK_CALLS + i;
+
+        /* Generation 0 is never used, so that no id is 0. */
+        chunk[i].id = (uint64_t)loop->index << LOOP_SHIFT | slot << SLOT_SHIFT | 1;
+        chunk[i].next = calls->free;
+        calls->free = &chunk[i];
+    }
+    calls->chunks[calls->n_chunks++] = chunk;
+    return 0;
+}
+
+struct gv_call *gv_call_take(struct gv_loop *loop, uint64_t target, uint16_t method,
+                             uint32_t deadline_ms)
+{
+    struct gv_call *call;
+
+    if (loop->calls->free == NULL && grow(loop) != 0)
+        return NULL;
+    call = loop->calls->free;
+    loop->calls->free = call->next;
+    call->target = target;
+    call->method = method;
+    call->since_ms = loop->now_ms;
+    call->deadline_ms = deadline_ms;
+    call->timer = (struct gv_timer){0};
+    call->open = 1;
+    return call;
+}
+
+struct gv_call *gv_call_find(struct gv_loop *loop, uint64_t id)
+{
+    uint64_t slot = id >> SLOT_SHIFT & (GV_CALLS_MAX - 1);
+    struct gv_call *call;
+
+    if (id >> LOOP_SHIFT != loop->index || slot / CHUNK_CALLS >= loop->calls->n_chunks)
+        return NULL;
+    call = &loop->calls->chunks[slot / CHUNK_CALLS][slot % CHUNK_CALLS];
+    return call->open && call->id == id ? call : NULL;
+}
+
+void gv_call_give(struct gv_loop *loop, struct gv_call *call)
+{
+    uint64_t generation = (call->id + 1) & GENERATION_MASK;
+
+    gv_assert(call->open);
+    gv_wheel_disarm(&loop->wheel, &call->timer);
+    call->open = 0;
+    /* 2^36 calls in one slot take longer than any deadline: a wrap meets no old answer. */
+    call->id = (call->id & ~GENERATION_MASK) | (generation != 0 ? generation : 1);
+    call->next = loop->calls->free;
+    loop->calls->free = call;
+}
+
+/* --- giving up -------------------------------------------------------------------------------- */
+
+static void take_request_back(struct gv_loop *loop, struct gv_task *task, uint64_t id)
+{
+    struct gv_message *message;
+
+    if (task->loop == loop->index && task->class->form == GV_FORM_STRUCT) {
+        message = gv_task_take_back(task, id);
+        if (message != NULL)
+            gv_message_give(&loop->blocks, message);
+        return;
+    }
+    message = gv_message_take(&loop->blocks, sizeof id);
+    if (message == NULL)
+        return; /* The request will be skipped at its deadline instead. */
+    message->method = GV_SIGNAL_CANCEL;
+    message->to = gv_task_id(task);
+    memcpy(message->body, &id, sizeof id);
+    gv_signal_send(loop, task, message);
+}
+
+void gv_call_give_up(struct gv_loop *loop, struct gv_call *call)
+{
+    struct gv_task *task = gv_slot_find(call->target);
+    uint64_t id = call->id;
+
+    gv_call_give(loop, call);
+    if (task != NULL)
+        take_request_back(loop, task, id);
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+enum grove_started gv_reply_started(const struct gv_message *reply)
+{
+    if (reply->form_flags & GV_FLAG_NO_STARTED)
+        return GROVE_STARTED_NO;
+    return GROVE_STARTED_YES;
+}
+
+static void call_back(struct gv_loop *loop, struct gv_call *call, struct gv_message *reply)
+{
+    struct gv_outcome outcome = {
+        .code = reply->code,
+        .started = gv_reply_started(reply),
+        .text = reply->form_flags & GV_FLAG_TEXT ? (const char *)reply->body : "",
+        .reply = reply->code == 0 ? reply : NULL,
+    };
+    void (*function)(void *, const struct gv_outcome *) = call->sink.callback.function;
+    void *owner = call->sink.callback.owner;
+
+    gv_call_give(loop, call);
+    function(owner, &outcome);
+    gv_message_give(&loop->blocks, reply);
+}
+
+/* The answer has reached its record's loop. */
+static void finish(struct gv_loop *loop, struct gv_message *reply)
+{
+    struct gv_call *call = gv_call_find(loop, reply->call);
+
+    if (call == NULL) {
+        gv_message_give(&loop->blocks, reply);
+        return;
+    }
+    gv_probe(&loop->probes, REPLY, reply->call, (uint64_t)(int64_t)reply->code);
+    switch (call->kind) {
+    case GV_SINK_WAIT: {
+        struct gv_wait *wait = call->sink.wait;
+
+        gv_call_give(loop, call);
+        /* Woken already by its deadline, in this very tick: it has not run yet and will find it gone. */
+        if (wait->woken) {
+            gv_message_give(&loop->blocks, reply);
+            break;
+        }
+        wait->call = 0;
+        wait->message = reply;
+        gv_wake(loop, wait, reply->code);
+        break;
+    }
+    case GV_SINK_FUTURE: {
+        struct grove_future *future = call->sink.future;
+
+        gv_call_give(loop, call);
+        gv_future_finish(loop, future, reply);
+        break;
+    }
+    case GV_SINK_CALLBACK:
+        call_back(loop, call, reply);
+        break;
+    }
+}
+
+void gv_call_answer(struct gv_loop *loop, struct gv_message *reply)
+{
+    unsigned home = (unsigned)(reply->call >> LOOP_SHIFT);
+
+    reply->form_flags |= GV_FLAG_REPLY;
+    if (home == loop->index)
+        finish(loop, reply);
+    else if (home < gv_runtime.n_loops)
+        gv_loop_post(loop, home, reply);
+    else
+        gv_message_give(&loop->blocks, reply);
+}
+
+void gv_call_fail(struct gv_loop *loop, struct gv_message *request, int code,
+                  enum grove_started started, const char *text)
+{
+    struct gv_message *reply = request;
+    size_t bytes = text != NULL && text[0] != '\0' ? strlen(text) + 1 : 0;
+
+    gv_assert(code != 0);
+    if (request->call == 0) {
+        gv_message_give(&loop->blocks, request);
+        return;
+    }
+    if (bytes > gv_message_room(request)) {
+        reply = gv_message_take(&loop->blocks, bytes);
+        if (reply == NULL) {
+            reply = request; /* Without memory the code goes without its reason. */
+            bytes = 0;
+        } else {
+            reply->call = request->call;
+            gv_message_give(&loop->blocks, request);
+        }
+    }
+    reply->form_flags = started == GROVE_STARTED_NO ? GV_FLAG_NO_STARTED : 0;
+    if (bytes > 0) {
+        reply->form_flags |= GV_FLAG_TEXT;
+        memcpy(reply->body, text, bytes);
+    }
+    reply->code = code;
+    gv_call_answer(loop, reply);
+}
+
+/* --- calls without a stack -------------------------------------------------------------------- */
+
+static void callback_expired(struct gv_timer *timer)
+{
+    struct gv_loop *loop = gv_loop_here;
+    struct gv_call *call = (struct gv_call *)((char *)timer - offsetof(struct gv_call, timer));
+    struct gv_outcome outcome = {
+        .code = GROVE_ETIMEDOUT, .started = GROVE_STARTED_UNKNOWN, .text = ""};
+    void (*function)(void *, const struct gv_outcome *) = call->sink.callback.function;
+    void *owner = call->sink.callback.owner;
+
+    gv_call_give_up(loop, call);
+    function(owner, &outcome);
+}
+
+int gv_call_begin(struct gv_loop *loop, grove_ref ref, uint16_t method,
+                  const ProtobufCMessage *request, uint32_t deadline_ms,
+                  void (*function)(void *owner, const struct gv_outcome *outcome), void *owner,
+                  uint64_t *id)
+{
+    struct gv_task *task = gv_mail_task(ref);
+    struct gv_message *message;
+    struct gv_call *call;
+    int rc;
+
+    if (task == NULL)
+        return GROVE_ENOACTOR;
+    rc = gv_mail_make(loop, task, method, request, &message);
+    if (rc != 0)
+        return rc;
+    call = gv_call_take(loop, gv_task_id(task), method, deadline_ms);
+    if (call == NULL) {
+        gv_message_give(&loop->blocks, message);
+        return GROVE_ENOMEM;
+    }
+    call->kind = GV_SINK_CALLBACK;
+    call->sink.callback.function = function;
+    call->sink.callback.owner = owner;
+    message->call = call->id;
+    message->deadline_ms = deadline_ms;
+    rc = gv_mail_post(loop, task, message);
+    if (rc != 0) {
+        gv_message_give(&loop->blocks, message);
+        gv_call_give(loop, call);
+        return rc;
+    }
+    if (deadline_ms != 0) {
+        call->timer.fire = callback_expired;
+        gv_wheel_arm(&loop->wheel, &call->timer, deadline_ms);
+    }
+    *id = call->id;
+    return 0;
+}

@@ -1,0 +1,107 @@
+/*
+ * Call: a request that somebody waits for.
+ *
+ * The call record, not a greenlet, is what waits: it has an id, a deadline
+ * and a sink. The sink resumes a parked turn, fills a future, or calls a
+ * function on the record's loop; so links and workers enter without a
+ * stack. The id travels in the envelope and comes back with the answer:
+ *
+ *     id = loop 8 | slot 20 | generation 36
+ *
+ *     request: caller ─▶ mailbox ─▶ handler          (same loop, or over the inbox, or a pool)
+ *     answer:  gv_call_answer ─▶ record's loop ─▶ sink
+ *
+ * Only the record's own loop touches it. An answer whose record is gone is
+ * late: its message is given back and nothing else happens, so a caller that
+ * has left cannot be written to.
+ *
+ * Always: a record is closed exactly once: by its answer or by its caller
+ * giving up.
+ */
+#ifndef GV_CALL_H
+#define GV_CALL_H
+
+#include <stdint.h>
+
+#include <grove/call.h>
+#include <grove/error.h>
+
+#include "runtime/loop.h"
+
+#define GV_CALLS_MAX (1u << 20) /* open at once on a loop */
+
+enum gv_sink { GV_SINK_WAIT, GV_SINK_FUTURE, GV_SINK_CALLBACK };
+
+/* What became of a call, for callback sinks. */
+struct gv_outcome {
+    int code; /* 0, a refusal, a failure */
+    enum grove_started started;
+    const char *text;         /* the reason, "" if none; lent */
+    struct gv_message *reply; /* code 0: the response in its body; lent until the sink returns */
+};
+
+struct gv_call {
+    uint64_t id;
+    uint64_t target;       /* task id */
+    struct gv_timer timer; /* of futures and callbacks; a parked turn has its own */
+    struct gv_call *next;  /* free list */
+    union {
+        struct gv_wait *wait;
+        struct grove_future *future;
+        struct {
+            void (*function)(void *owner, const struct gv_outcome *outcome);
+            void *owner;
+        } callback;
+    } sink;
+    uint32_t since_ms;
+    uint32_t deadline_ms;
+    uint16_t method;
+    uint8_t kind; /* enum gv_sink */
+    uint8_t open;
+};
+
+/* The records of one loop, made and freed with it. Returns 0 or GROVE_ENOMEM. */
+int gv_calls_open(struct gv_loop *loop);
+void gv_calls_close(struct gv_loop *loop);
+
+/* A new open record; NULL when GV_CALLS_MAX are open or memory is short. Set its sink before anything can answer. */
+struct gv_call *gv_call_take(struct gv_loop *loop, uint64_t target, uint16_t method,
+                             uint32_t deadline_ms);
+
+/* The open record of this loop that id names, or NULL. */
+struct gv_call *gv_call_find(struct gv_loop *loop, uint64_t id);
+
+/* Closes a record without an answer. Nothing is taken back from the target: see gv_call_give_up. */
+void gv_call_give(struct gv_loop *loop, struct gv_call *call);
+
+/* The caller no longer waits: takes the request back where it is still queued, and closes the record. */
+void gv_call_give_up(struct gv_loop *loop, struct gv_call *call);
+
+/*
+ * Answers a call wherever its record lives: reply->call names it, reply->code
+ * is the outcome, flags and body as message.h says. Owns reply.
+ */
+void gv_call_answer(struct gv_loop *loop, struct gv_message *reply);
+
+/*
+ * Answers the request with a code that is not 0 and a reason (may be NULL),
+ * and gives the request back. If nobody waits it is only given back. Owns
+ * request.
+ */
+void gv_call_fail(struct gv_loop *loop, struct gv_message *request, int code,
+                  enum grove_started started, const char *text);
+
+/*
+ * Begins a call with a callback sink, for links and workers: copies or packs
+ * request for the target. function(owner, outcome) comes exactly once, on
+ * this loop, never from inside this function. Returns 0 with *id, or a code.
+ */
+int gv_call_begin(struct gv_loop *loop, grove_ref ref, uint16_t method,
+                  const ProtobufCMessage *request, uint32_t deadline_ms,
+                  void (*function)(void *owner, const struct gv_outcome *outcome), void *owner,
+                  uint64_t *id);
+
+/* What is known of a failed call: NO if its code implies it, else what the reply says. */
+enum grove_started gv_reply_started(const struct gv_message *reply);
+
+#endif

@@ -1,0 +1,300 @@
+#include "actors/deadlock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/runtime.h"
+#include "runtime/sched.h"
+
+#define NODES_MAX      256u /* tasks looked at in one local walk */
+#define HOPS_MAX       64u  /* waits a probe follows */
+#define FIRST_PROBE_MS 1u
+#define LAST_PROBE_MS  1024u
+
+/* --- following waits -------------------------------------------------------------------------- */
+
+static struct gv_wait *wait_of(const struct gv_task *task)
+{
+    return task->turn != NULL ? task->turn->wait : NULL;
+}
+
+/* How many targets a wait has that must all come before it wakes. */
+static unsigned n_targets(const struct gv_wait *wait)
+{
+    switch ((enum gv_wait_kind)wait->kind) {
+    case GV_WAIT_CALL:
+    case GV_WAIT_ROOM:
+    case GV_WAIT_STOP:
+    case GV_WAIT_SPAWN:
+        return 1;
+    case GV_WAIT_ALL:
+        return wait->n_futures;
+    case GV_WAIT_ANY:
+        return wait->n_futures == 1 ? 1 : 0;
+    case GV_WAIT_SLEEP:
+    case GV_WAIT_YIELD:
+    case GV_WAIT_MAIL:
+        break;
+    }
+    return 0;
+}
+
+/* The i-th target of a wait, 0 if that one has come. */
+static uint64_t target_of(const struct gv_wait *wait, unsigned i)
+{
+    if (wait->kind != GV_WAIT_ALL && wait->kind != GV_WAIT_ANY)
+        return wait->target;
+    return wait->futures[i]->done ? 0 : wait->futures[i]->target;
+}
+
+/* --- one loop --------------------------------------------------------------------------------- */
+
+struct node {
+    struct gv_task *task;
+    uint32_t parent;
+};
+
+struct walk {
+    struct node nodes[NODES_MAX];
+    uint32_t n;
+};
+
+/* Writes "me -> … -> last -> me" by going back over the parents. */
+static void name_cycle(struct walk *walk, uint32_t last, char *text, size_t room)
+{
+    uint32_t path[NODES_MAX], n = 0;
+    size_t used = 0;
+
+    for (uint32_t i = last; i != 0; i = walk->nodes[i].parent)
+        path[n++] = i;
+    path[n++] = 0;
+    for (uint32_t i = n; i-- > 0 && used + 1 < room;) {
+        char name[64];
+
+        walk->nodes[path[i]].task->class->describe(walk->nodes[path[i]].task, name, sizeof name);
+        used += (size_t)snprintf(text + used, room - used, "%s%s", used > 0 ? " -> " : "", name);
+    }
+    if (used + 1 < room) {
+        char name[64];
+
+        walk->nodes[0].task->class->describe(walk->nodes[0].task, name, sizeof name);
+        (void)snprintf(text + used, room - used, " -> %s",
+                       name); /* A cut circle is still named at its begin. */
+    }
+}
+
+/* Adds the targets of a wait; true when one of them is where the walk began. */
+static bool follow(struct gv_loop *loop, struct walk *walk, const struct gv_wait *wait,
+                   uint32_t parent, struct gv_cycle *cycle)
+{
+    unsigned n = n_targets(wait);
+
+    for (unsigned i = 0; i < n && walk->n < NODES_MAX; i++) {
+        uint64_t id = target_of(wait, i);
+        struct gv_task *task = id != 0 ? gv_slot_find(id) : NULL;
+
+        if (task == NULL)
+            continue;
+        if (task == walk->nodes[0].task) {
+            name_cycle(walk, parent, cycle->text, sizeof cycle->text);
+            return true;
+        }
+        if (task->loop != loop->index)
+            cycle->far = true;
+        else if (wait_of(task) != NULL)
+            walk->nodes[walk->n++] = (struct node){task, parent};
+    }
+    return false;
+}
+
+static bool walk_closes(struct gv_loop *loop, struct gv_wait *wait, struct gv_cycle *cycle)
+{
+    struct walk walk;
+
+    walk.nodes[0] = (struct node){wait->turn->task, 0};
+    walk.n = 1;
+    if (follow(loop, &walk, wait, 0, cycle))
+        return true;
+    for (uint32_t i = 1; i < walk.n; i++)
+        if (follow(loop, &walk, wait_of(walk.nodes[i].task), i, cycle))
+            return true;
+    return false;
+}
+
+bool gv_deadlock_closes(struct gv_loop *loop, struct gv_wait *wait, struct gv_cycle *cycle)
+{
+    cycle->wait = NULL;
+    cycle->far = false;
+    if (wait->turn->task == NULL)
+        return false; /* Nobody can call main. */
+    if (n_targets(wait) == 1) {
+        uint64_t id = target_of(wait, 0);
+        struct gv_task *task = id != 0 ? gv_slot_find(id) : NULL;
+
+        /* The usual case: the target is here and waits for nobody. */
+        if (task != NULL && task->loop == loop->index && task != wait->turn->task
+            && wait_of(task) == NULL)
+            return false;
+    }
+    return walk_closes(loop, wait, cycle);
+}
+
+/* --- over loops: probes ----------------------------------------------------------------------- */
+
+struct probe {
+    uint64_t origin;      /* task whose wait is probed */
+    uint64_t number;      /* of that wait */
+    uint64_t path;        /* digest of the waits met in this lap */
+    uint64_t first_path;  /* of those in the first lap */
+    uint64_t newest_task; /* the newest wait met, by (since, task) */
+    uint32_t newest_ms;
+    uint16_t hops;
+    uint16_t lap;
+    char text[160]; /* names met in the first lap */
+};
+
+static struct probe *probe_of(struct gv_message *message)
+{
+    return (struct probe *)(void *)message->body;
+}
+
+static void note_wait(struct probe *probe, const struct gv_task *task, const struct gv_wait *wait)
+{
+    uint64_t id = gv_task_id(task);
+    size_t used = strlen(probe->text);
+
+    probe->path = (probe->path ^ id) * UINT64_C(0x9e3779b97f4a7c15) + wait->number;
+    if (gv_ms_before(probe->newest_ms, wait->since_ms)
+        || (probe->newest_ms == wait->since_ms && probe->newest_task < id)) {
+        probe->newest_ms = wait->since_ms;
+        probe->newest_task = id;
+    }
+    if (probe->lap == 0 && used + 8 < sizeof probe->text) {
+        char name[64];
+
+        task->class->describe(task, name, sizeof name);
+        (void)snprintf(probe->text + used, sizeof probe->text - used, "%s -> ",
+                       name); /* A cut path is still a path. */
+    }
+}
+
+/* Sends a copy of the probe to each target of the wait; those that stay here are returned as a list. */
+static struct gv_message *spread(struct gv_loop *loop, const struct probe *probe,
+                                 const struct gv_wait *wait, struct gv_message *list)
+{
+    unsigned n = n_targets(wait);
+
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t id = target_of(wait, i);
+        struct gv_task *task = id != 0 ? gv_slot_find(id) : NULL;
+        struct gv_message *copy =
+            task != NULL ? gv_message_take(&loop->blocks, sizeof *probe) : NULL;
+
+        if (copy == NULL)
+            continue; /* Without memory this probe is lost; the next one comes later. */
+        copy->method = GV_SIGNAL_PROBE;
+        copy->to = id;
+        *probe_of(copy) = *probe;
+        if (task->loop != loop->index) {
+            gv_loop_post(loop, task->loop, copy);
+        } else {
+            copy->next = list;
+            list = copy;
+        }
+    }
+    return list;
+}
+
+/* The probe is home. Returns true if it must go round once more. */
+static bool came_home(struct gv_loop *loop, struct gv_wait *wait, struct probe *probe)
+{
+    struct gv_cycle *cycle = wait->cycle;
+
+    if (wait->number != probe->number || wait->woken || cycle == NULL
+        || probe->newest_task != probe->origin)
+        return false;
+    if (probe->lap == 0) {
+        probe->lap = 1;
+        probe->first_path = probe->path;
+        probe->path = 0;
+        probe->hops = 0;
+        return true;
+    }
+    if (probe->path != probe->first_path)
+        return false;
+    (void)snprintf(cycle->text, sizeof cycle->text, "%sback to it",
+                   probe->text); /* Its room is the larger one. */
+    gv_wake(loop, wait, GROVE_EDEADLK);
+    return false;
+}
+
+/* One probe at one task: follows its wait. Returns the list with what stays on this loop. */
+static struct gv_message *visit(struct gv_loop *loop, struct gv_task *task,
+                                struct gv_message *message, struct gv_message *list)
+{
+    struct gv_wait *wait = task != NULL ? wait_of(task) : NULL;
+    struct probe *probe = probe_of(message);
+
+    if (wait == NULL || wait->woken || probe->hops++ >= HOPS_MAX)
+        return list;
+    if (gv_task_id(task) == probe->origin && !came_home(loop, wait, probe))
+        return list;
+    note_wait(probe, task, wait);
+    return spread(loop, probe, wait, list);
+}
+
+void gv_deadlock_probe_came(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)
+{
+    struct gv_message *list = visit(loop, task, message, NULL);
+
+    gv_message_give(&loop->blocks, message);
+    while (list != NULL) {
+        message = list;
+        list = list->next;
+        list = visit(loop, gv_slot_find(message->to), message, list);
+        gv_message_give(&loop->blocks, message);
+    }
+}
+
+static void send_probe(struct gv_timer *timer)
+{
+    struct gv_loop *loop = gv_loop_here;
+    struct gv_cycle *cycle = (struct gv_cycle *)((char *)timer - offsetof(struct gv_cycle, timer));
+    struct gv_wait *wait = cycle->wait;
+    struct gv_task *task = wait->turn->task;
+    struct probe probe = {
+        .origin = gv_task_id(task), .number = wait->number, .newest_ms = wait->since_ms};
+    struct gv_message *list;
+
+    probe.newest_task = probe.origin;
+    note_wait(&probe, task, wait);
+    list = spread(loop, &probe, wait, NULL);
+    while (list != NULL) {
+        struct gv_message *message = list;
+
+        list = list->next;
+        gv_deadlock_probe_came(loop, gv_slot_find(message->to), message);
+    }
+    if (wait->woken)
+        return;
+    cycle->delay_ms = cycle->delay_ms < LAST_PROBE_MS ? cycle->delay_ms * 2 : LAST_PROBE_MS;
+    gv_wheel_arm(&loop->wheel, &cycle->timer, loop->now_ms + cycle->delay_ms);
+}
+
+void gv_deadlock_watch(struct gv_loop *loop, struct gv_wait *wait, struct gv_cycle *cycle)
+{
+    if (!cycle->far)
+        return;
+    cycle->wait = wait;
+    cycle->delay_ms = FIRST_PROBE_MS;
+    cycle->text[0] = '\0';
+    wait->cycle = cycle;
+    cycle->timer = (struct gv_timer){.fire = send_probe};
+    gv_wheel_arm(&loop->wheel, &cycle->timer, loop->now_ms + FIRST_PROBE_MS);
+}
+
+void gv_deadlock_unwatch(struct gv_loop *loop, struct gv_cycle *cycle)
+{
+    if (cycle->wait != NULL)
+        gv_wheel_disarm(&loop->wheel, &cycle->timer);
+}

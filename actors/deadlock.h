@@ -1,0 +1,42 @@
+/*
+ * Deadlock: calls that would wait for each other in a circle.
+ *
+ * An actor whose handler is parked takes no mail, so a circle of calls would
+ * stand until its deadlines. It is found instead, by following waits: the
+ * call of one target, room in a mailbox, the end of a task, every arm of an
+ * `all`. (An `any` of several arms is not followed: another arm may come.)
+ *
+ * On one loop the walk happens before the call that would close the circle
+ * is sent; that call fails at once. Over loops a probe follows the waits from
+ * loop to loop, first after 1 ms, then at doubling distance. It must come
+ * home twice over the very same waits, each known by its number; since no
+ * number is used twice, all of them stood at the moment the first lap
+ * ended. Of the calls in the circle the newest one fails.
+ */
+#ifndef GV_DEADLOCK_H
+#define GV_DEADLOCK_H
+
+#include <stdbool.h>
+
+#include "runtime/loop.h"
+
+/* A search in the frame of a wait. */
+struct gv_cycle {
+    struct gv_timer timer; /* when the next probe leaves */
+    struct gv_wait *wait;
+    uint32_t delay_ms;
+    bool far;                /* the waits lead to another loop: worth probing */
+    char text[GV_WHY_BYTES]; /* "a -> b -> a", set when a circle was found */
+};
+
+/* True if parking in wait would close a circle on this loop; cycle->text names it. */
+bool gv_deadlock_closes(struct gv_loop *loop, struct gv_wait *wait, struct gv_cycle *cycle);
+
+/* Around the park: sends probes while the wait lasts, if it leads to another loop. */
+void gv_deadlock_watch(struct gv_loop *loop, struct gv_wait *wait, struct gv_cycle *cycle);
+void gv_deadlock_unwatch(struct gv_loop *loop, struct gv_cycle *cycle);
+
+/* A probe came for a task of this loop (NULL if it is gone). Owns message. */
+void gv_deadlock_probe_came(struct gv_loop *loop, struct gv_task *task, struct gv_message *message);
+
+#endif

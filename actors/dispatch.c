@@ -1,0 +1,344 @@
+/*
+ * Dispatch: an actor's turns, and the signals that come in between.
+ *
+ * gv_actor_run is called on a dispatcher's stack. It handles up to 64
+ * messages by plain calls; a handler that awaits parks this very frame, and
+ * everything here goes on when it returns. So nothing of the loop's tick may
+ * be kept in a local over a call of a handler.
+ */
+#include "actors/actor.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <grove/error.h>
+
+#include "actors/answer.h"
+#include "actors/call.h"
+#include "actors/future.h"
+#include "actors/mail.h"
+#include "actors/service.h"
+#include "actors/verb.h"
+#include "runtime/assert.h"
+#include "runtime/go.h"
+#include "runtime/log.h"
+#include "runtime/place.h"
+#include "runtime/runtime.h"
+
+#define TURNS_MAX 64u /* messages of one actor before the next one's turn */
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+/* A response on its way into an envelope. */
+struct envelope {
+    struct grove_answer answer;
+    struct gv_loop *loop;
+    struct gv_message *request;
+    struct gv_message *reply; /* NULL until the response is there; may be the request's own block */
+};
+
+static int put_into_envelope(struct grove_answer *answer, const struct grove_shape *shape,
+                             const ProtobufCMessage *response)
+{
+    struct envelope *envelope = (struct envelope *)answer;
+    size_t bytes;
+
+    if (envelope->request->call == 0)
+        return 0; /* Nobody waits for it. */
+    bytes = shape->size(response);
+    if (bytes > GV_BLOCK_BYTES_MAX)
+        return GROVE_ETOOBIG;
+    /* A flat response has no pointer that could lead into the request it overwrites. */
+    if (shape->flat && bytes <= gv_message_room(envelope->request)) {
+        envelope->reply = envelope->request;
+    } else {
+        envelope->reply = gv_message_take(&envelope->loop->blocks, bytes);
+        if (envelope->reply == NULL)
+            return GROVE_ENOMEM;
+        envelope->reply->call = envelope->request->call;
+    }
+    shape->copy(envelope->reply->body, response);
+    return 0;
+}
+
+int grove_answer_put(struct grove_answer *answer, const struct grove_shape *shape,
+                     const ProtobufCMessage *response)
+{
+    return answer->put(answer, shape, response);
+}
+
+static void answer_done(struct gv_loop *loop, struct envelope *answer)
+{
+    struct gv_message *reply = answer->reply;
+
+    if (reply == NULL) {
+        gv_message_give(&loop->blocks, answer->request);
+        return;
+    }
+    if (reply != answer->request)
+        gv_message_give(&loop->blocks, answer->request);
+    reply->code = 0;
+    reply->form_flags = GV_FORM_STRUCT;
+    gv_call_answer(loop, reply);
+}
+
+int gv_turn_check_refusal(struct gv_turn *turn, int code)
+{
+    const ProtobufCEnumDescriptor *refusals = turn->method->refusals;
+    bool passed_on =
+        turn->refused_by != refusals && turn->refused_by != NULL && turn->failure.code == code;
+
+    if (!passed_on
+        && (refusals == NULL || protobuf_c_enum_descriptor_get_value(refusals, code) != NULL))
+        return code;
+    (void)snprintf(
+        turn->why, sizeof turn->why,
+        "%s returned %d, which is a refusal of %s and not of its own %s", turn->method->name, code,
+        turn->refused_by != NULL ? turn->refused_by->name : "no service",
+        refusals != NULL ? refusals->name : "enum"); /* A cut reason is still a reason. */
+    return GROVE_EFOREIGN;
+}
+
+void gv_turn_settle(struct gv_loop *loop, struct gv_turn *turn)
+{
+    if (turn->futures != NULL)
+        gv_futures_give_up(loop, turn);
+}
+
+/* The reason that goes with a code, if the turn's last failure was this one. */
+static const char *reason(const struct gv_turn *turn, int code)
+{
+    return turn->failure.code == code || code == GROVE_EFOREIGN || turn->failed ? turn->why : NULL;
+}
+
+/* --- one turn --------------------------------------------------------------------------------- */
+
+static void end_turn(struct gv_loop *loop, struct gv_turn *turn, struct envelope *answer, int code)
+{
+    gv_turn_settle(loop, turn);
+    if (code > 0)
+        code = gv_turn_check_refusal(turn, code);
+    if (code == 0) {
+        answer_done(loop, answer);
+    } else {
+        if (answer->reply != NULL && answer->reply != answer->request)
+            gv_message_give(&loop->blocks, answer->reply);
+        gv_call_fail(loop, answer->request, code, GROVE_STARTED_YES, reason(turn, code));
+    }
+    gv_turn_end(loop, turn);
+}
+
+/* grove_fail ends this incarnation: the actor stops, its callers are told. */
+static void end_incarnation(struct gv_actor *actor, const struct gv_turn *turn)
+{
+    char name[64];
+
+    actor->task.class->describe(&actor->task, name, sizeof name);
+    gv_log(GV_LOG_ERROR, "actor.failed", "actor=%s method=%s why=\"%s\"", name, turn->method->name,
+           turn->why);
+    actor->task.flags |= GV_TASK_STOPPING | GV_TASK_NOW;
+}
+
+static void handle(struct gv_loop *loop, struct gv_actor *actor, struct gv_message *message)
+{
+    uint32_t place = message->method - actor->type->first_index;
+    struct envelope envelope = {{put_into_envelope}, loop, message, NULL};
+    struct gv_turn turn;
+    int code;
+
+    if (place >= actor->type->service->n_methods
+        || (message->form_flags & GV_FORM_MASK) != GV_FORM_STRUCT) {
+        gv_call_fail(loop, message, GROVE_ENOTSUP, GROVE_STARTED_NO, NULL);
+        return;
+    }
+    if (message->deadline_ms != 0 && !gv_ms_before(loop->now_ms, message->deadline_ms)) {
+        gv_call_fail(loop, message, GROVE_ETIMEDOUT, GROVE_STARTED_NO, NULL);
+        return;
+    }
+    turn.task = &actor->task;
+    turn.message = message;
+    turn.method = &actor->type->service->methods[place];
+    turn.deadline_ms = message->deadline_ms;
+    gv_turn_begin(loop, &turn);
+    code = turn.method->thunk(actor->type->functions, gv_actor_state(actor), message->body,
+                              &envelope.answer);
+    if (__builtin_expect(turn.failed, 0)) {
+        end_incarnation(actor, &turn);
+        code = GROVE_EDOWN;
+    }
+    end_turn(loop, &turn, &envelope, code);
+}
+
+void gv_actor_run(struct gv_loop *loop, struct gv_task *task)
+{
+    struct gv_actor *actor = (struct gv_actor *)task;
+    unsigned n = TURNS_MAX;
+
+    task->flags |= GV_TASK_BUSY;
+    while (n-- > 0 && !(task->flags & GV_TASK_NOW)) {
+        struct gv_message *message = gv_mailbox_take(&task->mailbox);
+
+        if (message == NULL)
+            break;
+        loop->budget--;
+        if (__builtin_expect(message->method == GV_SIGNAL_INIT, 0)) {
+            if (gv_actor_init_turn(loop, actor, message) != 0)
+                task->flags |= GV_TASK_STOPPING | GV_TASK_NOW;
+            else
+                task->flags &= (uint8_t)~GV_TASK_UNBORN;
+        } else {
+            handle(loop, actor, message);
+        }
+        if (__builtin_expect(task->flags & GV_TASK_WAITED, 0))
+            gv_task_let_in(loop, task);
+        if (loop->budget <= 0)
+            break;
+    }
+    task->flags &= (uint8_t)~GV_TASK_BUSY;
+    if (__builtin_expect(task->flags & GV_TASK_STOPPING, 0)
+        && (task->flags & GV_TASK_NOW || task->mailbox.head == NULL))
+        gv_actor_end(loop, actor);
+    else if (task->mailbox.head != NULL)
+        gv_sched_ready(loop, task);
+}
+
+/* --- signals ---------------------------------------------------------------------------------- */
+
+struct stop_body {
+    enum grove_stop_mode mode;
+};
+
+static void stop(struct gv_loop *loop, struct gv_actor *actor, struct gv_message *message)
+{
+    enum grove_stop_mode mode = ((struct stop_body *)(void *)message->body)->mode;
+    struct gv_task *task = &actor->task;
+
+    task->flags |= GV_TASK_STOPPING;
+    if (mode != GROVE_STOP_DRAIN)
+        task->flags |= GV_TASK_NOW;
+    if (mode == GROVE_STOP_KILL)
+        gv_task_cancel(loop, task);
+    gv_task_tell_end(loop, task, message);
+    /* Its run sees the flags and ends it; not here, inside somebody else's turn. */
+    gv_sched_ready(loop, task);
+}
+
+static void signal_actor(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)
+{
+    switch (message->method) {
+    case GV_SIGNAL_INIT:
+        task->flags &= (uint8_t)~GV_TASK_BUSY;
+        gv_mailbox_push_front(&task->mailbox, message);
+        gv_sched_ready(loop, task);
+        break;
+    case GV_SIGNAL_STOP:
+        stop(loop, (struct gv_actor *)task, message);
+        break;
+    case GV_SIGNAL_CANCEL:
+        gv_task_cancel_request(loop, task, message);
+        break;
+    default:
+        gv_message_give(&loop->blocks, message);
+    }
+}
+
+static struct gv_waitlist *actor_waitlist(struct gv_task *task, bool make)
+{
+    struct gv_actor *actor = (struct gv_actor *)task;
+    struct gv_rare *rare = make ? gv_actor_rare(actor) : actor->rare;
+
+    return rare != NULL ? &rare->waitlist : NULL;
+}
+
+static void describe_actor(const struct gv_task *task, char *text, size_t room)
+{
+    const struct gv_actor *actor = (const struct gv_actor *)task;
+    const char *name = actor->type->service->local_name;
+
+    if (actor->rare != NULL && actor->rare->label[0] != '\0')
+        (void)snprintf(text, room, "%s/%s", name,
+                       actor->rare->label); /* A cut name is still a name. */
+    else
+        (void)snprintf(text, room, "%s/#%llu", name,
+                       (unsigned long long)(gv_task_id(task) >> GV_SLOT_SHIFT));
+}
+
+const struct gv_task_class gv_actor_class = {
+    .name = "actor",
+    .run = gv_actor_run,
+    .signal = signal_actor,
+    .waitlist = actor_waitlist,
+    .describe = describe_actor,
+    .form = GV_FORM_STRUCT,
+    .kind = GROVE_REF_ACTOR,
+};
+
+/* --- stopping, for users ---------------------------------------------------------------------- */
+
+/* The living task of ref, with a STOP for it; or a code. */
+static int make_stop(struct gv_loop *loop, grove_ref ref, enum grove_stop_mode mode,
+                     struct gv_task **task, struct gv_message **message)
+{
+    if (loop == NULL)
+        return GROVE_EUSAGE;
+    *task = gv_mail_task(ref);
+    if (*task == NULL)
+        return GROVE_ENOACTOR;
+    *message = gv_message_take(&loop->blocks, sizeof(struct stop_body));
+    if (*message == NULL)
+        return GROVE_ENOMEM;
+    (*message)->method = GV_SIGNAL_STOP;
+    (*message)->to = gv_task_id(*task);
+    ((struct stop_body *)(void *)(*message)->body)->mode = mode;
+    return 0;
+}
+
+int grove_stop(grove_ref ref, enum grove_stop_mode mode)
+{
+    struct gv_loop *loop = gv_loop_here;
+    struct gv_message *message;
+    struct gv_task *task;
+    int rc = make_stop(loop, ref, mode, &task, &message);
+
+    if (rc == 0)
+        gv_signal_send(loop, task, message);
+    return rc;
+}
+
+int grove_stop_await(grove_ref ref, enum grove_stop_mode mode)
+{
+    struct gv_loop *loop = gv_loop_here;
+    struct gv_message *message;
+    struct gv_task *task;
+    struct gv_wait wait;
+    struct gv_call *call;
+    int rc = make_stop(loop, ref, mode, &task, &message);
+
+    if (rc != 0)
+        return rc;
+    if (loop->turn == NULL || task == loop->turn->task) {
+        gv_message_give(&loop->blocks, message);
+        return loop->turn == NULL ? GROVE_EUSAGE : GROVE_EDEADLK;
+    }
+    gv_wait_init(loop, &wait, GV_WAIT_STOP, loop->turn->deadline_ms);
+    wait.target = message->to;
+    call = gv_call_take(loop, wait.target, 0, wait.deadline_ms);
+    if (call == NULL) {
+        gv_message_give(&loop->blocks, message);
+        return GROVE_ENOMEM;
+    }
+    call->kind = GV_SINK_WAIT;
+    call->sink.wait = &wait;
+    wait.call = call->id;
+    message->call = call->id;
+    gv_signal_send(loop, task, message);
+    rc = gv_park(loop, &wait);
+    if (wait.message != NULL) {
+        /* Gone already is what was asked for. */
+        rc = wait.message->code == GROVE_ENOACTOR ? 0 : wait.message->code;
+        gv_message_give(&loop->blocks, wait.message);
+    } else if (wait.call != 0 && gv_call_find(loop, wait.call) != NULL) {
+        gv_call_give(loop, gv_call_find(loop, wait.call));
+    }
+    return rc;
+}

@@ -1,0 +1,132 @@
+#include <grove/error.h>
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/loop.h"
+
+/* --- the table -------------------------------------------------------------------------------- */
+
+static const struct {
+    int code;
+    const char *name, *connect, *text;
+} errors[] = {
+#define GROVE_ERROR_ROW(name, number, connect, started, advice) \
+    {number, "GROVE_" #name, connect, advice},
+    GROVE_ERROR_TABLE(GROVE_ERROR_ROW)
+#undef GROVE_ERROR_ROW
+};
+
+#define N_ERRORS (sizeof errors / sizeof errors[0])
+
+const char *grove_error_name(int code)
+{
+    const char *name;
+
+    if (code == 0)
+        return "0";
+    for (size_t i = 0; i < N_ERRORS; i++)
+        if (errors[i].code == code)
+            return errors[i].name;
+    name = code < 0 ? strerrorname_np(-code) : NULL;
+    return name != NULL ? name : "?";
+}
+
+const char *grove_error_text(int code)
+{
+    const char *text;
+
+    if (code == 0)
+        return "done";
+    if (code > 0)
+        return "refused: the number is one of the service's refusal enum";
+    for (size_t i = 0; i < N_ERRORS; i++)
+        if (errors[i].code == code)
+            return errors[i].text;
+    text = strerrordesc_np(-code);
+    return text != NULL ? text : "not a code of grove";
+}
+
+const char *grove_error_connect(int code)
+{
+    for (size_t i = 0; i < N_ERRORS; i++)
+        if (errors[i].code == code)
+            return errors[i].connect;
+    return code > 0 ? "failed_precondition" : "internal";
+}
+
+/* --- reasons ---------------------------------------------------------------------------------- */
+
+/* Where a failure is noted outside of any turn: in unit tests of handlers, and before the start. */
+static __thread struct {
+    struct grove_failure failure;
+    char why[GV_WHY_BYTES];
+} outside;
+
+static struct gv_turn *running_turn(void)
+{
+    return gv_loop_here != NULL ? gv_loop_here->turn : NULL;
+}
+
+static int note(enum grove_class class, int code, const char *format, va_list arguments)
+{
+    struct gv_turn *turn = running_turn();
+    char *why = turn != NULL ? turn->why : outside.why;
+    struct grove_failure *failure = turn != NULL ? &turn->failure : &outside.failure;
+    char text[GV_WHY_BYTES]; /* An argument may be the last reason itself. */
+
+    (void)vsnprintf(text, sizeof text, format, arguments); /* A cut reason is still a reason. */
+    memcpy(why, text, sizeof text);
+    *failure = (struct grove_failure){
+        .class = class,
+        .code = code,
+        .started = GROVE_STARTED_YES,
+        .text = why,
+    };
+    if (turn != NULL)
+        turn->refused_by = NULL;
+    return code;
+}
+
+int grove_refuse(int code, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)note(GROVE_REFUSED, code, format, arguments); /* Returns code. */
+    va_end(arguments);
+    return code;
+}
+
+int grove_fail(const char *format, ...)
+{
+    struct gv_turn *turn = running_turn();
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)note(GROVE_FAILED, GROVE_EDOWN, format, arguments); /* Returns its code. */
+    va_end(arguments);
+    if (turn != NULL)
+        turn->failed = 1;
+    return GROVE_EDOWN;
+}
+
+const struct grove_failure *grove_failure(void)
+{
+    struct gv_turn *turn = running_turn();
+
+    if (turn != NULL)
+        return &turn->failure;
+    if (outside.failure.text == NULL)
+        outside.failure.text = outside.why;
+    return &outside.failure;
+}
+
+const char *grove_why(void)
+{
+    const struct grove_failure *failure = grove_failure();
+
+    return failure->text[0] != '\0' ? failure->text : grove_error_text(failure->code);
+}

@@ -1,0 +1,237 @@
+#include "actors/future.h"
+
+#include <grove/error.h>
+#include <grove/task.h>
+
+#include "actors/call.h"
+#include "actors/deadlock.h"
+#include "actors/mail.h"
+#include "actors/verb.h"
+#include "runtime/assert.h"
+#include "runtime/sched.h"
+
+#define FUTURES_MAX 1024u
+
+/* --- start and finish ------------------------------------------------------------------------- */
+
+void gv_future_finish(struct gv_loop *loop, struct grove_future *future, struct gv_message *reply)
+{
+    struct gv_wait *wait = future->waiter;
+
+    gv_assert(!future->done);
+    future->done = 1;
+    future->call = 0;
+    future->reply = reply;
+    if (reply != NULL) {
+        future->rc = reply->code;
+        future->started = reply->code == 0 ? GROVE_STARTED_YES : (uint8_t)gv_reply_started(reply);
+    }
+    if (wait == NULL || wait->woken || --wait->n_left > 0)
+        return;
+    gv_wake(loop, wait, 0);
+}
+
+static void future_expired(struct gv_timer *timer)
+{
+    struct gv_loop *loop = gv_loop_here;
+    struct gv_call *call = (struct gv_call *)((char *)timer - offsetof(struct gv_call, timer));
+    struct grove_future *future = call->sink.future;
+
+    gv_call_give_up(loop, call);
+    future->rc = GROVE_ETIMEDOUT;
+    future->started = GROVE_STARTED_UNKNOWN;
+    gv_future_finish(loop, future, NULL);
+}
+
+int grove_call_start(grove_ref ref, const struct grove_service *service, uint32_t method,
+                     const ProtobufCMessage *request, ProtobufCMessage *response,
+                     struct grove_future *future)
+{
+    struct gv_verb verb;
+    struct gv_call *call;
+    int rc;
+
+    *future = (struct grove_future){.response = response};
+    if (!grove_can_await())
+        return GROVE_EUSAGE;
+    rc = gv_verb_begin(&verb, ref, service, method, request);
+    if (rc != 0)
+        return rc;
+    call = gv_call_take(verb.loop, gv_task_id(verb.task), verb.index, verb.deadline_ms);
+    if (call == NULL) {
+        gv_message_give(&verb.loop->blocks, verb.message);
+        return gv_turn_failed(verb.turn, NULL, GROVE_ENOMEM, GROVE_STARTED_NO, NULL);
+    }
+    call->kind = GV_SINK_FUTURE;
+    call->sink.future = future;
+    verb.message->call = call->id;
+    verb.message->deadline_ms = verb.deadline_ms;
+    rc = gv_mail_post(verb.loop, verb.task, verb.message);
+    if (rc != 0) {
+        gv_message_give(&verb.loop->blocks, verb.message);
+        gv_call_give(verb.loop, call);
+        return gv_turn_failed(verb.turn, NULL, rc, GROVE_STARTED_NO, NULL);
+    }
+    if (verb.deadline_ms != 0) {
+        call->timer.fire = future_expired;
+        gv_wheel_arm(&verb.loop->wheel, &call->timer, verb.deadline_ms);
+    }
+    future->call = call->id;
+    future->target = call->target;
+    future->method = verb.method;
+    future->next = verb.turn->futures;
+    verb.turn->futures = future;
+    return 0;
+}
+
+/* --- giving up -------------------------------------------------------------------------------- */
+
+static void give_up(struct gv_loop *loop, struct grove_future *future)
+{
+    struct gv_call *call = future->call != 0 ? gv_call_find(loop, future->call) : NULL;
+
+    if (call != NULL)
+        gv_call_give_up(loop, call);
+    if (future->reply != NULL)
+        gv_message_give(&loop->blocks, future->reply);
+    future->call = 0;
+    future->reply = NULL;
+}
+
+void gv_futures_give_up(struct gv_loop *loop, struct gv_turn *turn)
+{
+    while (turn->futures != NULL) {
+        struct grove_future *future = turn->futures;
+
+        turn->futures = future->next;
+        give_up(loop, future);
+        if (!future->done) {
+            future->done = 1;
+            future->rc = GROVE_ECANCELED;
+        }
+    }
+}
+
+/* Takes a future off its turn's list; false if it does not hang there. */
+static bool unlink_future(struct gv_turn *turn, struct grove_future *future)
+{
+    for (struct grove_future **link = &turn->futures; *link != NULL; link = &(*link)->next)
+        if (*link == future) {
+            *link = future->next;
+            return true;
+        }
+    return false;
+}
+
+void grove_future_cancel(struct grove_future *future)
+{
+    struct gv_loop *loop = gv_loop_here;
+
+    if (loop == NULL || loop->turn == NULL || !unlink_future(loop->turn, future))
+        return;
+    give_up(loop, future);
+    future->done = 1;
+    future->rc = GROVE_ECANCELED;
+    future->started = GROVE_STARTED_UNKNOWN;
+}
+
+/* --- waiting ---------------------------------------------------------------------------------- */
+
+/* The future is done: writes the caller's response or notes the failure. */
+static int collect(struct gv_loop *loop, struct gv_turn *turn, struct grove_future *future)
+{
+    struct gv_message *reply = future->reply;
+
+    if (!unlink_future(turn, future))
+        return future->rc; /* Awaited before. */
+    future->reply = NULL;
+    if (reply != NULL)
+        return gv_turn_take_answer(loop, turn, future->method, reply, future->response);
+    return gv_turn_failed(turn, NULL, future->rc, future->started, NULL);
+}
+
+/* Parks until n_left of the futures that are not done yet have come. */
+static int park_for(struct gv_loop *loop, struct grove_future *const futures[], unsigned n,
+                    enum gv_wait_kind kind)
+{
+    struct gv_cycle cycle;
+    struct gv_wait wait;
+    int rc;
+
+    gv_wait_init(loop, &wait, kind, 0); /* Each future has its own deadline. */
+    wait.futures = futures;
+    wait.n_futures = n;
+    for (unsigned i = 0; i < n; i++)
+        if (!futures[i]->done)
+            wait.n_left++;
+    if (wait.n_left == 0 || (kind == GV_WAIT_ANY && wait.n_left < n))
+        return 0;
+    if (gv_deadlock_closes(loop, &wait, &cycle))
+        return gv_turn_failed(loop->turn, NULL, GROVE_EDEADLK, GROVE_STARTED_NO, cycle.text);
+    if (kind == GV_WAIT_ANY)
+        wait.n_left = 1;
+    for (unsigned i = 0; i < n; i++)
+        futures[i]->waiter = &wait;
+    gv_deadlock_watch(loop, &wait, &cycle);
+    rc = gv_park(loop, &wait);
+    gv_deadlock_unwatch(loop, &cycle);
+    for (unsigned i = 0; i < n; i++)
+        futures[i]->waiter = NULL;
+    if (rc != 0)
+        (void)gv_turn_failed(loop->turn, NULL, rc, GROVE_STARTED_UNKNOWN,
+                             rc == GROVE_EDEADLK ? cycle.text : NULL); /* Returns rc. */
+    return rc;
+}
+
+static int check(struct gv_loop *loop, struct grove_future *const futures[], unsigned n)
+{
+    if (loop == NULL || loop->turn == NULL || n > FUTURES_MAX)
+        return GROVE_EUSAGE;
+    for (unsigned i = 0; i < n; i++)
+        if (futures[i]->call == 0 && !futures[i]->done)
+            return GROVE_EUSAGE;
+    return 0;
+}
+
+int grove_all_await(struct grove_future *const futures[], unsigned n)
+{
+    struct gv_loop *loop = gv_loop_here;
+    struct gv_turn *turn;
+    int rc = check(loop, futures, n), first = 0;
+
+    if (rc != 0)
+        return rc;
+    turn = loop->turn;
+    rc = park_for(loop, futures, n, GV_WAIT_ALL);
+    if (rc != 0)
+        return rc;
+    /* Backwards, so that the failure record is that of the first one. */
+    for (unsigned i = n; i-- > 0;) {
+        rc = collect(loop, turn, futures[i]);
+        if (rc != 0)
+            first = rc;
+    }
+    return first;
+}
+
+int grove_any_await(struct grove_future *const futures[], unsigned n, unsigned *which)
+{
+    struct gv_loop *loop = gv_loop_here;
+    struct gv_turn *turn;
+    int rc = check(loop, futures, n);
+
+    if (rc != 0 || n == 0)
+        return GROVE_EUSAGE;
+    turn = loop->turn;
+    rc = park_for(loop, futures, n, GV_WAIT_ANY);
+    if (rc != 0)
+        return rc;
+    for (*which = 0; !futures[*which]->done; ++*which)
+        gv_assert(*which + 1 < n);
+    return collect(loop, turn, futures[*which]);
+}
+
+int grove_future_await(struct grove_future *future)
+{
+    return grove_all_await(&future, 1);
+}

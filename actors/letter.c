@@ -1,0 +1,133 @@
+/*
+ * Letter: mail of greenlets, read in straight lines.
+ *
+ * The letters a greenlet has received hang on its turn's `held` list, so
+ * their requests can be read until the scope they were received in ends. A
+ * letter whose caller still waits when it is freed is failed: nobody can
+ * forget to answer and leave a caller hanging.
+ */
+#include <grove/task.h>
+
+#include <string.h>
+
+#include "actors/call.h"
+#include "actors/letter.h"
+#include "actors/service.h"
+#include "actors/verb.h"
+#include "runtime/go.h"
+#include "runtime/place.h"
+#include "runtime/runtime.h"
+
+void gv_letters_fail(struct gv_loop *loop, struct gv_turn *turn)
+{
+    if (turn->letter == NULL)
+        return;
+    gv_call_fail(loop, turn->letter, GROVE_EDOWN, GROVE_STARTED_YES,
+                 "the greenlet went on without an answer");
+    turn->letter = NULL;
+}
+
+/* Opens the request into memory of the turn. */
+static int open_letter(struct gv_loop *loop, struct gv_turn *turn, struct gv_message *message,
+                       struct grove_letter *letter)
+{
+    const struct grove_method *method = gv_method(message->method);
+    const struct gv_task *from = message->from != 0 ? gv_slot_find(message->from) : NULL;
+    ProtobufCMessage *request;
+
+    request =
+        gv_arena_take(&turn->arena, &loop->blocks, method->request->descriptor->sizeof_message);
+    if (request == NULL)
+        return GROVE_ENOMEM;
+    protobuf_c_message_init(method->request->descriptor, request);
+    method->request->open(request, message->body);
+    *letter = (struct grove_letter){
+        .method = method,
+        .request = request,
+        .call = message->call,
+        .from = from != NULL ? gv_task_ref(from) : GROVE_NOBODY,
+    };
+    return 0;
+}
+
+int grove_receive_await(uint32_t timeout_ms, struct grove_letter *letter)
+{
+    struct gv_loop *loop = gv_loop_here;
+    struct gv_message *message, *copy;
+    struct gv_turn *turn;
+    int rc;
+
+    if (loop == NULL || loop->turn == NULL)
+        return GROVE_EUSAGE;
+    turn = loop->turn;
+    gv_letters_fail(loop, turn);
+    do {
+        rc = gv_receive(loop, timeout_ms, &message);
+        if (rc != 0)
+            return rc;
+        if (message->deadline_ms == 0 || gv_ms_before(loop->now_ms, message->deadline_ms))
+            break;
+        gv_call_fail(loop, message, GROVE_ETIMEDOUT, GROVE_STARTED_NO, NULL);
+        message = NULL;
+    } while (message == NULL);
+    rc = open_letter(loop, turn, message, letter);
+    if (rc != 0) {
+        gv_call_fail(loop, message, rc, GROVE_STARTED_NO, NULL);
+        return rc;
+    }
+    /* The body stays readable; the answer needs an envelope of its own, taken now so that it cannot fail later. */
+    copy = message->call != 0 ? gv_message_take(&loop->blocks, GV_WHY_BYTES) : NULL;
+    if (copy != NULL) {
+        copy->call = message->call;
+        copy->method = message->method;
+    }
+    turn->letter = copy;
+    message->next = turn->held;
+    turn->held = message;
+    return 0;
+}
+
+/* The response into a message of its size. */
+static struct gv_message *respond(struct gv_loop *loop, const struct grove_shape *shape,
+                                  const ProtobufCMessage *response, uint64_t call)
+{
+    size_t bytes = shape->size(response);
+    struct gv_message *reply =
+        bytes <= GV_BLOCK_BYTES_MAX ? gv_message_take(&loop->blocks, bytes) : NULL;
+
+    if (reply == NULL)
+        return NULL;
+    shape->copy(reply->body, response);
+    reply->call = call;
+    reply->code = 0;
+    return reply;
+}
+
+int grove_letter_answer(const struct grove_letter *letter, int code,
+                        const ProtobufCMessage *response)
+{
+    struct gv_loop *loop = gv_loop_here;
+    struct gv_message *envelope, *reply;
+    struct gv_turn *turn;
+
+    if (loop == NULL || loop->turn == NULL || letter->call == 0 || (code == 0 && response == NULL))
+        return GROVE_EUSAGE;
+    turn = loop->turn;
+    envelope = turn->letter;
+    if (envelope == NULL || envelope->call != letter->call)
+        return GROVE_EUSAGE;
+    turn->letter = NULL;
+    if (code != 0) {
+        gv_call_fail(loop, envelope, code, GROVE_STARTED_YES,
+                     turn->failure.code == code ? turn->why : NULL);
+        return 0;
+    }
+    reply = respond(loop, letter->method->response, response, letter->call);
+    if (reply == NULL) {
+        gv_call_fail(loop, envelope, GROVE_ENOMEM, GROVE_STARTED_YES, NULL);
+        return GROVE_ENOMEM;
+    }
+    gv_message_give(&loop->blocks, envelope);
+    gv_call_answer(loop, reply);
+    return 0;
+}

@@ -1,0 +1,165 @@
+#include "actors/mail.h"
+
+#include <string.h>
+
+#include <grove/error.h>
+
+#include "actors/call.h"
+#include "actors/deadlock.h"
+#include "actors/service.h"
+#include "runtime/go.h"
+#include "runtime/log.h"
+#include "runtime/place.h"
+#include "runtime/runtime.h"
+
+/* --- making ----------------------------------------------------------------------------------- */
+
+static int make_copy(struct gv_loop *loop, const struct grove_shape *shape,
+                     const ProtobufCMessage *request, struct gv_message **message)
+{
+    size_t bytes = shape->size(request);
+
+    if (bytes > GV_BLOCK_BYTES_MAX)
+        return GROVE_ETOOBIG;
+    *message = gv_message_take(&loop->blocks, bytes);
+    if (*message == NULL)
+        return bytes + sizeof **message > GV_BLOCK_BYTES_MAX ? GROVE_ETOOBIG : GROVE_ENOMEM;
+    shape->copy((*message)->body, request);
+    return 0;
+}
+
+static int make_packed(struct gv_loop *loop, const ProtobufCMessage *request,
+                       struct gv_message **message)
+{
+    uint64_t bytes = protobuf_c_message_get_packed_size(request);
+
+    if (bytes > GV_BLOCK_BYTES_MAX - sizeof **message - sizeof bytes)
+        return GROVE_ETOOBIG;
+    *message = gv_message_take(&loop->blocks, sizeof bytes + bytes);
+    if (*message == NULL)
+        return GROVE_ENOMEM;
+    memcpy((*message)->body, &bytes, sizeof bytes);
+    (void)protobuf_c_message_pack(
+        request, (*message)->body + sizeof bytes); /* It writes what it has just measured. */
+    (*message)->form_flags = GV_FORM_PACKED;
+    return 0;
+}
+
+int gv_mail_make(struct gv_loop *loop, const struct gv_task *task, uint16_t method,
+                 const ProtobufCMessage *request, struct gv_message **message)
+{
+    int rc = task->class->form == GV_FORM_PACKED
+                 ? make_packed(loop, request, message)
+                 : make_copy(loop, gv_methods[method].method->request, request, message);
+
+    if (rc != 0)
+        return rc;
+    (*message)->method = method;
+    (*message)->to = gv_task_id(task);
+    (*message)->from =
+        loop->turn != NULL && loop->turn->task != NULL ? gv_task_id(loop->turn->task) : 0;
+    return 0;
+}
+
+/* --- posting ---------------------------------------------------------------------------------- */
+
+/* Puts a message into the mailbox of a task of this loop. On failure it stays the caller's. */
+static int put(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)
+{
+    int rc;
+
+    if (task->flags & GV_TASK_STOPPING)
+        return GROVE_ESTOPPING;
+    /* Whoever waits already was first. */
+    if (task->flags & GV_TASK_WAITED && message->call != 0)
+        return gv_task_wait_for_room(task, message);
+    rc = gv_task_push(loop, task, message);
+    if (rc == 0)
+        gv_probe(&loop->probes, SEND, message->to, message->method);
+    else if (message->call != 0 && !task->class->fails_when_full)
+        rc = gv_task_wait_for_room(task, message);
+    return rc;
+}
+
+int gv_mail_post(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)
+{
+    if (task->loop == loop->index)
+        return put(loop, task, message);
+    if (message->call == 0) {
+        struct gv_out *out = &loop->out[task->loop];
+
+        /* relaxed: the receiver's count may be seen late; then less is sent than could be. */
+        if (out->n_sent - atomic_load_explicit(&out->n_taken, memory_order_relaxed)
+            >= GV_WINDOW_MAX)
+            return GROVE_EFULL;
+        out->n_sent++;
+        message->form_flags |= GV_FLAG_COUNTED;
+    }
+    gv_loop_post(loop, task->loop, message);
+    return 0;
+}
+
+struct gv_task *gv_mail_task(grove_ref ref)
+{
+    uint64_t id = gv_ref_id(ref);
+
+    return id != 0 ? gv_slot_find(id) : NULL;
+}
+
+/* --- arriving --------------------------------------------------------------------------------- */
+
+void gv_mail_orphaned(struct gv_loop *loop, struct gv_message *message, int code)
+{
+    gv_probe(&loop->probes, DROP, message->to, (uint64_t)(int64_t)code);
+    if (message->call == 0 && message->method < GV_SIGNAL_FIRST) {
+        loop->stats.dead_letters++;
+        gv_log(GV_LOG_INFO, "letter.dead", "method=%s reason=%s",
+               gv_methods[message->method].method->name, grove_error_name(code));
+    }
+    gv_call_fail(loop, message, code, GROVE_STARTED_NO, NULL);
+}
+
+void gv_mail_arrived(struct gv_loop *loop, struct gv_message *message)
+{
+    struct gv_task *task;
+    int rc;
+
+    if (message->form_flags & GV_FLAG_REPLY) {
+        gv_call_answer(loop, message);
+        return;
+    }
+    task = gv_slot_find(message->to);
+    if (message->method == GV_SIGNAL_PROBE) {
+        gv_deadlock_probe_came(loop, task, message);
+        return;
+    }
+    if (task == NULL) {
+        gv_mail_orphaned(loop, message, GROVE_ENOACTOR);
+        return;
+    }
+    if (message->method >= GV_SIGNAL_FIRST) {
+        task->class->signal(loop, task, message);
+        return;
+    }
+    rc = put(loop, task, message);
+    if (rc != 0)
+        gv_mail_orphaned(loop, message, rc);
+    else if (message->form_flags & GV_FLAG_ENTRY && !(task->flags & GV_TASK_WAITED))
+        gv_mail_entered(loop, message);
+}
+
+void gv_mail_entered(struct gv_loop *loop, struct gv_message *message)
+{
+    struct gv_message *reply;
+
+    if (!(message->form_flags & GV_FLAG_ENTRY))
+        return;
+    reply = gv_message_take(&loop->blocks, 0);
+    if (reply != NULL) {
+        reply->call = message->call;
+        gv_call_answer(loop, reply);
+    }
+    /* Without memory for the word, the sender learns of it at its deadline. */
+    message->call = 0;
+    message->form_flags &= (uint8_t)~GV_FLAG_ENTRY;
+}

@@ -1,0 +1,246 @@
+#include "actors/system.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <grove/actor.h>
+#include <grove/init.h>
+#include <grove/stats.h>
+#include <grove/task.h>
+
+#include "actors/actor.h"
+#include "actors/call.h"
+#include "actors/letter.h"
+#include "actors/mail.h"
+#include "runtime/assert.h"
+#include "runtime/go.h"
+#include "runtime/log.h"
+#include "runtime/options.h"
+#include "runtime/place.h"
+#include "runtime/runtime.h"
+#include "runtime/sched.h"
+
+#define KILL_AFTER_MS    1000u
+#define ABANDON_AFTER_MS 5000u
+#define YIELDS           64u /* rounds before the end is waited for by the clock */
+
+static const struct gv_env *the_env;
+static __thread bool may_start;
+
+/* --- start ------------------------------------------------------------------------------------ */
+
+static void turn_ending(struct gv_loop *loop, struct gv_turn *turn)
+{
+    gv_letters_fail(loop, turn);
+    gv_turn_settle(loop, turn);
+}
+
+static const struct gv_upcalls upcalls = {
+    .arrived = gv_mail_arrived,
+    .orphaned = gv_mail_orphaned,
+    .answer = gv_call_answer,
+    .entered = gv_mail_entered,
+    .ended = gv_actor_ended,
+    .turn_ending = turn_ending,
+    .loop_opened = gv_calls_open,
+    .loop_closing = gv_calls_close,
+};
+
+static struct gv_loop *start(void)
+{
+    int rc;
+
+    if (!may_start || gv_runtime.n_loops != 0)
+        return NULL;
+    rc = gv_runtime_open(the_env, &upcalls, grove_loops());
+    if (rc != 0) {
+        gv_log(GV_LOG_ERROR, "runtime.start", "error=%s why=\"%s\"", grove_error_name(rc),
+               grove_error_text(rc));
+        return NULL;
+    }
+    return gv_loop_here;
+}
+
+void gv_system_init(const struct gv_env *env)
+{
+    the_env = env;
+    may_start = true;
+    gv_runtime_starter = start;
+}
+
+void gv_system_deinit(void)
+{
+    gv_assert(gv_runtime.n_loops == 0);
+    the_env = NULL;
+    may_start = false;
+    gv_runtime_starter = NULL;
+}
+
+unsigned grove_loops(void)
+{
+    int64_t wanted = gv_option_number(GV_OPTION_LOOPS);
+
+    if (gv_runtime.n_loops != 0)
+        return gv_runtime.n_loops;
+    if (wanted == 0)
+        wanted = gv_option_cores();
+    return wanted < (int64_t)GV_LOOPS_MAX ? (unsigned)wanted : GV_LOOPS_MAX;
+}
+
+/* --- end -------------------------------------------------------------------------------------- */
+
+static void stop_task(struct gv_loop *loop, struct gv_task *task, enum grove_stop_mode mode)
+{
+    struct gv_message *message = gv_message_take(&loop->blocks, sizeof mode);
+
+    if (message == NULL)
+        return; /* The next sweep tries again. */
+    message->method = GV_SIGNAL_STOP;
+    message->to = gv_task_id(task);
+    memcpy(message->body, &mode, sizeof mode);
+    task->class->signal(loop, task, message);
+}
+
+static void stop_now(struct gv_loop *loop, struct gv_task *task)
+{
+    stop_task(loop, task, GROVE_STOP_NOW);
+}
+
+static void stop_kill(struct gv_loop *loop, struct gv_task *task)
+{
+    stop_task(loop, task, GROVE_STOP_KILL);
+}
+
+static void name_left(struct gv_loop *loop, struct gv_task *task)
+{
+    char name[64];
+
+    (void)loop;
+    task->class->describe(task, name, sizeof name);
+    gv_log(GV_LOG_ERROR, "stop.abandoned", "task=%s", name);
+}
+
+static void sweep_now(void *argument)
+{
+    (void)argument;
+    gv_slots_each(gv_loop_here, gv_loop_here->index, stop_now);
+}
+
+static void sweep_kill(void *argument)
+{
+    (void)argument;
+    gv_slots_each(gv_loop_here, gv_loop_here->index, stop_kill);
+}
+
+static void sweep_names(void *argument)
+{
+    (void)argument;
+    gv_slots_each(gv_loop_here, gv_loop_here->index, name_left);
+}
+
+/* Runs a sweep on every loop; its own at once. */
+static void everywhere(struct gv_loop *loop, void (*sweep)(void *))
+{
+    for (unsigned i = 0; i < gv_runtime.n_loops; i++)
+        if (i != loop->index)
+            (void)gv_loop_call(loop, i, sweep,
+                               NULL); /* Without memory the next sweep tries again. */
+    sweep(NULL);
+}
+
+static uint64_t n_alive(void)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < gv_runtime.n_loops; i++)
+        n += atomic_load_explicit(&gv_runtime.loops[i]->n_actors, memory_order_acquire);
+    return n;
+}
+
+/* Lets the loops work until every task is gone, at most timeout_ms. */
+static bool drained(struct gv_loop *loop, uint32_t timeout_ms)
+{
+    uint32_t deadline_ms = gv_deadline_in(loop, timeout_ms);
+
+    for (unsigned i = 0; i < YIELDS && n_alive() > 0; i++)
+        (void)gv_yield(loop); /* main is never cancelled. */
+    while (n_alive() > 0 && gv_ms_before(loop->now_ms, deadline_ms))
+        (void)grove_sleep_await(1);
+    return n_alive() == 0;
+}
+
+int grove_deinit(void)
+{
+    struct gv_loop *loop = gv_loop_here;
+
+    if (gv_runtime.n_loops == 0)
+        return 0;
+    if (loop == NULL || loop->index != 0 || loop->turn != &loop->main_turn)
+        return GROVE_EUSAGE;
+    turn_ending(loop, loop->turn);
+    atomic_store_explicit(&gv_runtime.closing, true,
+                          memory_order_relaxed); /* relaxed: the sweeps catch late ones */
+    everywhere(loop, sweep_now);
+    if (!drained(loop, KILL_AFTER_MS)) {
+        everywhere(loop, sweep_kill);
+        if (!drained(loop, ABANDON_AFTER_MS - KILL_AFTER_MS)) {
+            everywhere(loop, sweep_names);
+            return GROVE_ETIMEDOUT;
+        }
+    }
+    gv_runtime_close();
+    return 0;
+}
+
+/* --- time, chance, log ------------------------------------------------------------------------ */
+
+unsigned long long grove_now_ns(void)
+{
+    return the_env->now_ns(the_env->world);
+}
+
+unsigned long long grove_now_ms(void)
+{
+    return grove_now_ns() / 1000000u;
+}
+
+long long grove_wall_ms(void)
+{
+    return the_env->wall_ms(the_env->world);
+}
+
+unsigned long long grove_random(void)
+{
+    return the_env->random(the_env->world);
+}
+
+void grove_log(const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments); /* A cut line is still a line. */
+    va_end(arguments);
+    gv_log(GV_LOG_INFO, "app", "text=\"%s\"", text);
+}
+
+/* --- counters --------------------------------------------------------------------------------- */
+
+int grove_loop_stats(unsigned k, struct grove_loop_stats *stats)
+{
+    struct gv_loop *loop;
+
+    if (k >= gv_runtime.n_loops)
+        return GROVE_EUSAGE;
+    loop = gv_runtime.loops[k];
+    *stats = loop->stats;
+    stats->wall_ns = the_env->now_ns(the_env->world) - loop->started_ns;
+    stats->busy_ns = stats->wall_ns > loop->slept_ns ? stats->wall_ns - loop->slept_ns : 0;
+    stats->actors =
+        atomic_load_explicit(&loop->n_actors, memory_order_relaxed); /* relaxed: a figure */
+    stats->stacks = loop->stacks.n_taken;
+    stats->parked = loop->n_parked;
+    return 0;
+}

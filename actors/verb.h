@@ -1,0 +1,50 @@
+/*
+ * Verb: what await, send and start have in common.
+ */
+#ifndef GV_VERB_H
+#define GV_VERB_H
+
+#include <grove/method.h>
+#include <grove/ref.h>
+
+#include "runtime/loop.h"
+
+/* A request on its way, before it is posted. */
+struct gv_verb {
+    struct gv_loop *loop;
+    struct gv_turn *turn; /* NULL outside of any turn */
+    struct gv_task *task; /* the target; may live anywhere */
+    struct gv_message *message;
+    const struct grove_method *method;
+    uint16_t index;
+    uint32_t deadline_ms; /* 0 = none */
+};
+
+/*
+ * Finds the target and makes the message; with a deadline if somebody will
+ * wait. Consumes grove_within. On failure the turn's failure record is set,
+ * and nothing is left to free.
+ */
+int gv_verb_begin(struct gv_verb *verb, grove_ref ref, const struct grove_service *service,
+                  uint32_t method, const ProtobufCMessage *request);
+
+/* Notes a failure or refusal in the turn and returns code. text may be NULL. */
+int gv_turn_failed(struct gv_turn *turn, const struct grove_method *method, int code,
+                   enum grove_started started, const char *text);
+
+/*
+ * A refusal must be one of the service's own enum: returns code if it is,
+ * GROVE_EFOREIGN with a reason if another service's was passed on.
+ */
+int gv_turn_check_refusal(struct gv_turn *turn, int code);
+
+/*
+ * Takes an answer for the turn: on 0 opens it into response and keeps its
+ * block until the end of the turn; else notes the failure. Owns reply.
+ * Returns its code.
+ */
+int gv_turn_take_answer(struct gv_loop *loop, struct gv_turn *turn,
+                        const struct grove_method *method, struct gv_message *reply,
+                        ProtobufCMessage *response);
+
+#endif

@@ -1,0 +1,378 @@
+#include "runtime/go.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <grove/error.h>
+#include <grove/task.h>
+
+#include "runtime/assert.h"
+#include "runtime/options.h"
+#include "runtime/place.h"
+#include "runtime/runtime.h"
+
+#define LABEL_BYTES  32u
+#define BYTES_UNIT   65536u
+#define AHEAD_MAX_MS (GV_TIMER_AHEAD_MAX_MS - 2)
+
+struct greenlet {
+    struct gv_task task;
+    grove_go_fn function;
+    void *argument;
+    struct gv_waitlist waitlist;
+    char label[LABEL_BYTES];
+    unsigned char copied[]; /* the argument, if it was copied */
+};
+
+/* --- waiting ---------------------------------------------------------------------------------- */
+
+uint32_t gv_deadline_in(struct gv_loop *loop, uint32_t timeout_ms)
+{
+    uint32_t deadline_ms;
+
+    gv_loop_look(loop);
+    /* Half the circle is as far as a deadline can be told from a past one. One more, as the tick has begun already. */
+    deadline_ms = loop->now_ms + (timeout_ms < AHEAD_MAX_MS ? timeout_ms : AHEAD_MAX_MS) + 1;
+    return deadline_ms != 0 ? deadline_ms : 1;
+}
+
+/* The loop of the running turn, or NULL where nothing may suspend. */
+static struct gv_loop *suspendable(void)
+{
+    struct gv_loop *loop = gv_loop_now();
+
+    return loop != NULL && loop->turn != NULL ? loop : NULL;
+}
+
+int grove_can_await(void)
+{
+    return suspendable() != NULL;
+}
+
+int grove_sleep_await(uint32_t timeout_ms)
+{
+    struct gv_loop *loop = suspendable();
+    struct gv_wait wait;
+    int rc;
+
+    if (loop == NULL)
+        return GROVE_EUSAGE;
+    if (timeout_ms == 0)
+        return grove_yield_await();
+    gv_wait_init(loop, &wait, GV_WAIT_SLEEP, gv_deadline_in(loop, timeout_ms));
+    rc = gv_park(loop, &wait);
+    return rc == GROVE_ETIMEDOUT ? 0 : rc;
+}
+
+int grove_yield_await(void)
+{
+    struct gv_loop *loop = suspendable();
+
+    return loop != NULL ? gv_yield(loop) : GROVE_EUSAGE;
+}
+
+/* --- tasks ------------------------------------------------------------------------------------ */
+
+int gv_task_bound(struct gv_task *task, uint32_t depth_max, uint32_t bytes_max)
+{
+    uint64_t depth =
+        depth_max != 0 ? depth_max : (uint64_t)gv_option_number(GV_OPTION_MAILBOX_DEPTH);
+    uint64_t bytes =
+        bytes_max != 0 ? bytes_max : (uint64_t)gv_option_number(GV_OPTION_MAILBOX_BYTES);
+    uint64_t units = (bytes + BYTES_UNIT - 1) / BYTES_UNIT;
+
+    if (depth >= 1u << 20 || units >= 1u << 12)
+        return GROVE_EUSAGE;
+    task->depth_max = (uint32_t)depth;
+    task->bytes_max_64k = (uint32_t)units;
+    return 0;
+}
+
+int gv_task_wait_for_room(struct gv_task *task, struct gv_message *message)
+{
+    struct gv_waitlist *list = task->class->waitlist(task, true);
+
+    if (list == NULL)
+        return GROVE_ENOMEM;
+    if (list->n >= GV_WAITLIST_MAX)
+        return GROVE_EFULL;
+    message->next = NULL;
+    if (list->head == NULL)
+        list->head = message;
+    else
+        list->tail->next = message;
+    list->tail = message;
+    list->n++;
+    task->flags |= GV_TASK_WAITED;
+    return 0;
+}
+
+static struct gv_message *take_waiting(struct gv_task *task, struct gv_waitlist *list)
+{
+    struct gv_message *message = list->head;
+
+    list->head = message->next;
+    if (--list->n == 0)
+        task->flags &= (uint8_t)~GV_TASK_WAITED;
+    return message;
+}
+
+void gv_task_let_in(struct gv_loop *loop, struct gv_task *task)
+{
+    struct gv_waitlist *list = task->class->waitlist(task, false);
+
+    if (gv_mailbox_depth(&task->mailbox) > task->depth_max / 2)
+        return;
+    while (task->flags & GV_TASK_WAITED) {
+        struct gv_message *message = list->head, *after = message->next;
+
+        if (gv_mailbox_push(&task->mailbox, message, task->depth_max,
+                            (uint32_t)task->bytes_max_64k << 16)
+            != 0)
+            return;
+        /* The push has used the link of the list. */
+        list->head = after;
+        if (--list->n == 0)
+            task->flags &= (uint8_t)~GV_TASK_WAITED;
+        gv_runtime.upcalls->entered(loop, message);
+    }
+}
+
+struct gv_message *gv_task_take_back(struct gv_task *task, uint64_t call)
+{
+    struct gv_message *message = gv_mailbox_remove(&task->mailbox, call), *before = NULL;
+    struct gv_waitlist *list;
+
+    if (message != NULL || !(task->flags & GV_TASK_WAITED))
+        return message;
+    list = task->class->waitlist(task, false);
+    for (message = list->head; message != NULL && message->call != call; message = message->next)
+        before = message;
+    if (message == NULL)
+        return NULL;
+    if (before == NULL)
+        return take_waiting(task, list);
+    before->next = message->next;
+    if (list->tail == message)
+        list->tail = before;
+    list->n--;
+    return message;
+}
+
+void gv_task_cancel_request(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)
+{
+    struct gv_message *request;
+    uint64_t call;
+
+    memcpy(&call, message->body, sizeof call);
+    gv_message_give(&loop->blocks, message);
+    request = gv_task_take_back(task, call);
+    if (request != NULL)
+        gv_message_give(&loop->blocks, request);
+}
+
+void gv_task_orphan_mail(struct gv_loop *loop, struct gv_task *task, int code)
+{
+    struct gv_message *message;
+
+    while ((message = gv_mailbox_take(&task->mailbox)) != NULL)
+        gv_runtime.upcalls->orphaned(loop, message, code);
+    while (task->flags & GV_TASK_WAITED)
+        gv_runtime.upcalls->orphaned(loop, take_waiting(task, task->class->waitlist(task, false)),
+                                     code);
+}
+
+void gv_task_end(struct gv_loop *loop, struct gv_task *task)
+{
+    struct gv_waitlist *list = task->class->waitlist(task, false);
+    struct gv_message *waiter = list != NULL ? list->stop_waiters : NULL;
+
+    gv_assert(!(task->flags & (GV_TASK_BUSY | GV_TASK_QUEUED)));
+    gv_probe(&loop->probes, STOP, gv_task_id(task), loop->index);
+    gv_task_orphan_mail(loop, task, GROVE_ENOACTOR);
+    gv_runtime.upcalls->ended(loop, task);
+    gv_slot_give(&loop->slots, task);
+    atomic_fetch_sub_explicit(&loop->n_actors, 1,
+                              memory_order_relaxed); /* relaxed: a figure for reports */
+    while (waiter != NULL) {
+        struct gv_message *next = waiter->next;
+
+        waiter->code = 0;
+        gv_runtime.upcalls->answer(loop, waiter);
+        waiter = next;
+    }
+}
+
+void gv_task_tell_end(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)
+{
+    struct gv_waitlist *list;
+
+    if (message->call == 0) {
+        gv_message_give(&loop->blocks, message);
+        return;
+    }
+    list = task->class->waitlist(task, true);
+    if (list == NULL) {
+        message->code = GROVE_ENOMEM;
+        gv_runtime.upcalls->answer(loop, message);
+        return;
+    }
+    message->next = list->stop_waiters;
+    list->stop_waiters = message;
+}
+
+void gv_task_cancel(struct gv_loop *loop, struct gv_task *task)
+{
+    task->flags |= GV_TASK_CANCELLED;
+    if (task->turn == NULL)
+        return;
+    task->turn->cancelled = 1;
+    if (task->turn->wait != NULL && !task->turn->wait->woken)
+        gv_wake(loop, task->turn->wait, GROVE_ECANCELED);
+}
+
+/* --- mail in straight lines --------------------------------------------------------------------- */
+
+void gv_task_mail_came(struct gv_loop *loop, struct gv_task *task)
+{
+    task->flags &= (uint8_t)~GV_TASK_RECEIVING;
+    if (!task->turn->wait->woken)
+        gv_wake(loop, task->turn->wait, 0);
+}
+
+int gv_receive(struct gv_loop *loop, uint32_t timeout_ms, struct gv_message **message)
+{
+    struct gv_turn *turn = loop->turn;
+    uint32_t deadline_ms = timeout_ms == GROVE_INFINITE ? 0 : gv_deadline_in(loop, timeout_ms);
+
+    if (turn->task == NULL || !gv_task_is_greenlet(turn->task))
+        return GROVE_EUSAGE;
+    while (turn->task->mailbox.head == NULL) {
+        struct gv_wait wait;
+        int rc;
+
+        if (timeout_ms == 0)
+            return GROVE_ETIMEDOUT;
+        gv_wait_init(loop, &wait, GV_WAIT_MAIL, deadline_ms);
+        turn->task->flags |= GV_TASK_RECEIVING;
+        rc = gv_park(loop, &wait);
+        turn->task->flags &= (uint8_t)~GV_TASK_RECEIVING;
+        if (rc != 0)
+            return rc;
+    }
+    if (turn->cancelled)
+        return GROVE_ECANCELED;
+    *message = gv_mailbox_take(&turn->task->mailbox);
+    if (turn->task->flags & GV_TASK_WAITED)
+        gv_task_let_in(loop, turn->task);
+    return 0;
+}
+
+/* --- greenlets ---------------------------------------------------------------------------------- */
+
+static void run_greenlet(struct gv_loop *loop, struct gv_task *task)
+{
+    struct greenlet *me = (struct greenlet *)task;
+    struct gv_turn turn = {.task = task};
+
+    loop->budget--;
+    task->flags |= GV_TASK_BUSY;
+    gv_turn_begin(loop, &turn);
+    if (task->flags & GV_TASK_CANCELLED)
+        turn.cancelled = 1;
+    me->function(me->argument);
+    gv_runtime.upcalls->turn_ending(loop, &turn);
+    gv_turn_end(loop, &turn);
+    task->flags &= (uint8_t)~GV_TASK_BUSY;
+    gv_task_end(loop, task);
+}
+
+/* Every way to stop a greenlet is to end its waiting: only it knows how to tidy up. */
+static void signal_greenlet(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)
+{
+    if (message->method == GV_SIGNAL_STOP) {
+        task->flags |= GV_TASK_STOPPING;
+        gv_task_cancel(loop, task);
+        gv_task_tell_end(loop, task, message);
+        return;
+    }
+    if (message->method == GV_SIGNAL_INIT) {
+        task->flags &= (uint8_t)~GV_TASK_BUSY;
+        gv_sched_ready(loop, task);
+    } else if (message->method == GV_SIGNAL_CANCEL) {
+        gv_task_cancel_request(loop, task, message);
+        return;
+    }
+    gv_message_give(&loop->blocks, message);
+}
+
+static struct gv_waitlist *greenlet_waitlist(struct gv_task *task, bool make)
+{
+    (void)make; /* It always has one. */
+    return &((struct greenlet *)task)->waitlist;
+}
+
+static void describe_greenlet(const struct gv_task *task, char *text, size_t room)
+{
+    const struct greenlet *me = (const struct greenlet *)task;
+
+    (void)snprintf(text, room, "greenlet/%s",
+                   me->label[0] != '\0' ? me->label : "unnamed"); /* A cut name is still a name. */
+}
+
+static const struct gv_task_class greenlet_class = {
+    .name = "greenlet",
+    .run = run_greenlet,
+    .signal = signal_greenlet,
+    .waitlist = greenlet_waitlist,
+    .describe = describe_greenlet,
+    .form = GV_FORM_STRUCT,
+    .kind = GROVE_REF_ACTOR,
+};
+
+bool gv_task_is_greenlet(const struct gv_task *task)
+{
+    return task->class == &greenlet_class;
+}
+
+int grove_go(grove_go_fn function, void *argument, const struct grove_spawn_options *options,
+             grove_ref *ref)
+{
+    static const struct grove_spawn_options defaults;
+    struct gv_loop *loop = gv_loop_now();
+    struct gv_message *init;
+    struct gv_task *task;
+    struct greenlet *me;
+    int rc;
+
+    if (options == NULL)
+        options = &defaults;
+    if (loop == NULL || function == NULL)
+        return GROVE_EUSAGE;
+    init = gv_message_take(&loop->blocks, 0);
+    if (init == NULL)
+        return GROVE_ENOMEM;
+    rc = gv_place_task(loop, options->place, &greenlet_class, sizeof *me + options->argument_bytes,
+                       &task);
+    if (rc == 0) {
+        rc = gv_task_bound(task, options->depth_max, options->bytes_max);
+        if (rc != 0)
+            gv_place_undo(loop, task);
+    }
+    if (rc != 0) {
+        gv_message_give(&loop->blocks, init);
+        return rc;
+    }
+    me = (struct greenlet *)task;
+    task->flags =
+        GV_TASK_BUSY; /* Until INIT has come, mail only queues: a far sender may be faster. */
+    me->function = function;
+    me->argument = argument;
+    if (options->argument_bytes > 0)
+        me->argument = memcpy(me->copied, argument, options->argument_bytes);
+    if (options->label != NULL)
+        (void)snprintf(me->label, sizeof me->label, "%s",
+                       options->label); /* A cut label is still a label. */
+    gv_place_start(loop, task, init, ref);
+    return 0;
+}

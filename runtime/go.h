@@ -1,0 +1,85 @@
+/*
+ * Go: greenlets, and what every turn may wait for by itself: time, its turn
+ * in the queue, mail.
+ *
+ * A greenlet is a task whose one turn runs a function. Its mailbox is read
+ * with receive, in straight-line code. The public forms are in
+ * <grove/task.h>; here is what the upper floors need of them.
+ */
+#ifndef GV_GO_H
+#define GV_GO_H
+
+#include "runtime/loop.h"
+#include "runtime/sched.h"
+
+#define GV_WAITLIST_MAX 65536u /* messages waiting for room at one task */
+
+/* True for a task made by grove_go. */
+bool gv_task_is_greenlet(const struct gv_task *task);
+
+/*
+ * Parks the running greenlet until its mailbox has a message and takes it.
+ * timeout_ms as grove_receive_await. The caller owns *message.
+ */
+int gv_receive(struct gv_loop *loop, uint32_t timeout_ms, struct gv_message **message);
+
+/* Wakes a greenlet that is parked in receive. */
+void gv_task_mail_came(struct gv_loop *loop, struct gv_task *task);
+
+/*
+ * Sets the bounds of a new task's mailbox; 0 means the option's default.
+ * Returns 0, or GROVE_EUSAGE beyond 1 048 575 messages or 255 MiB.
+ */
+int gv_task_bound(struct gv_task *task, uint32_t depth_max, uint32_t bytes_max);
+
+/*
+ * Puts a message into a task's mailbox on its home loop and makes the task
+ * run. Returns 0, or GROVE_EFULL: the message then stays the caller's.
+ */
+static inline int gv_task_push(struct gv_loop *loop, struct gv_task *task,
+                               struct gv_message *message)
+{
+    int rc = gv_mailbox_push(&task->mailbox, message, task->depth_max,
+                             (uint32_t)task->bytes_max_64k << 16);
+
+    if (rc != 0)
+        return rc;
+    if (task->flags & GV_TASK_RECEIVING)
+        gv_task_mail_came(loop, task);
+    else
+        gv_sched_ready(loop, task);
+    return 0;
+}
+
+/*
+ * Puts a message that found no room at the end of the waiting list. Returns
+ * 0, or GROVE_EFULL (GV_WAITLIST_MAX wait already) or GROVE_ENOMEM: the
+ * message then stays the caller's.
+ */
+int gv_task_wait_for_room(struct gv_task *task, struct gv_message *message);
+
+/* Lets waiting messages in once half of the mailbox is free. Call it after taking mail if GV_TASK_WAITED is set. */
+void gv_task_let_in(struct gv_loop *loop, struct gv_task *task);
+
+/* Takes a queued or waiting message back by its call id; NULL if it is not there. The caller owns it. */
+struct gv_message *gv_task_take_back(struct gv_task *task, uint64_t call);
+
+/* Does what a GV_SIGNAL_CANCEL asks for: takes a request back. Owns message. */
+void gv_task_cancel_request(struct gv_loop *loop, struct gv_task *task, struct gv_message *message);
+
+/* Answers message when the task has ended, if anybody waits for its answer. Owns message. */
+void gv_task_tell_end(struct gv_loop *loop, struct gv_task *task, struct gv_message *message);
+
+/* Fails everything in the task's mailbox with code. */
+void gv_task_orphan_mail(struct gv_loop *loop, struct gv_task *task, int code);
+
+/* Ends the task: its mail is orphaned, its slot given back. It must not be busy or queued. */
+void gv_task_end(struct gv_loop *loop, struct gv_task *task);
+
+/* Ends all waiting of a task's running turn: the park and all later ones return GROVE_ECANCELED. */
+void gv_task_cancel(struct gv_loop *loop, struct gv_task *task);
+
+/* Makes a deadline of the epoch from a timeout counted from now, read fresh; never 0. */
+uint32_t gv_deadline_in(struct gv_loop *loop, uint32_t timeout_ms);
+
+#endif

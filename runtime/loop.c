@@ -1,0 +1,311 @@
+#include "runtime/loop.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <grove/error.h>
+
+#include "runtime/assert.h"
+#include "runtime/options.h"
+#include "runtime/runtime.h"
+#include "runtime/sched.h"
+
+#define TICK_MIN      8u
+#define TICK_MAX      256u
+#define SPIN_LOOK_NS  5000u /* how often a spinning loop looks at the world */
+#define TRIM_IDLE_MS  100   /* a wait this long is a time to give memory back */
+#define TRIM_EVERY_NS 1000000000u
+#define STACKS_KEEP   16u
+
+__thread struct gv_loop *gv_loop_here __attribute__((tls_model("initial-exec")));
+
+/* --- what leaves the loop --------------------------------------------------------------------- */
+
+void gv_loop_post(struct gv_loop *loop, unsigned to, struct gv_message *message)
+{
+    struct gv_out *out = &loop->out[to];
+
+    gv_assert(to != loop->index && to < gv_runtime.n_loops);
+    message->next = out->newest;
+    if (out->newest == NULL)
+        out->oldest = message;
+    out->newest = message;
+    loop->stats.sent_far++;
+    loop->out_dirty++;
+    if (++out->n >= GV_CHAIN_MAX)
+        gv_loop_publish(loop);
+}
+
+void gv_loop_publish(struct gv_loop *loop)
+{
+    loop->out_dirty = 0;
+    for (unsigned to = 0; to < gv_runtime.n_loops; to++) {
+        struct gv_out *out = &loop->out[to];
+
+        if (out->newest == NULL)
+            continue;
+        if (gv_inbox_publish(&gv_runtime.loops[to]->inbox, out->newest, out->oldest))
+            loop->env->poller_wake(gv_runtime.loops[to]->poller);
+        out->newest = out->oldest = NULL;
+        out->n = 0;
+    }
+}
+
+void gv_loop_flush_later(struct gv_loop *loop, struct gv_flush *flush)
+{
+    if (flush->queued)
+        return;
+    flush->queued = true;
+    flush->next = loop->flushes;
+    loop->flushes = flush;
+}
+
+static void run_flushes(struct gv_loop *loop)
+{
+    while (loop->flushes != NULL) {
+        struct gv_flush *flush = loop->flushes;
+
+        loop->flushes = flush->next;
+        flush->queued = false;
+        flush->run(flush);
+    }
+}
+
+/* --- what comes in ---------------------------------------------------------------------------- */
+
+struct gv_run_body {
+    void (*function)(void *argument);
+    void *argument;
+};
+
+int gv_loop_call(struct gv_loop *loop, unsigned to, void (*function)(void *), void *argument)
+{
+    struct gv_message *message = gv_message_take(&loop->blocks, sizeof(struct gv_run_body));
+
+    if (message == NULL)
+        return GROVE_ENOMEM;
+    message->method = GV_SIGNAL_RUN;
+    *(struct gv_run_body *)(void *)message->body = (struct gv_run_body){function, argument};
+    gv_loop_post(loop, to, message);
+    return 0;
+}
+
+/* The loop a message was sent from; main, which has no task, lives on loop 0. */
+static unsigned sender_loop(const struct gv_message *message)
+{
+    struct gv_task *from = message->from != 0 ? gv_slot_task(message->from) : NULL;
+
+    return from != NULL ? from->loop : 0;
+}
+
+/* Takes one message in from another loop. */
+static void take_in(struct gv_loop *loop, struct gv_message *message)
+{
+    if (message->form_flags & GV_FLAG_COUNTED) {
+        struct gv_out *out = &gv_runtime.loops[sender_loop(message)]->out[loop->index];
+
+        message->form_flags &= (uint8_t)~GV_FLAG_COUNTED;
+        /* relaxed: only a count; the sender may see it late and then sends less. */
+        atomic_fetch_add_explicit(&out->n_taken, 1, memory_order_relaxed);
+    }
+    if (message->method == GV_SIGNAL_RUN && !(message->form_flags & GV_FLAG_REPLY)) {
+        struct gv_run_body run = *(struct gv_run_body *)(void *)message->body;
+
+        gv_message_give(&loop->blocks, message);
+        run.function(run.argument);
+        return;
+    }
+    gv_runtime.upcalls->arrived(loop, message);
+}
+
+static void drain_inbox(struct gv_loop *loop)
+{
+    struct gv_message *message = gv_inbox_take(&loop->inbox);
+
+    while (message != NULL) {
+        struct gv_message *next = message->next;
+
+        take_in(loop, message);
+        message = next;
+    }
+}
+
+/* --- one round -------------------------------------------------------------------------------- */
+
+void gv_loop_look(struct gv_loop *loop)
+{
+    loop->now_ns = loop->env->now_ns(loop->env->world);
+    loop->now_ms = gv_epoch_ms(loop->now_ns);
+}
+
+/* Watches the inbox for a while before sleeping; true when something came. */
+static bool spin(struct gv_loop *loop)
+{
+    uint64_t start_ns = loop->env->now_ns(loop->env->world), now_ns = start_ns;
+    uint64_t look_ns = start_ns + SPIN_LOOK_NS;
+
+    while (now_ns - start_ns < loop->spin_ns) {
+        for (unsigned i = 0; i < 64; i++) {
+            if (!gv_inbox_empty(&loop->inbox))
+                return true;
+            gv_inbox_pause();
+        }
+        now_ns = loop->env->now_ns(loop->env->world);
+        if (now_ns >= look_ns) {
+            loop->env->poller_poll(loop->poller, 0);
+            if (loop->run_head != NULL || loop->ready_head != NULL)
+                return true;
+            look_ns = now_ns + SPIN_LOOK_NS;
+        }
+    }
+    return false;
+}
+
+static void trim(struct gv_loop *loop)
+{
+    if (loop->now_ns - loop->trimmed_ns < TRIM_EVERY_NS)
+        return;
+    loop->trimmed_ns = loop->now_ns;
+    gv_blocks_trim(&loop->blocks);
+    gv_stacks_trim(&loop->stacks, STACKS_KEEP);
+}
+
+/* Nothing is runnable: sleeps until the world, a timer or another loop has something. */
+static void wait_for_world(struct gv_loop *loop)
+{
+    uint64_t slept_ns;
+    int64_t timeout_ms;
+
+    gv_loop_look(loop);
+    timeout_ms = gv_wheel_next_ms(&loop->wheel, loop->now_ms);
+    if (loop->spin_ns != 0 && loop->spin_pays && timeout_ms != 0 && spin(loop))
+        return;
+    if (timeout_ms < 0 || timeout_ms >= TRIM_IDLE_MS)
+        trim(loop);
+    if (!gv_inbox_sleep(&loop->inbox)) {
+        loop->env->poller_poll(loop->poller, 0);
+        return;
+    }
+    loop->env->poller_poll(loop->poller, timeout_ms < 0 ? -1 : timeout_ms * 1000000);
+    gv_inbox_awake(&loop->inbox);
+    slept_ns = loop->env->now_ns(loop->env->world) - loop->now_ns;
+    loop->slept_ns += slept_ns;
+    loop->spin_pays = slept_ns < loop->spin_ns;
+}
+
+/* How many messages fit the aim, judged by the tick that just ended. */
+static void adapt_tick(struct gv_loop *loop, uint64_t took_ns)
+{
+    uint32_t used = loop->tick - (uint32_t)(loop->budget > 0 ? loop->budget : 0);
+    uint64_t fit;
+
+    if (used < TICK_MIN || took_ns == 0)
+        return;
+    fit = (uint64_t)used * loop->tick_us * 1000 / took_ns;
+    loop->tick = fit < TICK_MIN ? TICK_MIN : fit > TICK_MAX ? TICK_MAX : (uint32_t)fit;
+}
+
+static void run_tick(struct gv_loop *loop)
+{
+    uint64_t start_ns = loop->now_ns;
+
+    loop->budget = (int32_t)loop->tick;
+    gv_sched_run(loop);
+    gv_loop_look(loop);
+    adapt_tick(loop, loop->now_ns - start_ns);
+    if (!loop->turn_clock && loop->now_ns - start_ns > loop->stats.longest_turn_ns)
+        loop->stats.longest_turn_ns = loop->now_ns - start_ns;
+}
+
+void gv_loop_step(struct gv_loop *loop, bool may_wait)
+{
+    gv_loop_here = loop;
+    if (loop->flushes != NULL)
+        run_flushes(loop);
+    if (loop->out_dirty)
+        gv_loop_publish(loop);
+    gv_blocks_flush(&loop->blocks);
+
+    if (may_wait && loop->run_head == NULL && loop->ready_head == NULL)
+        wait_for_world(loop);
+    else
+        loop->env->poller_poll(loop->poller, 0);
+
+    gv_loop_here = loop; /* In simulation the thread may have been another loop's meanwhile. */
+    gv_loop_look(loop);
+    drain_inbox(loop);
+    gv_wheel_advance(&loop->wheel, loop->now_ms);
+    if (loop->run_head != NULL || loop->ready_head != NULL)
+        run_tick(loop);
+}
+
+void gv_loop_enter(struct gv_loop *loop)
+{
+    gv_loop_here = loop;
+    gv_context_main(&loop->main);
+}
+
+void gv_loop_run(void *argument)
+{
+    struct gv_loop *loop = argument;
+
+    gv_loop_enter(loop);
+    /* acquire: pairs with the release in gv_loop_quit. */
+    while (!atomic_load_explicit(&loop->stop, memory_order_acquire))
+        gv_loop_step(loop, true);
+    gv_loop_here = NULL;
+}
+
+void gv_loop_quit(struct gv_loop *loop)
+{
+    atomic_store_explicit(&loop->stop, true, memory_order_release);
+    loop->env->poller_wake(loop->poller);
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+int gv_loop_open(struct gv_loop **result, unsigned index)
+{
+    struct gv_loop *loop = aligned_alloc(64, (sizeof *loop + 63) & ~(size_t)63);
+    int rc;
+
+    if (loop == NULL)
+        return GROVE_ENOMEM;
+    memset(loop, 0, sizeof *loop);
+    loop->index = (uint8_t)index;
+    loop->env = gv_runtime.env;
+    rc = loop->env->poller_open(loop->env->world, index, &loop->poller);
+    if (rc != 0) {
+        free(loop);
+        return rc;
+    }
+    loop->tick = TICK_MAX;
+    loop->tick_us = (uint32_t)gv_option_number(GV_OPTION_TICK_US);
+    loop->handover = gv_option_number(GV_OPTION_HANDOVER) != 0;
+    loop->shuffled = gv_option_number(GV_OPTION_SHUFFLE) != 0;
+    loop->turn_clock = gv_option_number(GV_OPTION_TURN_CLOCK) != 0;
+    gv_blocks_init(&loop->blocks, index, gv_runtime.pools);
+    gv_stacks_init(&loop->stacks, (uint32_t)gv_option_number(GV_OPTION_STACKS_MAX));
+    gv_slots_init(&loop->slots, index);
+    gv_inbox_init(&loop->inbox);
+    gv_loop_look(loop);
+    gv_wheel_init(&loop->wheel, loop->now_ms);
+    loop->started_ns = loop->now_ns;
+    *result = loop;
+    return 0;
+}
+
+void gv_loop_close(struct gv_loop *loop)
+{
+    gv_assert(loop->n_parked == 0);
+    loop->env->poller_close(loop->poller);
+    while (loop->idle != NULL) {
+        struct gv_stack *stack = loop->idle;
+
+        loop->idle = stack->next;
+        gv_stack_give(&loop->stacks, stack);
+    }
+    gv_stacks_deinit(&loop->stacks);
+    gv_blocks_deinit(&loop->blocks);
+    free(loop);
+}

@@ -1,0 +1,140 @@
+/*
+ * Loop: one thread's world. Run queue, ready list, stacks, timers, blocks,
+ * the inbox that other loops write to, and the poller that waits.
+ *
+ * gv_loop_step is one round: flush what was sent, look at the world (or
+ * wait for it when nothing is runnable), fire timers, take the inbox in,
+ * then let a dispatcher run up to `tick` messages. The tick adapts, 8 to
+ * 256 messages aimed at 100 µs, so that no clock is read per turn.
+ *
+ * Only the poller's thread touches a loop, but for `inbox` and the atomic
+ * counters. `gv_loop_here` is the loop of the running thread.
+ *
+ * Always: poll runs on the thread's main stack with no handler above it;
+ * upcalls only enqueue.
+ */
+#ifndef GV_LOOP_H
+#define GV_LOOP_H
+
+#include <grove/stats.h>
+
+#include "runtime/block.h"
+#include "runtime/env.h"
+#include "runtime/inbox.h"
+#include "runtime/message.h"
+#include "runtime/probe.h"
+#include "runtime/slot.h"
+#include "runtime/stack.h"
+#include "runtime/task.h"
+#include "runtime/timer.h"
+#include "runtime/turn.h"
+
+#define GV_WINDOW_MAX 8192u /* plain far sends not yet taken in, per pair of loops */
+#define GV_CHAIN_MAX  64u   /* far messages published at the latest together */
+
+struct gv_calls;
+
+/* Something to do before the next look at the world, such as writing out a link's frames. */
+struct gv_flush {
+    struct gv_flush *next;
+    void (*run)(struct gv_flush *flush);
+    bool queued;
+};
+
+/* Messages for one other loop, collected until the handler suspends or returns; newest first. */
+struct gv_out {
+    struct gv_message *newest, *oldest;
+    uint32_t n;
+    uint32_t n_sent;          /* plain sends ever */
+    _Atomic uint32_t n_taken; /* of those, taken in; written by the receiver */
+};
+
+struct gv_loop {
+    /* What a turn touches. */
+    struct gv_turn *turn; /* the running one, NULL between turns */
+    struct gv_task *run_head, *run_tail;
+    struct gv_wait *ready_head, *ready_tail;
+    struct gv_stack *idle;  /* parked dispatchers */
+    struct gv_stack *stack; /* the running one, NULL on the main stack */
+    int32_t budget;         /* messages left in this tick */
+    uint32_t burst;         /* actors a dispatcher may still run before a ready handler */
+    uint32_t streak;        /* ready handlers resumed in a row */
+    uint32_t now_ms;        /* of the process epoch, as of the tick */
+    uint32_t out_dirty;     /* far messages not yet published */
+    uint8_t index;
+    uint8_t handover;   /* 0: parked handlers resume through a dispatcher */
+    uint8_t shuffled;   /* the run queue is drawn by env->choose */
+    uint8_t turn_clock; /* each turn is timed */
+    struct gv_probes probes;
+    struct gv_blocks blocks;
+    struct gv_wheel wheel;
+    struct gv_stacks stacks;
+    struct gv_slots slots;
+    struct gv_calls *calls; /* the upper floor's call records */
+    struct gv_context main; /* the thread's own stack */
+    const struct gv_env *env;
+    struct gv_poller *poller;
+    struct gv_flush *flushes;
+    struct gv_turn main_turn; /* of main, on loop 0 */
+    uint64_t now_ns;          /* as of the tick */
+    uint64_t started_ns;
+    uint64_t turn_started_ns; /* with turn_clock: when the running turn began or was resumed */
+    uint64_t n_waits;         /* numbers of waits given out */
+    uint64_t spin_ns;         /* 0: never */
+    uint64_t slept_ns;        /* waited for the world, in all */
+    uint64_t trimmed_ns;      /* when memory was last given back */
+    bool spin_pays;           /* the last sleep was shorter than spin_ns */
+    uint32_t tick;            /* messages per tick, adaptive */
+    uint32_t tick_us;         /* its aim */
+    uint32_t n_parked;
+    bool started;                  /* has a thread of its own that must be joined */
+    _Atomic bool stop;             /* its thread shall leave */
+    struct grove_loop_stats stats; /* written here, read by anyone without a lock */
+    _Atomic uint64_t n_actors;
+    struct gv_out out[GV_LOOPS_MAX];
+    _Alignas(64) struct gv_inbox inbox; /* the one thing that other loops write */
+};
+
+/* The loop of this thread, NULL in a thread that is none. In simulation it follows the simulated thread. */
+extern __thread struct gv_loop *gv_loop_here __attribute__((tls_model("initial-exec")));
+
+/* Opens loop `index` with a poller of env. Returns 0, -errno or GROVE_ENOMEM. */
+int gv_loop_open(struct gv_loop **loop, unsigned index);
+
+/* Frees it; its thread must have ended and nothing may be parked. */
+void gv_loop_close(struct gv_loop *loop);
+
+/* One round. Waits for the world if nothing is runnable and may_wait. */
+void gv_loop_step(struct gv_loop *loop, bool may_wait);
+
+/* Makes the calling thread, on whose own stack this is, the loop's. Before its first step. */
+void gv_loop_enter(struct gv_loop *loop);
+
+/* Rounds until gv_loop_quit; what a loop's thread runs. */
+void gv_loop_run(void *loop);
+
+/* Makes gv_loop_run return soon. Any thread. */
+void gv_loop_quit(struct gv_loop *loop);
+
+/* Reads the clock: now_ns and now_ms. For who must be exact after a long handler. */
+void gv_loop_look(struct gv_loop *loop);
+
+/* Sends message to another loop: published when the running handler suspends or returns. Owns message. */
+void gv_loop_post(struct gv_loop *loop, unsigned to, struct gv_message *message);
+
+/* Publishes what was posted. */
+void gv_loop_publish(struct gv_loop *loop);
+
+/* Runs flush->run before the next look at the world. Once, however often it is asked for. */
+void gv_loop_flush_later(struct gv_loop *loop, struct gv_flush *flush);
+
+/* Runs function(argument) on another loop, soon, on its main stack. Any loop. Returns 0 or GROVE_ENOMEM. */
+int gv_loop_call(struct gv_loop *loop, unsigned to, void (*function)(void *), void *argument);
+
+/* a is before b, in ms of the epoch, also over a wrap. */
+static inline bool gv_ms_before(uint32_t a, uint32_t b)
+{
+    return (int32_t)(a - b) < 0;
+}
+
+#endif

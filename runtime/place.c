@@ -1,0 +1,118 @@
+#include "runtime/place.h"
+
+#include <stdio.h>
+
+#include <grove/actor.h>
+#include <grove/error.h>
+
+#include "runtime/assert.h"
+#include "runtime/runtime.h"
+
+#define KIND_SHIFT        8u
+#define INCARNATION_SHIFT 16u
+
+static int home_of(const struct gv_loop *loop, int place)
+{
+    unsigned least = 0;
+
+    if (place == GROVE_HERE)
+        return loop->index;
+    if (place > 0)
+        return place <= (int)gv_runtime.n_loops ? place - 1 : -1;
+    for (unsigned i = 1; i < gv_runtime.n_loops; i++)
+        /* relaxed: a guess at the load, nothing depends on it. */
+        if (atomic_load_explicit(&gv_runtime.loops[i]->n_actors, memory_order_relaxed)
+            < atomic_load_explicit(&gv_runtime.loops[least]->n_actors, memory_order_relaxed))
+            least = i;
+    return (int)least;
+}
+
+int gv_place_task(struct gv_loop *loop, int place, const struct gv_task_class *class, size_t bytes,
+                  struct gv_task **result)
+{
+    int home = home_of(loop, place);
+    struct gv_task *task;
+
+    if (home < 0)
+        return GROVE_EUSAGE;
+    if (bytes > GV_SLOT_BYTES_MAX)
+        return GROVE_ETOOBIG;
+    if (atomic_load_explicit(
+            &gv_runtime.closing,
+            memory_order_relaxed)) /* relaxed: a late one is stopped like the rest */
+        return GROVE_ESTOPPING;
+    task = gv_slot_take(&loop->slots, (unsigned)home, bytes);
+    if (task == NULL)
+        return GROVE_ENOMEM;
+    task->class = class;
+    gv_slot_live(task);
+    *result = task;
+    return 0;
+}
+
+void gv_place_undo(struct gv_loop *loop, struct gv_task *task)
+{
+    /* A slot of another home cannot be given back from here: it is lost to it until the process ends. */
+    if (task->loop == loop->index)
+        gv_slot_give(&loop->slots, task);
+    else
+        atomic_store_explicit(&task->id, gv_task_id(task) + 1, memory_order_relaxed);
+}
+
+void gv_place_start(struct gv_loop *loop, struct gv_task *task, struct gv_message *init,
+                    grove_ref *ref)
+{
+    init->method = GV_SIGNAL_INIT;
+    init->to = gv_task_id(task);
+    if (ref != NULL)
+        *ref = gv_task_ref(task);
+    /* relaxed: a figure for reports and placement. */
+    atomic_fetch_add_explicit(&gv_runtime.loops[task->loop]->n_actors, 1, memory_order_relaxed);
+    gv_probe(&loop->probes, SPAWN, init->to, task->loop);
+    gv_signal_send(loop, task, init);
+}
+
+void gv_signal_send(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)
+{
+    if (task->loop == loop->index)
+        task->class->signal(loop, task, message);
+    else
+        gv_loop_post(loop, task->loop, message);
+}
+
+grove_ref gv_task_ref(const struct gv_task *task)
+{
+    return (grove_ref){
+        .node_kind =
+            gv_runtime.incarnation << INCARNATION_SHIFT | (uint64_t)task->class->kind << KIND_SHIFT,
+        .slot_generation = gv_task_id(task),
+    };
+}
+
+uint64_t gv_ref_id(grove_ref ref)
+{
+    if (ref.node_kind >> INCARNATION_SHIFT != gv_runtime.incarnation)
+        return 0;
+    return ref.slot_generation;
+}
+
+grove_ref grove_self(void)
+{
+    struct gv_loop *loop = gv_loop_here;
+
+    return loop != NULL && loop->turn != NULL && loop->turn->task != NULL
+               ? gv_task_ref(loop->turn->task)
+               : GROVE_NOBODY;
+}
+
+const char *grove_ref_print(grove_ref ref, char text[GROVE_REF_TEXT_BYTES])
+{
+    static const char *const kinds[] = {"none", "actor", "service", "pool", "group", "linked"};
+    unsigned kind = (ref.node_kind >> KIND_SHIFT) & 0xff;
+
+    (void)snprintf(text, GROVE_REF_TEXT_BYTES, "%s/%llu.%llu", kind < 6 ? kinds[kind] : "unknown",
+                   (unsigned long long)(ref.slot_generation >> GV_SLOT_SHIFT),
+                   (unsigned long long)(ref.slot_generation
+                                        & GV_SLOT_GENERATION)); /* Two numbers always fit. */
+    return text;
+}

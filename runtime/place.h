@@ -1,0 +1,39 @@
+/*
+ * Place: where a new task lives, and its way there.
+ *
+ * A task gets its slot, and so its ref, on the loop of its spawner; if its
+ * home is another loop, it is sent there by its first message, INIT. From
+ * then on only its home touches it.
+ */
+#ifndef GV_PLACE_H
+#define GV_PLACE_H
+
+#include <grove/ref.h>
+
+#include "runtime/loop.h"
+
+/*
+ * Takes a slot of `bytes` for a task at `place` (see grove/actor.h). The task
+ * is alive but nobody knows it yet: fill it, then start or undo. Returns 0,
+ * GROVE_ENOMEM, GROVE_ESTOPPING, GROVE_EUSAGE (no such loop), GROVE_ETOOBIG.
+ */
+int gv_place_task(struct gv_loop *loop, int place, const struct gv_task_class *class, size_t bytes,
+                  struct gv_task **task);
+
+/* Sends it its INIT: the class's signal function gets it on its home loop. ref may be NULL. Owns init. */
+void gv_place_start(struct gv_loop *loop, struct gv_task *task, struct gv_message *init,
+                    grove_ref *ref);
+
+/* Gives an unstarted task's slot back. */
+void gv_place_undo(struct gv_loop *loop, struct gv_task *task);
+
+/* The ref of a task of this process. */
+grove_ref gv_task_ref(const struct gv_task *task);
+
+/* The id of a task of this process that ref names, 0 if it is of another process or of nothing that has a task. */
+uint64_t gv_ref_id(grove_ref ref);
+
+/* Hands a message to a task that may live anywhere: at once if here, else posted. Signals only. Owns message. */
+void gv_signal_send(struct gv_loop *loop, struct gv_task *task, struct gv_message *message);
+
+#endif

@@ -1,0 +1,81 @@
+/*
+ * Runtime: the loops of this process and what they share.
+ *
+ * Loop 0 lives on the thread that called gv_runtime_open, usually main's;
+ * the others have threads of their own. The upper floor hands down one
+ * function for messages that arrive from other loops.
+ *
+ * Always: between open and close the fields below do not change, but for
+ * `closing`.
+ */
+#ifndef GV_RUNTIME_H
+#define GV_RUNTIME_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "runtime/loop.h"
+
+#define GV_INCARNATION_BITS 48
+
+struct gv_upcalls {
+    /* A message for a task of this loop, or a reply to one of its calls, came from another loop. Owns it. */
+    void (*arrived)(struct gv_loop *loop, struct gv_message *message);
+    /* No handler will see this message: answer its caller with code (started: NO), or count a dead letter. Owns it. */
+    void (*orphaned)(struct gv_loop *loop, struct gv_message *message, int code);
+    /* Answers the call of this message with its code. Owns it. */
+    void (*answer)(struct gv_loop *loop, struct gv_message *message);
+    /* A message that waited for room is in the mailbox now. Lent. */
+    void (*entered)(struct gv_loop *loop, struct gv_message *message);
+    /* A task that others may wait for has ended; called just before its slot is given back. */
+    void (*ended)(struct gv_loop *loop, struct gv_task *task);
+    /* A greenlet's function has returned: cancel the futures it left, fail the calls it did not answer. */
+    void (*turn_ending)(struct gv_loop *loop, struct gv_turn *turn);
+    /* A loop was opened, or is about to be closed: make or free what hangs on it. Returns 0 or a code. */
+    int (*loop_opened)(struct gv_loop *loop);
+    void (*loop_closing)(struct gv_loop *loop);
+};
+
+struct gv_runtime {
+    const struct gv_env *env;
+    const struct gv_upcalls *upcalls;
+    struct gv_loop *loops[GV_LOOPS_MAX];
+    struct gv_blocks *pools[GV_LOOPS_MAX];
+    unsigned n_loops;     /* 0 while closed */
+    uint64_t epoch_ns;    /* millisecond 1 of all deadlines */
+    uint64_t incarnation; /* of this process; the high bits of its refs */
+    _Atomic bool closing; /* no new tasks */
+};
+
+extern struct gv_runtime gv_runtime;
+
+/* Starts the runtime on this thread if it may, see actors/system.h; returns loop 0 or NULL. Set by the upper floor. */
+extern struct gv_loop *(*gv_runtime_starter)(void);
+
+/* The loop of this thread; starts the runtime if nothing has yet. NULL where there is none. */
+static inline struct gv_loop *gv_loop_now(void)
+{
+    if (__builtin_expect(gv_loop_here != NULL, 1))
+        return gv_loop_here;
+    return gv_runtime_starter != NULL ? gv_runtime_starter() : NULL;
+}
+
+/*
+ * Opens n_loops loops (1 to GV_LOOPS_MAX) and starts the threads of all but
+ * loop 0. Returns 0, -errno or GROVE_ENOMEM; on failure nothing is left.
+ */
+int gv_runtime_open(const struct gv_env *env, const struct gv_upcalls *upcalls, unsigned n_loops);
+
+/* Ends the threads and frees the loops. All tasks must be gone. On loop 0's thread, from its main stack. */
+void gv_runtime_close(void);
+
+/* Milliseconds of the epoch at a moment of the env's clock; never 0. */
+static inline uint32_t gv_epoch_ms(uint64_t now_ns)
+{
+    uint32_t ms = (uint32_t)((now_ns - gv_runtime.epoch_ns) / 1000000u + 1);
+
+    return ms != 0 ? ms : 1;
+}
+
+#endif

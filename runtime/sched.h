@@ -1,0 +1,55 @@
+/*
+ * Sched: who runs next.
+ *
+ * A dispatcher is a loop on a stack: it takes a task from the run queue and
+ * calls its class's run as a plain function. If the handler returns, that
+ * was a turn and nothing was switched. If it parks, its stack becomes the
+ * handler's own, and execution goes on by direct hand-over: to a handler
+ * that has been woken (at most 64 in a row), else to an idle dispatcher,
+ * else to a fresh one. So stacks in existence = parked handlers + 1.
+ *
+ *     main stack: poll, timers, inbox
+ *          │ switch                     ▲ tick used up, or nothing runnable
+ *          ▼                            │
+ *     dispatcher ── run(task) ── handler returns ──▶ next task
+ *          │                        │ park
+ *          │ 32 tasks run           ▼
+ *          └──────────────▶ ready handler / idle dispatcher / fresh dispatcher
+ *
+ * main() itself may park: it then steps loop 0 until it is woken.
+ */
+#ifndef GV_SCHED_H
+#define GV_SCHED_H
+
+#include "runtime/loop.h"
+
+/* Puts a task that has work into the run queue, unless it stands there or is busy. */
+void gv_sched_ready(struct gv_loop *loop, struct gv_task *task);
+
+/* Lets dispatchers run until the tick is used up or nothing is runnable. On the main stack. */
+void gv_sched_run(struct gv_loop *loop);
+
+/* Marks the begin of a turn on the running stack; the caller fills task, message, method, deadline_ms before. */
+void gv_turn_begin(struct gv_loop *loop, struct gv_turn *turn);
+
+/* Ends it: frees the arena and the answers kept. Futures must be gone. */
+void gv_turn_end(struct gv_loop *loop, struct gv_turn *turn);
+
+/* Sets up a wait of the running turn. deadline_ms 0 = none. */
+void gv_wait_init(struct gv_loop *loop, struct gv_wait *wait, enum gv_wait_kind kind,
+                  uint32_t deadline_ms);
+
+/*
+ * Parks the running turn until gv_wake, its deadline (GROVE_ETIMEDOUT) or
+ * its cancellation (GROVE_ECANCELED). Returns wait->rc, or GROVE_ENOSTACK
+ * without having parked when no stack is left for a dispatcher.
+ */
+int gv_park(struct gv_loop *loop, struct gv_wait *wait);
+
+/* Lets everything that is runnable run first. Returns 0, GROVE_ECANCELED or GROVE_ENOSTACK. */
+int gv_yield(struct gv_loop *loop);
+
+/* Wakes a wait with rc; once. On its home loop. A wait that is not parked yet then does not park. */
+void gv_wake(struct gv_loop *loop, struct gv_wait *wait, int rc);
+
+#endif

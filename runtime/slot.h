@@ -1,0 +1,75 @@
+/*
+ * Slot: memory of tasks, found by number.
+ *
+ * One region of address space per size class (128 to 4096 bytes), reserved
+ * once and never unmapped, so that a stale ref can be looked up without a
+ * lock and without a fault. A slot's number holds its class and index:
+ *
+ *     slot 28 = class 3 | index 25        id = slot 28 | generation 36
+ *
+ * The generation grows by one at birth and at death: odd means alive. A slot
+ * whose generation would wrap is retired. Slots are carved in chunks for one
+ * home loop; a freed slot stays with its home. A loop may carve for another
+ * one: that is how a far spawn knows its ref without waiting.
+ *
+ * Always: gv_slot_task returns memory that may be read; only an id that
+ * matches names a living task.
+ */
+#ifndef GV_SLOT_H
+#define GV_SLOT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "runtime/block.h"
+#include "runtime/task.h"
+
+#define GV_SLOT_CLASSES    6u
+#define GV_SLOT_BYTES_MAX  4096u
+#define GV_SLOT_SHIFT      36u
+#define GV_SLOT_GENERATION ((UINT64_C(1) << GV_SLOT_SHIFT) - 1)
+
+/* One loop's stock of free slots: its own, and such as it carved for others. */
+struct gv_slots {
+    struct gv_task *free[GV_SLOT_CLASSES]; /* of this home, given back here */
+    struct {
+        char *next, *end; /* fresh rest of a chunk */
+    } fresh[GV_LOOPS_MAX][GV_SLOT_CLASSES];
+    unsigned loop;
+};
+
+void gv_slots_init(struct gv_slots *slots, unsigned loop);
+
+/*
+ * A dead task of at least `bytes` (head included) whose home is `home`, all
+ * zeros but loop, size class and id. bytes <= GV_SLOT_BYTES_MAX. Returns
+ * NULL when the region or memory is exhausted. Give it life with
+ * gv_slot_live.
+ */
+struct gv_task *gv_slot_take(struct gv_slots *slots, unsigned home, size_t bytes);
+
+/* Makes a taken task alive (its generation turns odd). */
+void gv_slot_live(struct gv_task *task);
+
+/* Ends the life of a task and gives its slot back; call it on its home loop. */
+void gv_slot_give(struct gv_slots *slots, struct gv_task *task);
+
+/* The memory of the slot that id names, NULL if there never was one. Any thread. */
+struct gv_task *gv_slot_task(uint64_t id);
+
+/* The living task that id names, NULL if it is dead or never was. On its home loop it stays true. */
+static inline struct gv_task *gv_slot_find(uint64_t id)
+{
+    struct gv_task *task = gv_slot_task(id);
+
+    return task != NULL && gv_task_id(task) == id && (id & 1) ? task : NULL;
+}
+
+/* Calls each(loop, task) for every living task of a home loop; each may end it. On that loop. */
+void gv_slots_each(struct gv_loop *loop, unsigned home,
+                   void (*each)(struct gv_loop *, struct gv_task *));
+
+/* Unmaps all regions; no loop may run. */
+void gv_slots_close(void);
+
+#endif

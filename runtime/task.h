@@ -1,0 +1,86 @@
+/*
+ * Task: whoever has a mailbox and gets turns: an actor, a greenlet of
+ * grove_go, a worker pool. What it does with a turn is its class's
+ * business; the scheduler knows only this head of 64 bytes, behind which
+ * the upper floors keep their own fields.
+ *
+ *     idle ──mail──▶ queued ──dispatcher──▶ busy ──run returns──▶ idle or queued
+ *                                            │ ▲
+ *                                      park  ▼ │ wake
+ *                                           parked (still busy: mail only queues)
+ *
+ * Always: only the home loop touches a task, but for `loop`, which never
+ * changes, and `id`, which others may read to see that it is stale. A task
+ * is in the run queue at most once, and never while it is busy.
+ */
+#ifndef GV_TASK_H
+#define GV_TASK_H
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "runtime/mailbox.h"
+
+struct gv_loop;
+struct gv_task;
+struct gv_turn;
+
+enum gv_task_flag {
+    GV_TASK_QUEUED = 1,     /* stands in the run queue */
+    GV_TASK_BUSY = 2,       /* a turn has begun and not ended */
+    GV_TASK_RECEIVING = 4,  /* parked in receive: the next mail wakes it */
+    GV_TASK_STOPPING = 8,   /* takes no new mail */
+    GV_TASK_NOW = 16,       /* stops after this turn, whatever is queued */
+    GV_TASK_CANCELLED = 32, /* its awaits fail */
+    GV_TASK_WAITED = 64,    /* messages wait for room in its mailbox */
+    GV_TASK_UNBORN = 128,   /* its first turn has not succeeded */
+};
+
+/* Who waits at a task: for room in its full mailbox, oldest first; and for its end. */
+struct gv_waitlist {
+    struct gv_message *head, *tail;
+    uint32_t n;
+    struct gv_message *stop_waiters;
+};
+
+/* What the scheduler must know of a kind of task. */
+struct gv_task_class {
+    const char *name;
+    /* One turn or a few; called on a dispatcher's stack while not busy. Handlers park inside it. */
+    void (*run)(struct gv_loop *loop, struct gv_task *task);
+    /* A signal (enum gv_signal) came; called on the home loop at once, also while the task is busy. Owns message. */
+    void (*signal)(struct gv_loop *loop, struct gv_task *task, struct gv_message *message);
+    /* Its waiting list; make: create it. NULL: there is none, or no memory for it. */
+    struct gv_waitlist *(*waitlist)(struct gv_task *task, bool make);
+    /* Writes "name/label" for reports. */
+    void (*describe)(const struct gv_task *task, char *text, size_t room);
+    uint8_t form;         /* enum gv_form in which requests to it are packed */
+    uint8_t kind;         /* enum grove_ref_kind of its refs */
+    bool fails_when_full; /* calls are answered GROVE_EFULL at once instead of waiting for room */
+};
+
+struct gv_task {
+    struct gv_mailbox mailbox; /* 24 bytes */
+    struct gv_task *run_next;  /* run queue, and free list of slots */
+    _Atomic uint64_t id;       /* slot 28 | generation 36; generation odd while alive */
+    const struct gv_task_class *class;
+    struct gv_turn *turn; /* the turn that has begun, NULL while idle */
+    uint8_t loop;         /* home, for the life of the slot */
+    uint8_t flags;        /* enum gv_task_flag */
+    uint8_t size_class;   /* of its slot */
+    uint8_t spare;
+    uint32_t depth_max     : 20; /* bound of the mailbox in messages */
+    uint32_t bytes_max_64k : 12; /* and in units of 64 KiB */
+};
+
+static_assert(sizeof(struct gv_task) == 64, "the head of a task is one cache line");
+
+static inline uint64_t gv_task_id(const struct gv_task *task)
+{
+    /* relaxed: on the home loop it is our own store; elsewhere it is a hint that the home loop checks again. */
+    return atomic_load_explicit(&((struct gv_task *)task)->id, memory_order_relaxed);
+}
+
+#endif

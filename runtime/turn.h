@@ -1,0 +1,84 @@
+/*
+ * Turn: one handler's run, from its message to its return; and the wait it
+ * is parked in meanwhile.
+ *
+ * A turn lies in the frame that runs the handler (main has one of its own).
+ * It holds what lives as long as the handler: deadline, answers kept,
+ * arena, futures in flight, the last failure. `loop->turn` is the running
+ * one.
+ *
+ * Always: turn->wait is set exactly while the turn is parked. A wait names
+ * what it waits for, so that reports, deadlock search and stop need not
+ * guess.
+ */
+#ifndef GV_TURN_H
+#define GV_TURN_H
+
+#include <grove/call.h>
+#include <grove/error.h>
+#include <grove/ref.h>
+
+#include "runtime/arena.h"
+#include "runtime/message.h"
+#include "runtime/stack.h"
+#include "runtime/timer.h"
+
+struct gv_cycle;
+struct gv_task;
+struct gv_turn;
+
+#define GV_WHY_BYTES 256u
+
+enum gv_wait_kind {
+    GV_WAIT_SLEEP,
+    GV_WAIT_YIELD,
+    GV_WAIT_MAIL,  /* receive */
+    GV_WAIT_CALL,  /* the answer of one call */
+    GV_WAIT_ROOM,  /* room in a mailbox */
+    GV_WAIT_ALL,   /* all of some futures */
+    GV_WAIT_ANY,   /* one of some futures */
+    GV_WAIT_STOP,  /* the end of another task */
+    GV_WAIT_SPAWN, /* the init of a child */
+};
+
+/* Why a turn is parked. Lies in its frame. */
+struct gv_wait {
+    struct gv_wait *next;       /* ready list */
+    struct gv_turn *turn;       /* who waits */
+    struct gv_timer timer;      /* armed if deadline_ms is set */
+    struct gv_message *message; /* what woke it: an answer, or mail; the waiter owns it then */
+    struct grove_future *const *futures; /* ALL, ANY */
+    uint64_t target;                     /* task waited for, 0 = none; CALL, ROOM, STOP, SPAWN */
+    uint64_t call;                       /* CALL, ROOM: its call record */
+    struct gv_cycle *cycle;              /* deadlock search over loops, NULL if there is none */
+    uint64_t number;                     /* of this wait: never used twice on a loop */
+    uint32_t since_ms;
+    uint32_t deadline_ms; /* 0 = none */
+    int32_t rc;           /* what park returns */
+    uint16_t method;
+    uint8_t kind; /* enum gv_wait_kind */
+    uint8_t woken;
+    uint32_t n_futures;
+    uint32_t n_left; /* futures that must still come before it wakes */
+};
+
+struct gv_turn {
+    struct gv_task *task;         /* NULL for main */
+    struct gv_message *message;   /* the request, NULL for main and greenlets */
+    struct gv_stack *stack;       /* NULL for main */
+    struct gv_wait *wait;         /* what it is parked in */
+    struct gv_message *held;      /* answers whose pointers the handler may use */
+    struct gv_message *letter;    /* envelope for the answer to the letter last received */
+    struct grove_future *futures; /* started and not yet awaited */
+    struct gv_arena arena;
+    const struct grove_method *method;
+    uint32_t deadline_ms;                      /* inherited, 0 = none */
+    uint32_t within_ms;                        /* of the next call, 0 = unset */
+    uint8_t cancelled;                         /* its awaits fail with GROVE_ECANCELED */
+    uint8_t failed;                            /* grove_fail was called */
+    const ProtobufCEnumDescriptor *refused_by; /* enum of the last refusal an await brought */
+    struct grove_failure failure;              /* of the last await that did not return 0 */
+    char why[GV_WHY_BYTES];                    /* its text; not initialised */
+};
+
+#endif
