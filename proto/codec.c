@@ -11,11 +11,16 @@ int gv_unpack(const ProtobufCMessageDescriptor *descriptor, struct gv_packed pac
               struct gv_capped_arena *arena, ProtobufCMessage **message,
               struct gv_validate_error *error)
 {
+    struct gv_validate_error ours;
+
+    if (error == NULL)
+        error = &ours;
     if (!gv_validate(descriptor, packed.bytes, packed.n_bytes, NULL, error))
         return GROVE_EPROTO;
 
-    /* The validator bounds n_bytes, so this cannot overflow. */
-    gv_capped_arena_init(arena, GV_UNPACK_FACTOR * packed.n_bytes + GV_UNPACK_BYTES_MORE);
+    /* The validator bounds all three, so this cannot overflow. */
+    gv_capped_arena_init(arena, GV_UNPACK_FACTOR * packed.n_bytes + GV_UNPACK_BYTES_MORE
+                                    + error->scratch_bytes);
     ProtobufCMessage *unpacked =
         protobuf_c_message_unpack(descriptor, &arena->allocator, packed.n_bytes, packed.bytes);
     if (unpacked == NULL) {

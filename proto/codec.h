@@ -16,7 +16,10 @@
 #include "proto/arena.h"
 #include "proto/validate.h"
 
-/* A message may take this many times its bytes in memory, and this much more. */
+/*
+ * A message may take this many times its bytes in memory, and this much
+ * more; what protobuf-c needs beside it while unpacking is not counted.
+ */
 #define GV_UNPACK_FACTOR     16
 #define GV_UNPACK_BYTES_MORE ((size_t)64 << 10)
 
@@ -30,7 +33,7 @@ struct gv_packed {
  * Validates (default limits) and unpacks n_bytes into *message. On 0 the
  * message lives in *arena, which was initialised here and is the caller's to
  * deinit. Else there is nothing to deinit: GROVE_EPROTO if the bytes are not
- * such a message (*error says why, if error is not NULL), GROVE_ETOOBIG if
+ * such a message (*error says why; it may be NULL), GROVE_ETOOBIG if
  * it needs more memory than it may, GROVE_ENOMEM. Unknown fields are kept.
  */
 int gv_unpack(const ProtobufCMessageDescriptor *descriptor, struct gv_packed packed,

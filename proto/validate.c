@@ -26,6 +26,7 @@ struct frame {
     const ProtobufCMessageDescriptor *descriptor;
     const uint8_t *end;   /* of this message */
     size_t first_counter; /* of its fields */
+    uint32_t n_members;   /* read so far, unknown ones too */
 };
 
 struct walk {
@@ -36,6 +37,7 @@ struct walk {
     const ProtobufCFieldDescriptor *field; /* NULL: unknown */
     uint32_t number;
     uint32_t n_elements;
+    size_t scratch_bytes;
     size_t n_counters;
     unsigned depth; /* frames in use */
     struct frame frames[GV_DEPTH_MAX];
@@ -192,14 +194,32 @@ static bool open_message(struct walk *walk, const ProtobufCMessageDescriptor *de
     if (descriptor->n_fields > GV_OPEN_FIELDS_MAX - walk->n_counters)
         return refuse(walk, "the open messages have too many kinds of fields");
 
-    walk->frames[walk->depth++] = (struct frame){descriptor, walk->at + n_bytes, walk->n_counters};
+    walk->frames[walk->depth++] =
+        (struct frame){descriptor, walk->at + n_bytes, walk->n_counters, 0};
     memset(&walk->counters[walk->n_counters], 0, descriptor->n_fields * sizeof walk->counters[0]);
     walk->n_counters += descriptor->n_fields;
     return true;
 }
 
+/*
+ * protobuf-c notes each member of a message in 32 bytes before it reads any:
+ * 16 on its stack, then in slabs of 32, 64, 128 ... that it allocates.
+ */
+static size_t slab_bytes(uint32_t n_members)
+{
+    size_t n_noted = 16;
+    size_t bytes = 0;
+
+    for (size_t slab = 32; n_noted < n_members; slab *= 2) {
+        n_noted += slab;
+        bytes += slab * 32;
+    }
+    return bytes;
+}
+
 static void close_message(struct walk *walk)
 {
+    walk->scratch_bytes += slab_bytes(top(walk)->n_members);
     walk->n_counters = top(walk)->first_counter;
     walk->depth--;
 }
@@ -315,6 +335,7 @@ static bool check_field(struct walk *walk)
     if (tag >> 3 == 0 || tag >> 3 > NUMBER_MAX)
         return refuse(walk, "no field has this number");
 
+    top(walk)->n_members++;
     walk->number = (uint32_t)(tag >> 3);
     walk->field = protobuf_c_message_descriptor_get_field(top(walk)->descriptor, walk->number);
     walk->at += n;
@@ -359,8 +380,11 @@ bool gv_validate(const ProtobufCMessageDescriptor *descriptor, const uint8_t *by
     walk.limits = limits == NULL ? &gv_limits_default : limits;
     walk.begin = bytes == NULL ? (const uint8_t *)"" : bytes;
     walk.at = walk.begin;
-    if (check_all(&walk, descriptor, n_bytes))
+    if (check_all(&walk, descriptor, n_bytes)) {
+        if (error != NULL)
+            *error = (struct gv_validate_error){.scratch_bytes = walk.scratch_bytes};
         return true;
+    }
     if (error != NULL)
         *error = (struct gv_validate_error){
             .why = walk.why,

@@ -44,11 +44,14 @@ struct gv_validate_error {
     const char *field;   /* its field, NULL if none is known */
     uint32_t number;     /* number of the field on the wire, 0 before one was read */
     size_t offset;       /* of the byte where it was noticed */
+    size_t
+        scratch_bytes; /* when they pass: what protobuf-c takes beside the message to unpack it */
 };
 
 /*
  * True if the n_bytes are a message of the descriptor's type within limits
- * (NULL: the default). Else false, and *error says why; error may be NULL.
+ * (NULL: the default), with error->scratch_bytes set. Else false, and *error
+ * says why. error may be NULL.
  */
 bool gv_validate(const ProtobufCMessageDescriptor *descriptor, const uint8_t *bytes, size_t n_bytes,
                  const struct gv_limits *limits, struct gv_validate_error *error);

@@ -54,16 +54,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes)
         abort();
 
     uint8_t *packed = pack(message, &n_packed);
-    if (gv_unpack(descriptor, (struct gv_packed){packed, n_packed}, &again_arena, &again, NULL)
-        != 0)
+    rc = gv_unpack(descriptor, (struct gv_packed){packed, n_packed}, &again_arena, &again, NULL);
+    if (rc == GROVE_ETOOBIG && n_packed < n_bytes - 1)
+        goto out; /* longer bytes may take more memory than shorter ones of the same meaning */
+    if (rc != 0)
         abort();
     uint8_t *packed_again = pack(again, &n_again);
     if (n_again != n_packed || memcmp(packed, packed_again, n_packed) != 0)
         abort();
 
     free(packed_again);
-    free(packed);
     gv_capped_arena_deinit(&again_arena);
+out:
+    free(packed);
     gv_capped_arena_deinit(&arena);
     return 0;
 }

@@ -77,6 +77,31 @@ static void test_a_bomb_of_small_messages_stays_below_its_cap(void **state)
     free(bytes);
 }
 
+static void test_a_long_list_of_small_messages_is_no_bomb(void **state)
+{
+    (void)state;
+    enum { N = 4000 };
+    uint8_t *bytes = malloc(4 + 4 * N);
+    struct gv_capped_arena arena;
+    ProtobufCMessage *message;
+    size_t n = 0;
+
+    assert_non_null(bytes);
+    bytes[n++] = 0x0a;
+    bytes[n++] = (4 * N & 0x7f) | 0x80;
+    bytes[n++] = 4 * N >> 7; /* below 128: two bytes of length are enough */
+    for (unsigned k = 0; k < N; k++) {
+        memcpy(bytes + n, "\x0a\x02\x08\x05", 4);
+        n += 4;
+    }
+    assert_int_equal(gv_unpack(&kinds__v1__nest__descriptor, (struct gv_packed){bytes, n}, &arena,
+                               &message, NULL),
+                     0);
+    assert_int_equal(((Kinds__V1__Nest *)message)->levels[0]->n_levels, N);
+    gv_capped_arena_deinit(&arena);
+    free(bytes);
+}
+
 static void test_an_unset_member_of_a_oneof_is_not_followed(void **state)
 {
     (void)state;
@@ -136,6 +161,7 @@ int main(void)
         cmocka_unit_test(test_a_message_comes_back_as_it_went),
         cmocka_unit_test(test_bytes_that_are_no_message_are_a_protocol_error),
         cmocka_unit_test(test_a_bomb_of_small_messages_stays_below_its_cap),
+        cmocka_unit_test(test_a_long_list_of_small_messages_is_no_bomb),
         cmocka_unit_test(test_an_unset_member_of_a_oneof_is_not_followed),
         cmocka_unit_test(test_null_where_something_must_be_is_refused),
         cmocka_unit_test(test_a_message_beyond_the_limit_is_too_big),
