@@ -185,7 +185,7 @@ static void test_a_child_is_modest_and_has_no_odd_signals(void **state)
     (void)state;
     assert_int_equal(sigemptyset(&set) | sigaddset(&set, SIGTERM), 0);
     assert_int_equal(sigprocmask(SIG_BLOCK, &set, &old), 0);
-    run_shell("cat /proc/$$/oom_score_adj /proc/$$/status >&3; ulimit -c >&3; nice >&3", text,
+    run_shell("cat /proc/self/oom_score_adj /proc/self/status >&3; ulimit -c >&3; nice >&3", text,
               sizeof(text));
     assert_int_equal(sigprocmask(SIG_SETMASK, &old, NULL), 0);
     assert_memory_equal(text, "500\n", 4);
