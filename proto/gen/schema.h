@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "descriptor.pb-c.h"
+#include "proto/descriptor.pb-c.h"
 
 typedef Google__Protobuf__FileDescriptorSet gen_set;
 typedef Google__Protobuf__FileDescriptorProto gen_file;
