@@ -137,16 +137,11 @@ static void add_posting(struct bank_reader *reader, const struct bank_raw_transa
                         const struct bank_raw_posting *posting, const struct bank_amount *amount)
 {
     struct bank_books *books = reader->books;
-    uint32_t style = amount->style;
 
-    /* Only an amount that was written takes the journal's style here; others have it. */
-    if (posting->has_amount)
-        style = reader->commodities[amount->commodity].style;
-    books->accounts[posting->account].used = true;
     books->postings[books->n_postings++] = (struct bank_posting){
         .account = posting->account,
         .commodity = amount->commodity,
-        .style = style,
+        .style = amount->style,
         .date = posting->own_date ? posting->own_date : transaction->date,
         .quantity = amount->quantity,
         .status = posting->status,

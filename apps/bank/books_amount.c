@@ -223,10 +223,10 @@ static int evaluate(const struct number *number, int exponent, struct bank_decim
     for (const char *at = number->start; at < number->end; at++) {
         if (!is_digit(*at))
             continue;
+        if (n_digits == DIGITS_MAX)
+            return -ERANGE;
         value.mantissa = value.mantissa * 10 + (*at - '0');
         n_digits += value.mantissa != 0;
-        if (n_digits > DIGITS_MAX)
-            return -ERANGE;
     }
     if (scale > UINT8_MAX)
         return -ERANGE;

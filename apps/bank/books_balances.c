@@ -98,12 +98,13 @@ static void note_style(struct bank_balance *row, const struct bank_books *books,
 {
     uint8_t precision = books->styles[posting->style].precision;
 
-    if (row->style == BANK_NONE || row->number <= number) {
+    /* The first amount counts alone: an assigned one may have fewer decimals than usual. */
+    if (row->number == BANK_NONE || row->precision < precision)
+        row->precision = precision;
+    if (row->number == BANK_NONE || row->number <= number) {
         row->style = posting->style;
         row->number = number;
     }
-    if (row->precision < precision)
-        row->precision = precision;
 }
 
 static int compare_rows(const void *left, const void *right, void *context)
@@ -130,7 +131,7 @@ int bank_balances_finish(struct bank_balances *balances, const struct bank_books
         balances->rows[i].precision = balances->rows[i].style == BANK_NONE
                                           ? 0
                                           : books->styles[balances->rows[i].style].precision;
-        balances->rows[i].number = 0;
+        balances->rows[i].number = BANK_NONE;
     }
     for (size_t i = 0; i < books->n_transactions; i++) {
         const struct bank_transaction *transaction = &books->transactions[i];

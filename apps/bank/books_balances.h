@@ -22,8 +22,8 @@ struct bank_balance {
     uint32_t commodity;
     struct bank_decimal quantity;
     uint32_t style;    /* set by bank_balances_finish, as is the next: */
-    uint8_t precision; /* decimals shown, at least those of the style */
-    uint32_t number;   /* of the transaction that the style comes from */
+    uint8_t precision; /* decimals shown, whatever the style says */
+    uint32_t number;   /* of the transaction that the style comes from, or BANK_NONE */
 };
 
 /* All zeros is an empty table. */

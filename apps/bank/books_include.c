@@ -128,7 +128,7 @@ int bank_read_include(struct bank_reader *reader)
     if (is_other_format(start, (size_t)(end - start)))
         return bank_fail(reader, start,
                          "only journals can be included; convert it with hledger print");
-    is_pattern = strcspn(start, "*?[<") < (size_t)(end - start);
+    is_pattern = strcspn(start, "*?[<\n") < (size_t)(end - start);
     if (is_pattern
         && (memmem(start, (size_t)(end - start), "**", 2)
             || memchr(start, '<', (size_t)(end - start))))

@@ -271,14 +271,12 @@ int bank_read_include(struct bank_reader *reader);
 /* Opens the next file that a finished or unfinished include names. */
 int bank_include_next(struct bank_reader *reader);
 
-/* books_style.c: settles the style of each commodity. */
+/* books_style.c: settles the style of each commodity, and gives it to its amounts. */
 void bank_note_price_style(struct bank_reader *reader, const struct bank_amount *amount);
 void bank_note_amount_style(struct bank_reader *reader, const struct bank_amount *amount);
 int bank_styles_finish(struct bank_reader *reader);
 /* The style of `keep` with the greater precision of the two. */
 int bank_style_merge(struct bank_reader *reader, uint32_t keep, uint32_t other, uint32_t *merged);
-/* The journal's style with the precision of the amount's own. */
-int bank_style_except_precision(struct bank_reader *reader, struct bank_amount *amount);
 
 /* books_transaction.c: balances one transaction. */
 

@@ -212,17 +212,13 @@ static int wanted_balance(struct run *run, const struct turn *turn)
 {
     const struct bank_extra *extra = turn->extra;
     const struct bank_mixed *old = &run->balances[turn->posting->account];
-    struct bank_amount asserted = extra->asserted;
-    struct bank_entry entry;
-    int rc;
+    struct bank_entry entry =
+        bank_entry_from(&extra->asserted, extra->asserted_price_kind, &extra->asserted_price);
+    int rc = 0;
 
-    rc = bank_style_except_precision(run->reader, &asserted);
-    if (rc < 0)
-        return rc;
-    entry = bank_entry_from(&asserted, extra->asserted_price_kind, &extra->asserted_price);
     run->new.n = 0;
     for (size_t i = 0; !extra->is_total && i < old->n && rc == 0; i++)
-        if (old->entries[i].commodity != asserted.commodity)
+        if (old->entries[i].commodity != extra->asserted.commodity)
             rc = bank_mixed_push(&run->new, &old->entries[i]);
     if (rc == 0)
         rc = bank_mixed_push(&run->new, &entry);

@@ -67,7 +67,49 @@ static int infer(struct bank_reader *reader, struct bank_raw_commodity *commodit
     return bank_style_intern(reader, &style, &commodity->style);
 }
 
-int bank_styles_finish(struct bank_reader *reader)
+static int with_precision(struct bank_reader *reader, uint32_t style, uint8_t precision,
+                          uint32_t *result)
+{
+    struct bank_style copy = *bank_style_of(reader, style);
+
+    copy.precision = precision;
+    return bank_style_intern(reader, &copy, result);
+}
+
+/* Gives an amount the style of its commodity, but leaves it its decimals. */
+static int style_except_precision(struct bank_reader *reader, struct bank_amount *amount)
+{
+    uint32_t style = reader->commodities[amount->commodity].style;
+
+    if (style == BANK_NONE)
+        return 0;
+    return with_precision(reader, style, bank_style_of(reader, amount->style)->precision,
+                          &amount->style);
+}
+
+/* Gives all amounts that were written their styles, prices and assertions keep their decimals. */
+static int apply(struct bank_reader *reader)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < reader->n_postings; i++) {
+        struct bank_amount *amount = &reader->postings[i].amount;
+
+        if (reader->postings[i].has_amount)
+            amount->style = reader->commodities[amount->commodity].style;
+    }
+    for (size_t i = 0; i < reader->n_extras && rc == 0; i++) {
+        struct bank_extra *extra = &reader->extras[i];
+
+        if (extra->price_kind != BANK_NO_PRICE)
+            rc = style_except_precision(reader, &extra->price);
+        if (rc == 0 && extra->asserts)
+            rc = style_except_precision(reader, &extra->asserted);
+    }
+    return rc;
+}
+
+static int settle_all(struct bank_reader *reader)
 {
     for (uint32_t i = 0; i < reader->symbols.n_names; i++) {
         struct bank_raw_commodity *commodity = &reader->commodities[i];
@@ -85,13 +127,11 @@ int bank_styles_finish(struct bank_reader *reader)
     return 0;
 }
 
-static int with_precision(struct bank_reader *reader, uint32_t style, uint8_t precision,
-                          uint32_t *result)
+int bank_styles_finish(struct bank_reader *reader)
 {
-    struct bank_style copy = *bank_style_of(reader, style);
+    int rc = settle_all(reader);
 
-    copy.precision = precision;
-    return bank_style_intern(reader, &copy, result);
+    return rc < 0 ? rc : apply(reader);
 }
 
 int bank_style_merge(struct bank_reader *reader, uint32_t keep, uint32_t other, uint32_t *merged)
@@ -103,14 +143,4 @@ int bank_style_merge(struct bank_reader *reader, uint32_t keep, uint32_t other, 
         return 0;
     }
     return with_precision(reader, keep, precision, merged);
-}
-
-int bank_style_except_precision(struct bank_reader *reader, struct bank_amount *amount)
-{
-    uint32_t style = reader->commodities[amount->commodity].style;
-
-    if (style == BANK_NONE)
-        return 0;
-    return with_precision(reader, style, bank_style_of(reader, amount->style)->precision,
-                          &amount->style);
 }

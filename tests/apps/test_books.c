@@ -324,6 +324,11 @@ static void test_an_assigned_amount_shows_its_own_decimals(void **state)
     expect_report("commodity $1.00\n2020-01-01\n  a   = $5.123\n  b\n",
                   "              $5.123  a\n"
                   "              $-5.12  b\n");
+    expect_report("2020-01-01\n  a  = $7\n  b\n2020-01-02\n  c  $1.00\n  d\n",
+                  "                  $7  a\n"
+                  "              $-7.00  b\n"
+                  "               $1.00  c\n"
+                  "              $-1.00  d\n");
 }
 
 static char folder[64];

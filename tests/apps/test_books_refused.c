@@ -64,6 +64,8 @@ static void test_bad_amounts_are_refused(void **state)
     expect_refusal("2020-01-01\n  a  1.2 3\n", "2:9", "more digits behind");
     expect_refusal("2020-01-01\n  a  1 000e3\n", "2:6", "an exponent");
     expect_refusal("2020-01-01\n  a  9223372036854775808\n", "2:6", "64 bits");
+    expect_refusal("2020-01-01\n  a  99999999999999999999999999999999999999999\n", "2:6",
+                   "64 bits");
     expect_refusal("2020-01-01\n  a  1e99\n", "2:6", "64 bits");
     expect_refusal("2020-01-01\n  a  1e-99\n", "2:6", "64 bits");
     expect_refusal("2020-01-01\n  a  1 A @\n", "2:11", "should stand here");
