@@ -41,6 +41,8 @@ struct gv_poller {
     pthread_mutex_t mutex;     /* guards the list of posts */
     struct gv_post *posts;     /* oldest first */
     struct gv_post **post_end; /* where the next one goes */
+    struct gv_post *own;       /* posts of the poller's own thread, oldest first */
+    struct gv_post **own_end;
     bool has_thread;
     pthread_t thread;
     void (*run)(void *); /* what the thread runs */
@@ -59,6 +61,9 @@ void gv_host_thread_join(struct gv_poller *poller);
 
 /* Hands a post to the loop and wakes it. Any thread; the poller must be held. */
 void gv_host_post(struct gv_poller *poller, struct gv_post *post);
+
+/* The same on the poller's own thread: costs no wake, and runs at the end of the next poll. */
+void gv_host_post_here(struct gv_poller *poller, struct gv_post *post);
 
 /* An object that points to the poller comes and goes. On the poller's thread. */
 void gv_host_hold(struct gv_poller *poller);

@@ -22,16 +22,18 @@
 
 /* --- posts and wakes ------------------------------------------------------------------------ */
 
-static void run_posts(struct gv_poller *poller)
+/* Empties a list and returns what was in it. */
+static struct gv_post *take_all(struct gv_post **list, struct gv_post ***end)
 {
-    struct gv_post *post;
+    struct gv_post *first = *list;
 
-    pthread_mutex_lock(&poller->mutex);
-    post = poller->posts;
-    poller->posts = NULL;
-    poller->post_end = &poller->posts;
-    pthread_mutex_unlock(&poller->mutex);
+    *list = NULL;
+    *end = list;
+    return first;
+}
 
+static void run_all(struct gv_post *post)
+{
     while (post != NULL) {
         /* Running it may free or post it again: look at next before. */
         struct gv_post *next = post->next;
@@ -39,6 +41,16 @@ static void run_posts(struct gv_poller *poller)
         post->run(post->owner);
         post = next;
     }
+}
+
+static void run_posts(struct gv_poller *poller)
+{
+    struct gv_post *posts;
+
+    pthread_mutex_lock(&poller->mutex);
+    posts = take_all(&poller->posts, &poller->post_end);
+    pthread_mutex_unlock(&poller->mutex);
+    run_all(posts);
 }
 
 static void on_async(uv_async_t *async)
@@ -74,6 +86,13 @@ void gv_host_post(struct gv_poller *poller, struct gv_post *post)
     pthread_mutex_unlock(&poller->mutex);
 }
 
+void gv_host_post_here(struct gv_poller *poller, struct gv_post *post)
+{
+    post->next = NULL;
+    *poller->own_end = post;
+    poller->own_end = &post->next;
+}
+
 void gv_host_hold(struct gv_poller *poller)
 {
     poller->n_held++;
@@ -95,6 +114,8 @@ static void on_timeout(uv_timer_t *timer)
 
 void gv_host_poller_poll(struct gv_poller *poller, int64_t timeout_ns)
 {
+    if (poller->own != NULL)
+        timeout_ns = 0; /* there is something to tell already */
     if (timeout_ns > 0) {
         uint64_t timeout_ms = (uint64_t)(timeout_ns - 1) / NS_PER_MS + 1;
 
@@ -106,6 +127,7 @@ void gv_host_poller_poll(struct gv_poller *poller, int64_t timeout_ns)
 
     if (timeout_ns > 0)
         gv_assert(uv_timer_stop(&poller->timer) == 0);
+    run_all(take_all(&poller->own, &poller->own_end));
 }
 
 /* --- life ----------------------------------------------------------------------------------- */
@@ -133,6 +155,7 @@ int gv_host_poller_open(void *world, unsigned loop, struct gv_poller **poller)
     opened->async.data = opened;
     opened->number = loop;
     opened->post_end = &opened->posts;
+    opened->own_end = &opened->own;
     *poller = opened;
     return 0;
 
@@ -154,7 +177,7 @@ void gv_host_poller_close(struct gv_poller *poller)
     (void)uv_run(&poller->loop, UV_RUN_DEFAULT); /* until both are closed */
     gv_assert(uv_loop_close(&poller->loop) == 0);
 
-    gv_assert(poller->posts == NULL);
+    gv_assert(poller->posts == NULL && poller->own == NULL);
     gv_assert(pthread_mutex_destroy(&poller->mutex) == 0);
     free(poller);
 }

@@ -54,6 +54,7 @@ struct gv_stream {
     bool paused;
     bool ended; /* nng has reported the end once */
 
+    nng_aio *try_out; /* has no callback: see send_now */
     nng_aio *out;
     struct gv_post out_post;
     const uint8_t *bytes; /* what is left to write */
@@ -79,6 +80,7 @@ static void free_stream(struct gv_stream *stream)
     /* Their callbacks have posted but may not have returned: the reaper waits for that. */
     nng_aio_reap(stream->in);
     nng_aio_reap(stream->out);
+    nng_aio_reap(stream->try_out);
     gv_host_release(stream->poller);
     free(stream->room);
     free(stream);
@@ -190,32 +192,53 @@ static void on_received(struct gv_stream *stream)
 
 /* --- writing -------------------------------------------------------------------------------- */
 
-static void send_rest(struct gv_stream *stream)
+static void begin_send(struct gv_stream *stream, nng_aio *aio)
 {
     nng_iov iov = {(void *)(uintptr_t)stream->bytes, stream->n_bytes};
 
-    gv_assert(nng_aio_set_iov(stream->out, 1, &iov) == 0);
-    stream->out_busy = true;
-    nng_stream_send(stream->nng, stream->out);
+    gv_assert(nng_aio_set_iov(aio, 1, &iov) == 0);
+    nng_stream_send(stream->nng, aio);
+}
+
+/*
+ * Sends what the socket takes now. Without a callback nng completes a send
+ * that does not have to wait before it returns, where a callback would cost
+ * a turn of another thread and a wake of ours. One that would wait is taken
+ * back, and has then sent nothing.
+ */
+static void send_now(struct gv_stream *stream)
+{
+    begin_send(stream, stream->try_out);
+    nng_aio_cancel(stream->try_out);
+    nng_aio_wait(stream->try_out); /* nng's poll thread may be completing it at this moment */
+    if (nng_aio_result(stream->try_out) != 0)
+        return;
+    stream->bytes += nng_aio_count(stream->try_out);
+    stream->n_bytes -= nng_aio_count(stream->try_out);
 }
 
 static void on_out(void *owner)
 {
     struct gv_stream *stream = owner;
-    int rv = nng_aio_result(stream->out);
+    int rv = 0;
 
     stream->out_busy = false;
     if (stream->closing) {
         settle(stream);
         return;
     }
-    if (rv == 0) {
+    if (stream->n_bytes > 0) { /* else send_now has sent it all */
+        rv = nng_aio_result(stream->out);
         stream->bytes += nng_aio_count(stream->out);
         stream->n_bytes -= nng_aio_count(stream->out);
-        if (stream->n_bytes > 0)
-            send_rest(stream);
-        else
-            stream->events->written(stream->owner);
+    }
+    if (rv == 0 && stream->n_bytes > 0) {
+        stream->out_busy = true;
+        begin_send(stream, stream->out);
+        return;
+    }
+    if (rv == 0) {
+        stream->events->written(stream->owner);
         return;
     }
 
@@ -300,8 +323,10 @@ static struct gv_stream *new_stream(struct gv_poller *poller)
     stream->out_post = (struct gv_post){NULL, on_out, stream};
     stream->close_post = (struct gv_post){NULL, on_close, stream};
     if (nng_aio_alloc(&stream->in, in_completed, stream) != 0
-        || nng_aio_alloc(&stream->out, out_completed, stream) != 0) {
+        || nng_aio_alloc(&stream->out, out_completed, stream) != 0
+        || nng_aio_alloc(&stream->try_out, NULL, NULL) != 0) {
         nng_aio_free(stream->in);
+        nng_aio_free(stream->out);
         free(stream);
         return NULL;
     }
@@ -362,7 +387,7 @@ void gv_host_stream_adopt(struct gv_stream *stream, const struct gv_stream_event
     receive(stream);
     if (stream->closing) { /* no memory: the closed upcall comes from inside a poll */
         stream->close_busy = true;
-        gv_host_post(stream->poller, &stream->close_post);
+        gv_host_post_here(stream->poller, &stream->close_post);
     }
 }
 
@@ -384,7 +409,7 @@ void gv_host_stream_resume(struct gv_stream *stream)
     if (stream->in_kept) {
         stream->in_kept = false;
         stream->in_busy = true;
-        gv_host_post(stream->poller, &stream->in_post);
+        gv_host_post_here(stream->poller, &stream->in_post);
         return;
     }
     receive(stream);
@@ -403,7 +428,12 @@ int gv_host_stream_write(struct gv_stream *stream, const void *bytes, size_t n_b
         return -EBUSY;
     stream->bytes = bytes;
     stream->n_bytes = n_bytes;
-    send_rest(stream);
+    stream->out_busy = true;
+    send_now(stream);
+    if (stream->n_bytes > 0)
+        begin_send(stream, stream->out);
+    else
+        gv_host_post_here(stream->poller, &stream->out_post);
     return 0;
 }
 
@@ -413,5 +443,5 @@ void gv_host_stream_close(struct gv_stream *stream)
     if (stream->close_busy)
         return;
     stream->close_busy = true;
-    gv_host_post(stream->poller, &stream->close_post);
+    gv_host_post_here(stream->poller, &stream->close_post);
 }
