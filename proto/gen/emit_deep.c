@@ -146,7 +146,7 @@ void gen_emit_deep(const struct gen *gen, const struct gen_type *type, struct ge
     gen_put(out, "    return bytes;\n}\n\n");
 
     gen_put(out,
-            "static %s *put_%s(char **tail, const %s *from)\n{\n"
+            "static %s *put_%s(char **tail,\n    const %s *from)\n{\n"
             "    %s *to = grove_shape_put(tail, from, sizeof *from);\n\n"
             "    to->base = (ProtobufCMessage)PROTOBUF_C_MESSAGE_INIT(&%s__descriptor);\n",
             type->c_type, type->local, type->c_type, type->c_type, type->c_lower);
