@@ -44,14 +44,13 @@ static void future_expired(struct gv_timer *timer)
 }
 
 int grove_call_start(grove_ref ref, const struct grove_service *service, uint32_t method,
-                     const ProtobufCMessage *request, ProtobufCMessage *response,
-                     struct grove_future *future)
+                     const ProtobufCMessage *request, struct grove_future *future)
 {
     struct gv_verb verb;
     struct gv_call *call;
     int rc;
 
-    *future = (struct grove_future){.response = response};
+    *future = (struct grove_future){.response = future->response};
     if (!grove_can_await())
         return GROVE_EUSAGE;
     rc = gv_verb_begin(&verb, ref, service, method, request);

@@ -11,10 +11,12 @@
 
 #include "actors/actor.h"
 #include "actors/call.h"
+#include "actors/fault.h"
 #include "actors/letter.h"
 #include "actors/mail.h"
 #include "runtime/assert.h"
 #include "runtime/go.h"
+#include "runtime/host_fault.h"
 #include "runtime/log.h"
 #include "runtime/options.h"
 #include "runtime/place.h"
@@ -53,6 +55,7 @@ static struct gv_loop *start(void)
 
     if (!may_start || gv_runtime.n_loops != 0)
         return NULL;
+    gv_fault_describe = gv_fault_who;
     rc = gv_runtime_open(the_env, &upcalls, grove_loops());
     if (rc != 0) {
         gv_log(GV_LOG_ERROR, "runtime.start", "error=%s why=\"%s\"", grove_error_name(rc),
@@ -65,6 +68,7 @@ static struct gv_loop *start(void)
 void gv_system_init(const struct gv_env *env)
 {
     the_env = env;
+    gv_log_open(env);
     may_start = true;
     gv_runtime_starter = start;
 }
@@ -73,6 +77,7 @@ void gv_system_deinit(void)
 {
     gv_assert(gv_runtime.n_loops == 0);
     the_env = NULL;
+    gv_log_open(NULL);
     may_start = false;
     gv_runtime_starter = NULL;
 }
@@ -191,6 +196,24 @@ int grove_deinit(void)
     }
     gv_runtime_close();
     return 0;
+}
+
+/* --- options ---------------------------------------------------------------------------------- */
+
+int grove_option_set(const char *name, const char *value)
+{
+    char error[GV_OPTION_ERROR_BYTES];
+    int rc;
+
+    if (gv_runtime.n_loops != 0) {
+        (void)grove_refuse(1, "option %s: the loops run already; set it before the first spawn",
+                           name); /* Only leaves the text. */
+        return GROVE_EUSAGE;
+    }
+    rc = gv_option_set(name, value, error);
+    if (rc != 0)
+        (void)grove_refuse(1, "%s", error); /* Only leaves the text. */
+    return rc;
 }
 
 /* --- time, chance, log ------------------------------------------------------------------------ */

@@ -6,6 +6,7 @@
 #include <grove/error.h>
 
 #include "runtime/assert.h"
+#include "runtime/log.h"
 #include "runtime/options.h"
 #include "runtime/runtime.h"
 #include "runtime/sched.h"
@@ -225,6 +226,8 @@ void gv_loop_step(struct gv_loop *loop, bool may_wait)
     if (loop->out_dirty)
         gv_loop_publish(loop);
     gv_blocks_flush(&loop->blocks);
+    if (loop->log != NULL)
+        gv_log_flush(loop->log);
 
     if (may_wait && loop->run_head == NULL && loop->ready_head == NULL)
         wait_for_world(loop);
@@ -288,6 +291,7 @@ int gv_loop_open(struct gv_loop **result, unsigned index)
     gv_stacks_init(&loop->stacks, (uint32_t)gv_option_number(GV_OPTION_STACKS_MAX));
     gv_slots_init(&loop->slots, index);
     gv_inbox_init(&loop->inbox);
+    loop->log = gv_log_ring_new();
     gv_loop_look(loop);
     gv_wheel_init(&loop->wheel, loop->now_ms);
     loop->started_ns = loop->now_ns;
@@ -305,6 +309,7 @@ void gv_loop_close(struct gv_loop *loop)
         loop->idle = stack->next;
         gv_stack_give(&loop->stacks, stack);
     }
+    gv_log_ring_free(loop->log);
     gv_stacks_deinit(&loop->stacks);
     gv_blocks_deinit(&loop->blocks);
     free(loop);

@@ -33,6 +33,7 @@
 #define GV_CHAIN_MAX  64u   /* far messages published at the latest together */
 
 struct gv_calls;
+struct gv_log_ring;
 
 /* Something to do before the next look at the world, such as writing out a link's frames. */
 struct gv_flush {
@@ -70,8 +71,9 @@ struct gv_loop {
     struct gv_wheel wheel;
     struct gv_stacks stacks;
     struct gv_slots slots;
-    struct gv_calls *calls; /* the upper floor's call records */
-    struct gv_context main; /* the thread's own stack */
+    struct gv_log_ring *log; /* records not yet written; NULL: written at once */
+    struct gv_calls *calls;  /* the upper floor's call records */
+    struct gv_context main;  /* the thread's own stack */
     const struct gv_env *env;
     struct gv_poller *poller;
     struct gv_flush *flushes;

@@ -53,32 +53,33 @@ GROVE_API int grove_send_await(grove_ref ref, const struct grove_service *servic
                                const ProtobufCMessage *request);
 
 /*
- * A call in flight. Lives in the caller's frame; all fields are ours. A
+ * A call in flight. Lives in the caller's frame; all fields but
+ * response are ours. A
  * future that was started must be awaited before the handler returns: one
  * that was not is cancelled there.
  */
 struct grove_future {
-    struct grove_future *next;       /* ours: the turn's other futures */
-    ProtobufCMessage *response;      /* ours */
-    const struct grove_shape *shape; /* ours */
-    void *waiter;                    /* ours */
-    void *reply;                     /* ours: the answer until it is awaited */
+    struct grove_future *next;         /* ours: the turn's other futures */
+    ProtobufCMessage *response;        /* where the answer goes; set by the generated verb */
+    const struct grove_shape *shape;   /* ours */
+    void *waiter;                      /* ours */
+    void *reply;                       /* ours: the answer until it is awaited */
     const struct grove_method *method; /* ours */
-    uint64_t call;                   /* ours */
-    uint64_t target;                 /* ours: whom it waits for */
-    int rc;                          /* valid once done: what await would return */
-    uint8_t done;                    /* 1 once answered */
-    uint8_t started;                 /* enum grove_started, once done */
+    uint64_t call;                     /* ours */
+    uint64_t target;                   /* ours: whom it waits for */
+    int rc;                            /* valid once done: what await would return */
+    uint8_t done;                      /* 1 once answered */
+    uint8_t started;                   /* enum grove_started, once done */
 };
 
 /*
- * Sends the request and returns at once. On 0 the future is in flight;
- * response and future must live until it is awaited. Errors as grove_send,
- * and GROVE_EFULL at once. Never suspends.
+ * Sends the request and returns at once. future->response, set before, is
+ * where the answer will go. On 0 the future is in flight; it and the
+ * response must live until it is awaited. Errors as grove_send, and
+ * GROVE_EFULL at once. Never suspends.
  */
 GROVE_API int grove_call_start(grove_ref ref, const struct grove_service *service, uint32_t method,
-                               const ProtobufCMessage *request, ProtobufCMessage *response,
-                               struct grove_future *future);
+                               const ProtobufCMessage *request, struct grove_future *future);
 
 /* Suspends until the future is done; returns its rc as grove_call_await would. */
 GROVE_API int grove_future_await(struct grove_future *future);

@@ -245,8 +245,10 @@ static void emit_verbs(const struct gen_service *service, const struct gen_metho
     put_verb(method, "_send_await", false, out);
     gen_put(out, "\n{\n    return grove_send_await(%s);\n}\n\n", common);
     put_verb(method, "_start", true, out);
-    gen_put(out, "\n{\n    return grove_call_start(%s,\n        &response->base, future);\n}\n\n",
-            common);
+    gen_put(
+        out,
+        "\n{\n    future->response = &response->base;\n    return grove_call_start(%s, future);\n}\n\n",
+        common);
 }
 
 static void emit_service_source(const struct gen_unit *unit, const struct gen_service *service,

@@ -39,12 +39,11 @@ int grove_send_await(grove_ref ref, const struct grove_service *service, uint32_
 }
 
 int grove_call_start(grove_ref ref, const struct grove_service *service, uint32_t method,
-                     const ProtobufCMessage *request, ProtobufCMessage *response,
-                     struct grove_future *future)
+                     const ProtobufCMessage *request, struct grove_future *future)
 {
     int rc = note(ref, service, method, request, "start");
 
-    fake_last.response = response;
+    fake_last.response = future->response;
     fake_last.future = future;
     return rc;
 }

@@ -1,0 +1,73 @@
+/*
+ * Options: everything that can be set from outside, in one table.
+ *
+ * An option has one name. GROVE_NAME in the environment sets it, then
+ * --grove-name=VALUE on the command line, then grove_option_set. They are
+ * read and set before the loops open, by one thread; later they only are
+ * read.
+ */
+#ifndef GV_OPTIONS_H
+#define GV_OPTIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* name, default, least, most, unit, meaning. Numbers. */
+#define GV_OPTION_NUMBERS(X)                                                                      \
+    X(LOOPS, "loops", 0, 0, 63, "threads", "loops to run; 0: one per core")                       \
+    X(STACKS_MAX, "stacks_max", 0, 0, 16777216, "stacks",                                         \
+      "greenlet stacks of one loop; 0: as many as memory allows")                                 \
+    X(SPIN_US, "spin_us", -1, -1, 1000000, "us",                                                  \
+      "how long an idle loop spins; -1: only while cores are free")                               \
+    X(TICK_US, "tick_us", 100, 1, 1000000, "us",                                                  \
+      "aim for the time between two looks at the world")                                          \
+    X(TURN_CLOCK, "turn_clock", 0, 0, 1, "", "1: time each turn (two clock reads)")               \
+    X(HANDOVER, "handover", 1, 0, 1, "",                                                          \
+      "0: woken handlers resume through a dispatcher (for tests)")                                \
+    X(SHUFFLE, "shuffle", 0, 0, 1, "", "1: the run queue is drawn by chance (for tests)")         \
+    X(MAILBOX_DEPTH, "mailbox_depth", 1024, 1, 1048575, "messages", "default bound of a mailbox") \
+    X(MAILBOX_BYTES, "mailbox_bytes", 1048576, 65536, 267386880, "bytes",                         \
+      "default bound of a mailbox")                                                               \
+    X(LOG_LEVEL, "log_level", 2, 0, 4, "",                                                        \
+      "0 nothing, 1 errors, 2 warnings, 3 information, 4 everything")                             \
+    X(WORKER_NICE, "worker_nice", 5, 0, 19, "", "added to the niceness of worker processes")
+
+/* name, default, meaning. Texts. */
+#define GV_OPTION_TEXTS(X) \
+    X(RUN_DIR, "run_dir", "", "folder for sockets; empty: $XDG_RUNTIME_DIR, else /tmp")
+
+enum gv_option {
+#define GV_OPTION_ENUM(id, ...) GV_OPTION_##id,
+    GV_OPTION_NUMBERS(GV_OPTION_ENUM) GV_OPTION_TEXTS(GV_OPTION_ENUM)
+#undef GV_OPTION_ENUM
+        GV_OPTION_COUNT
+};
+
+/* Room for an error text. */
+#define GV_OPTION_ERROR_BYTES 256u
+
+/* The value of a number option. Any thread. */
+int64_t gv_option_number(enum gv_option option);
+
+/* The value of a text option; lent until it is set again. */
+const char *gv_option_text(enum gv_option option);
+
+/* Cores this process may use. */
+unsigned gv_option_cores(void);
+
+/*
+ * Sets an option by its name. Returns 0, or GROVE_EUSAGE with error saying
+ * what is wrong and what is allowed.
+ */
+int gv_option_set(const char *name, const char *value, char error[GV_OPTION_ERROR_BYTES]);
+
+/*
+ * Reads GROVE_* from the environment, then takes --grove-NAME=VALUE out of
+ * argv. Returns as gv_option_set. argc and argv may be NULL.
+ */
+int gv_options_read(int *argc, char **argv, char error[GV_OPTION_ERROR_BYTES]);
+
+/* Forgets all that was set. For tests. */
+void gv_options_reset(void);
+
+#endif
