@@ -12,7 +12,8 @@
  * thread's main stack, one at a time. They may call back into the env. After
  * `closed`, `exited` or `done` no other upcall follows for that object.
  * Handles are freed by the env: streams and processes right after their last
- * upcall has returned, the others when their close function returns.
+ * upcall has returned, the others when their close function returns. Tables
+ * of events are not copied: they live as long as the object.
  */
 #ifndef GV_ENV_H
 #define GV_ENV_H
@@ -85,14 +86,17 @@ struct gv_env {
      * everything opened on the poller belong to the one thread that polls.
      * poll runs upcalls: timeout_ns 0 looks, < 0 waits until something
      * happens, else at most that long. wake ends a poll soon, from any
-     * thread, also one that begins later; wakes may merge.
+     * thread, also one that begins later; wakes may merge. A timeout may be
+     * rounded up to a millisecond, and a poll may end early for no reason.
+     * poller_close comes after all that was opened on it was closed, and
+     * polls until the last upcalls of streams and runs have come.
      */
     int (*poller_open)(void *world, unsigned loop, struct gv_poller **poller);
     void (*poller_poll)(struct gv_poller *poller, int64_t timeout_ns);
     void (*poller_wake)(struct gv_poller *poller);
     void (*poller_close)(struct gv_poller *poller);
 
-    /* A thread that runs run(argument), with all signals blocked. join waits for its end. */
+    /* A thread that runs run(argument), with all signals but faults blocked. join waits for its end. */
     int (*thread_start)(void *world, struct gv_poller *poller, void (*run)(void *), void *argument);
     void (*thread_join)(struct gv_poller *poller);
 
@@ -102,7 +106,8 @@ struct gv_env {
      * closed follows. Reading begins with adopt or connected; pause stops
      * it, resume goes on. write takes one buffer at a time (-EBUSY while one
      * is in flight) and lends it until written or closed. close ends with
-     * the closed upcall, soon, never from inside close itself.
+     * the closed upcall, soon, never from inside close itself. A stream
+     * that was accepted and closed without adopting it has no upcall.
      */
     int (*listen)(struct gv_poller *poller, const char *url, const struct gv_listen_events *events,
                   void *owner, struct gv_listener **listener);
@@ -119,8 +124,8 @@ struct gv_env {
 
     /*
      * Processes. exited(owner, status, signal): status of exit, or -1 and
-     * the signal. The child dies with us. pid of a live child; kill returns
-     * 0 or -errno.
+     * the signal. The child dies with the thread that spawned it, so spawn
+     * from one that lasts. pid of a live child; kill returns 0 or -errno.
      */
     int (*process_spawn)(struct gv_poller *poller, const struct gv_process_options *options,
                          void (*exited)(void *owner, int status, int signal), void *owner,
