@@ -188,6 +188,40 @@ static void test_posts_arrive_all_and_in_order(void **state)
     env->poller_close(poller);
 }
 
+/* A post that is made while others run comes too late for this round, and must bring another. */
+struct chain {
+    struct gv_post post;
+    struct gv_poller *poller;
+    unsigned n_runs;
+};
+
+static void post_again(void *owner)
+{
+    struct chain *chain = owner;
+
+    if (++chain->n_runs < 100)
+        gv_host_post(chain->poller, &chain->post);
+}
+
+static void test_a_post_made_while_posts_run_is_not_lost(void **state)
+{
+    struct chain chain = {.poller = open_poller()};
+
+    (void)state;
+    chain.post = (struct gv_post){NULL, post_again, &chain};
+    gv_host_post(chain.poller, &chain.post);
+    for (int i = 0; i < 200 && chain.n_runs < 100; i++)
+        env->poller_poll(chain.poller, 1000000000);
+    assert_int_equal(chain.n_runs, 100);
+
+    /* One's own cost no wake, and a wait does not begin before they have run. */
+    chain.n_runs = 99;
+    gv_host_post_here(chain.poller, &chain.post);
+    env->poller_poll(chain.poller, -1);
+    assert_int_equal(chain.n_runs, 100);
+    env->poller_close(chain.poller);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +232,7 @@ int main(void)
         cmocka_unit_test(test_no_wake_is_lost_between_two_threads),
         cmocka_unit_test(test_the_makers_signal_mask_is_as_before),
         cmocka_unit_test(test_posts_arrive_all_and_in_order),
+        cmocka_unit_test(test_a_post_made_while_posts_run_is_not_lost),
     };
 
     env = gv_env_host();
