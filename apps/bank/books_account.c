@@ -208,7 +208,7 @@ int bank_read_account(struct bank_reader *reader, uint32_t *account)
     return add_account(reader, name, length, account);
 }
 
-int bank_account_declare(struct bank_reader *reader, uint32_t account)
+void bank_account_declare(struct bank_reader *reader, uint32_t account)
 {
     struct bank_node *node = &reader->nodes[reader->node_of_account[account]];
 
@@ -216,7 +216,6 @@ int bank_account_declare(struct bank_reader *reader, uint32_t account)
     reader->file->n_declarations++;
     if (node->declaration == BANK_NONE)
         node->declaration = reader->file->n_declarations;
-    return 0;
 }
 
 /* Declared before undeclared siblings, then by name. */

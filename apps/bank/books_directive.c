@@ -125,13 +125,33 @@ static bool is_account_type(const char *start, const char *end)
     return false;
 }
 
+/* Reads the name in an account directive; one in brackets is counted, and of no effect. */
+static int read_declaration(struct bank_reader *reader)
+{
+    const char *start = reader->file->at;
+    char name[BANK_ACCOUNT_LENGTH_MAX];
+    uint32_t account;
+    size_t length;
+
+    if (bank_read_account_text(reader, name, &length) < 0)
+        return -EINVAL;
+    if (bank_is_virtual(name, length)) {
+        reader->file->n_declarations++;
+        return 0;
+    }
+    reader->file->at = start;
+    if (bank_read_account(reader, &account) < 0)
+        return -EINVAL;
+    bank_account_declare(reader, account);
+    return 0;
+}
+
 static int read_account_directive(struct bank_reader *reader)
 {
     struct bank_comment comment = {0};
     struct bank_place place = {.file = reader->file->file, .line = reader->file->line, .column = 1};
-    uint32_t account;
 
-    if (need_space(reader) < 0 || bank_read_account(reader, &account) < 0
+    if (need_space(reader) < 0 || read_declaration(reader) < 0
         || bank_read_comments(reader, &comment) < 0)
         return -EINVAL;
     if (comment.type_at && !is_account_type(comment.type_at, comment.type_end))
@@ -139,7 +159,7 @@ static int read_account_directive(struct bank_reader *reader)
     /* Indented lines below are Ledger's business. */
     while (bank_space_length(reader->file->at) > 0)
         bank_next_line(reader);
-    return bank_account_declare(reader, account);
+    return 0;
 }
 
 /* Lines of the form `format AMOUNT` below a commodity directive. */

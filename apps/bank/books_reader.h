@@ -8,7 +8,7 @@
  * result is put into struct bank_books.
  *
  * The text of every file is kept until the end. Each one ends with a newline
- * and a NUL, carriage returns before newlines are gone, it is valid UTF-8
+ * and a NUL, carriage returns have become newlines, it is valid UTF-8
  * and has no other NUL: so the parser looks ahead without checking for an
  * end. All functions return 0 or a negative errno with reader->error filled.
  */
@@ -254,7 +254,7 @@ static inline const struct bank_style *bank_style_of(const struct bank_reader *r
 int bank_read_account(struct bank_reader *reader, uint32_t *account);
 /* Reads a name as written. */
 int bank_read_account_text(struct bank_reader *reader, char *name, size_t *length);
-int bank_account_declare(struct bank_reader *reader, uint32_t account);
+void bank_account_declare(struct bank_reader *reader, uint32_t account);
 int bank_accounts_finish(struct bank_reader *reader);
 /* Puts an alias or a parent on top of a list. */
 int bank_apply(struct bank_reader *reader, const struct bank_applied **list,

@@ -97,7 +97,7 @@ static size_t sequence_length(const unsigned char *c, size_t left)
     return (c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4 && c[1] >= 0x90) ? 0 : 4;
 }
 
-/* Checks the text and drops carriage returns and the mark of byte order, in place. */
+/* Checks the text, drops the mark of byte order, and makes all line ends one, in place. */
 static int tidy(struct bank_reader *reader, struct bank_file *file)
 {
     const unsigned char *from = (const unsigned char *)file->text;
@@ -114,15 +114,15 @@ static int tidy(struct bank_reader *reader, struct bank_file *file)
             return bank_fail(reader, to,
                              *from == 0 ? "a NUL byte; journals are text, remove it"
                                         : "not UTF-8; save the journal as UTF-8");
-        if (*from == '\r' && from + 1 < end && from[1] == '\n') {
+        if (*from == '\r' && from + 1 < end && from[1] == '\n')
             from++;
-            continue;
-        }
-        if (*from == '\n') {
+        if (*from == '\n' || *from == '\r') {
+            *to = '\n';
             file->line++;
             file->line_start = to + 1;
+        } else {
+            memmove(to, from, length);
         }
-        memmove(to, from, length);
         to += length;
         from += length;
     }

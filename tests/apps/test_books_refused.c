@@ -145,9 +145,10 @@ static void test_other_line_ends_and_a_byte_order_mark_are_read(void **state)
 {
     (void)state;
     expect_report("\xef\xbb\xbf"
-                  "2020-01-01 x\r\n  a  1\r\n  b",
+                  "2020-01-01 x\r\n  a  1\r\n  b\r  c  2\r",
                   "                   1  a\n"
-                  "                  -1  b\n");
+                  "                  -3  b\n"
+                  "                   2  c\n");
 }
 
 static void test_any_white_space_separates(void **state)
