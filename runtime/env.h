@@ -60,6 +60,15 @@ struct gv_process_options {
     int nice; /* added to ours */
 };
 
+/* What a watch waits for; ready is called each time until it is closed. */
+struct gv_watch_options {
+    int fd;
+    bool readable;
+    bool writable;
+    void (*ready)(void *owner, bool readable, bool writable);
+    void *owner;
+};
+
 /* Memory that a child can map by descriptor; zeroed. */
 struct gv_page {
     void *memory;
@@ -138,9 +147,8 @@ struct gv_env {
     int (*page_inherit)(void *world, int fd, size_t bytes, struct gv_page *page);
     void (*page_close)(void *world, struct gv_page *page);
 
-    /* Readiness of fd (readable, writable): ready comes each time until closed. */
-    int (*watch_open)(struct gv_poller *poller, int fd, bool readable, bool writable,
-                      void (*ready)(void *owner, bool readable, bool writable), void *owner,
+    /* Readiness of a descriptor, one watch for each on a poller. */
+    int (*watch_open)(struct gv_poller *poller, const struct gv_watch_options *options,
                       struct gv_watch **watch);
     void (*watch_close)(struct gv_watch *watch);
 

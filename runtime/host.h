@@ -138,8 +138,7 @@ void gv_host_page_close(void *world, struct gv_page *page);
 
 /* host_watch.c */
 
-int gv_host_watch_open(struct gv_poller *poller, int fd, bool readable, bool writable,
-                       void (*ready)(void *owner, bool readable, bool writable), void *owner,
+int gv_host_watch_open(struct gv_poller *poller, const struct gv_watch_options *options,
                        struct gv_watch **watch);
 void gv_host_watch_close(struct gv_watch *watch);
 

@@ -10,22 +10,20 @@
 
 struct gv_watch {
     struct gv_poller *poller;
-    void (*ready)(void *owner, bool readable, bool writable);
-    void *owner;
-    bool readable; /* asked for */
-    bool writable;
+    struct gv_watch_options asked;
     uv_poll_t poll;
 };
 
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
     struct gv_watch *watch = poll->data;
+    const struct gv_watch_options *asked = &watch->asked;
 
     /* A descriptor in error is ready for what was asked: trying it tells the owner why. */
     if (status < 0)
-        watch->ready(watch->owner, watch->readable, watch->writable);
+        asked->ready(asked->owner, asked->readable, asked->writable);
     else
-        watch->ready(watch->owner, (events & UV_READABLE) != 0, (events & UV_WRITABLE) != 0);
+        asked->ready(asked->owner, (events & UV_READABLE) != 0, (events & UV_WRITABLE) != 0);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -36,27 +34,28 @@ static void on_closed(uv_handle_t *handle)
     free(watch);
 }
 
-int gv_host_watch_open(struct gv_poller *poller, int fd, bool readable, bool writable,
-                       void (*ready)(void *owner, bool readable, bool writable), void *owner,
+int gv_host_watch_open(struct gv_poller *poller, const struct gv_watch_options *options,
                        struct gv_watch **watch)
 {
-    struct gv_watch *opened = calloc(1, sizeof(*opened));
+    int events = (options->readable ? UV_READABLE : 0) | (options->writable ? UV_WRITABLE : 0);
+    struct gv_watch *opened;
     int rc;
 
-    gv_assert(readable || writable);
+    gv_assert(events != 0);
+    opened = calloc(1, sizeof(*opened));
     if (opened == NULL)
         return -ENOMEM;
-    rc = uv_poll_init(&poller->loop, &opened->poll, fd);
+    rc = uv_poll_init(&poller->loop, &opened->poll, options->fd);
     if (rc != 0) {
         free(opened);
         return rc;
     }
-    *opened = (struct gv_watch){poller, ready, owner, readable, writable, opened->poll};
+    opened->poller = poller;
+    opened->asked = *options;
     opened->poll.data = opened;
     gv_host_hold(poller);
 
-    rc = uv_poll_start(&opened->poll, (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0),
-                       on_ready);
+    rc = uv_poll_start(&opened->poll, events, on_ready);
     gv_assert(rc == 0); /* it fails for closing handles only */
     *watch = opened;
     return 0;

@@ -1,37 +1,15 @@
-/* Children, pages, watches and blocking runs, as the kernel has them. */
-#include <dirent.h>
+/* Children and the pages they share with us. */
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "runtime/host.h"
-
-enum { WAIT_NS_MAX = 1000000000, N_POLLS_MAX = 10000 };
-
-static const struct gv_env *env;
-static struct gv_poller *poller;
-
-#define POLL_UNTIL(condition)                        \
-    do {                                             \
-        for (int polls = 0; !(condition); polls++) { \
-            assert_true(polls < N_POLLS_MAX);        \
-            env->poller_poll(poller, WAIT_NS_MAX);   \
-        }                                            \
-    } while (0)
+#include "tests/runtime/host_world.h"
 
 /* --- children --------------------------------------------------------------------------------- */
 
@@ -290,142 +268,18 @@ static void test_a_page_is_shared_with_a_child_and_cannot_shrink(void **state)
     env->page_close(env->world, &again);
 }
 
-/* --- watches ---------------------------------------------------------------------------------- */
-
-struct look {
-    unsigned n_readable;
-    unsigned n_writable;
-    int fd;
-    struct gv_watch *watch;
-};
-
-static void on_ready(void *owner, bool readable, bool writable)
-{
-    struct look *look = owner;
-
-    look->n_readable += readable;
-    look->n_writable += writable;
-    if (look->n_readable == 3)
-        env->watch_close(look->watch);
-}
-
-static void test_a_watch_tells_of_readiness_each_time_until_it_is_closed(void **state)
-{
-    struct look reader = {.n_readable = 0}, writer = {.n_readable = 0};
-    int ends[2];
-
-    (void)state;
-    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    assert_int_equal(
-        env->watch_open(poller, ends[0], true, false, on_ready, &reader, &reader.watch), 0);
-    assert_int_equal(
-        env->watch_open(poller, ends[1], false, true, on_ready, &writer, &writer.watch), 0);
-    env->poller_poll(poller, 0);
-    assert_int_equal(reader.n_readable, 0);
-    assert_int_equal(writer.n_writable, 1);
-    env->watch_close(writer.watch);
-
-    assert_int_equal(write(ends[1], "x", 1), 1);
-    POLL_UNTIL(reader.n_readable == 3);
-    env->poller_poll(poller, 0);
-    assert_int_equal(reader.n_readable, 3);
-    assert_int_equal(writer.n_writable, 1);
-    assert_int_equal(reader.n_writable, 0);
-    assert_int_equal(close(ends[0]) | close(ends[1]), 0);
-}
-
-static void test_a_pipe_without_a_reader_is_ready_to_be_tried(void **state)
-{
-    struct look writer = {.n_readable = 0};
-    int ends[2];
-
-    (void)state;
-    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    assert_int_equal(close(ends[0]), 0);
-    assert_int_equal(
-        env->watch_open(poller, ends[1], false, true, on_ready, &writer, &writer.watch), 0);
-    POLL_UNTIL(writer.n_writable > 0);
-    env->watch_close(writer.watch);
-    env->poller_poll(poller, 0);
-    assert_int_equal(close(ends[1]), 0);
-    assert_true(env->watch_open(poller, 999, true, false, on_ready, &writer, &writer.watch) < 0);
-}
-
-/* --- blocking runs ---------------------------------------------------------------------------- */
-
-struct meeting {
-    atomic_uint n_here;
-    atomic_uint n_strangers; /* runs that were on the poller's thread */
-    unsigned n_done;
-    pthread_t home;
-};
-
-static struct meeting meeting;
-
-/* Blocks until 16 have come: with fewer threads it would be for ever. */
-static void meet(void *argument)
-{
-    const struct timespec moment = {.tv_nsec = 1000000};
-
-    (void)argument;
-    atomic_fetch_add(&meeting.n_strangers, pthread_equal(pthread_self(), meeting.home) != 0);
-    atomic_fetch_add(&meeting.n_here, 1);
-    while (atomic_load(&meeting.n_here) < 16)
-        (void)nanosleep(&moment, NULL);
-}
-
-static void on_met(void *argument)
-{
-    (void)argument;
-    meeting.n_strangers += pthread_equal(pthread_self(), meeting.home) == 0;
-    meeting.n_done++;
-}
-
-static void test_sixteen_runs_may_block_at_once_and_more_wait_their_turn(void **state)
-{
-    (void)state;
-    meeting = (struct meeting){.home = pthread_self()};
-    for (int i = 0; i < 200; i++)
-        assert_int_equal(env->blocking_run(poller, meet, on_met, NULL), 0);
-    assert_int_equal(meeting.n_done, 0);
-    POLL_UNTIL(meeting.n_done == 200);
-    assert_int_equal(meeting.n_here, 200);
-    assert_int_equal(meeting.n_strangers, 0);
-}
-
-static void test_a_poller_closes_after_its_runs_are_done(void **state)
-{
-    struct gv_poller *other;
-
-    (void)state;
-    assert_int_equal(env->poller_open(env->world, 1, &other), 0);
-    meeting = (struct meeting){.home = pthread_self(), .n_here = 16};
-    assert_int_equal(env->blocking_run(other, meet, on_met, NULL), 0);
-    env->poller_close(other);
-    assert_int_equal(meeting.n_done, 1);
-}
-
 /* --- group ------------------------------------------------------------------------------------ */
-
-static int open_all(void **state)
-{
-    (void)state;
-    env = gv_env_host();
-    return env->poller_open(env->world, 0, &poller);
-}
 
 static int open_all_as_before_linux_5(void **state)
 {
     gv_host_old_kernel = true;
-    return open_all(state);
+    return open_world(state);
 }
 
-static int close_all(void **state)
+static int close_world_as_now(void **state)
 {
-    (void)state;
-    env->poller_close(poller);
     gv_host_old_kernel = false;
-    return 0;
+    return close_world(state);
 }
 
 int main(void)
@@ -439,10 +293,6 @@ int main(void)
         cmocka_unit_test(test_a_child_dies_with_its_parent),
         cmocka_unit_test(test_three_hundred_kills_leave_nothing_behind),
         cmocka_unit_test(test_a_page_is_shared_with_a_child_and_cannot_shrink),
-        cmocka_unit_test(test_a_watch_tells_of_readiness_each_time_until_it_is_closed),
-        cmocka_unit_test(test_a_pipe_without_a_reader_is_ready_to_be_tried),
-        cmocka_unit_test(test_sixteen_runs_may_block_at_once_and_more_wait_their_turn),
-        cmocka_unit_test(test_a_poller_closes_after_its_runs_are_done),
     };
     const struct CMUnitTest old_tests[] = {
         cmocka_unit_test(test_a_status_and_a_signal_are_told),
@@ -451,7 +301,7 @@ int main(void)
         cmocka_unit_test(test_a_page_is_shared_with_a_child_and_cannot_shrink),
     };
 
-    return cmocka_run_group_tests_name("host_process", tests, open_all, close_all)
+    return cmocka_run_group_tests_name("host_process", tests, open_world, close_world)
            + cmocka_run_group_tests_name("host_process, old kernel", old_tests,
-                                         open_all_as_before_linux_5, close_all);
+                                         open_all_as_before_linux_5, close_world_as_now);
 }

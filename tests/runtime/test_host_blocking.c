@@ -1,0 +1,68 @@
+/* Blocking runs: how many at once, where their end is told. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include "tests/runtime/host_world.h"
+
+struct meeting {
+    atomic_uint n_here;
+    atomic_uint n_strangers; /* runs that were on the poller's thread */
+    unsigned n_done;
+    pthread_t home;
+};
+
+static struct meeting meeting;
+
+/* Blocks until 16 have come: with fewer threads it would be for ever. */
+static void meet(void *argument)
+{
+    const struct timespec moment = {.tv_nsec = 1000000};
+
+    (void)argument;
+    atomic_fetch_add(&meeting.n_strangers, pthread_equal(pthread_self(), meeting.home) != 0);
+    atomic_fetch_add(&meeting.n_here, 1);
+    while (atomic_load(&meeting.n_here) < 16)
+        (void)nanosleep(&moment, NULL);
+}
+
+static void on_met(void *argument)
+{
+    (void)argument;
+    meeting.n_strangers += pthread_equal(pthread_self(), meeting.home) == 0;
+    meeting.n_done++;
+}
+
+static void test_sixteen_runs_may_block_at_once_and_more_wait_their_turn(void **state)
+{
+    (void)state;
+    meeting = (struct meeting){.home = pthread_self()};
+    for (int i = 0; i < 200; i++)
+        assert_int_equal(env->blocking_run(poller, meet, on_met, NULL), 0);
+    assert_int_equal(meeting.n_done, 0);
+    POLL_UNTIL(meeting.n_done == 200);
+    assert_int_equal(meeting.n_here, 200);
+    assert_int_equal(meeting.n_strangers, 0);
+}
+
+static void test_a_poller_closes_after_its_runs_are_done(void **state)
+{
+    struct gv_poller *other;
+
+    (void)state;
+    assert_int_equal(env->poller_open(env->world, 1, &other), 0);
+    meeting = (struct meeting){.home = pthread_self(), .n_here = 16};
+    assert_int_equal(env->blocking_run(other, meet, on_met, NULL), 0);
+    env->poller_close(other);
+    assert_int_equal(meeting.n_done, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sixteen_runs_may_block_at_once_and_more_wait_their_turn),
+        cmocka_unit_test(test_a_poller_closes_after_its_runs_are_done),
+    };
+
+    return cmocka_run_group_tests_name("host_blocking", tests, open_world, close_world);
+}
