@@ -1,0 +1,236 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "links/frame.h"
+#include "links/peer.h"
+
+static const struct gv_frame sample = {
+    .type = GV_FRAME_CALL,
+    .flags = GV_FRAME_RETRY_OK,
+    .method = 0x1234,
+    .call = UINT64_C(0x0123456789abcdef),
+    .target = UINT64_C(0xfedcba9876543210),
+    .budget_us = 30000000,
+    .aux = 2,
+    .hops_lane = 0x12,
+};
+
+/* Writes the sample with a body into bytes, which has room; returns its length. */
+static size_t write_sample(uint8_t *bytes, const char *body)
+{
+    size_t body_bytes = strlen(body);
+
+    memcpy(gv_frame_write_head(&sample, bytes, body_bytes), body, body_bytes);
+    gv_frame_seal(bytes);
+    return gv_frame_bytes(body_bytes);
+}
+
+static void test_a_frame_comes_out_as_it_went_in(void **state)
+{
+    uint8_t bytes[128];
+    struct gv_frame frame;
+
+    (void)state;
+    assert_int_equal(write_sample(bytes, "hello"), 32 + 5 + 4);
+    gv_frame_read_head(&frame, bytes);
+    assert_null(gv_frame_check(&frame, GV_FRAME_MAX_DEFAULT));
+    assert_null(gv_frame_open(&frame, bytes));
+    assert_int_equal(frame.type, sample.type);
+    assert_int_equal(frame.flags, sample.flags);
+    assert_int_equal(frame.method, sample.method);
+    assert_true(frame.call == sample.call && frame.target == sample.target);
+    assert_int_equal(frame.budget_us, sample.budget_us);
+    assert_int_equal(frame.aux, sample.aux);
+    assert_int_equal(frame.hops_lane, sample.hops_lane);
+    assert_int_equal(frame.body_bytes, 5);
+    assert_memory_equal(frame.body, "hello", 5);
+}
+
+static void test_a_frame_without_body_is_a_frame(void **state)
+{
+    uint8_t bytes[64];
+    struct gv_frame frame;
+
+    (void)state;
+    assert_int_equal(write_sample(bytes, ""), 36);
+    gv_frame_read_head(&frame, bytes);
+    assert_null(gv_frame_check(&frame, GV_FRAME_MAX_DEFAULT));
+    assert_null(gv_frame_open(&frame, bytes));
+    assert_int_equal(frame.body_bytes, 0);
+}
+
+static void test_the_layout_is_what_the_table_says(void **state)
+{
+    static const uint8_t head[32] = {
+        9,    0,    0,    0,    3,    64,   0x34, 0x12, 0xef, 0xcd, 0xab,
+        0x89, 0x67, 0x45, 0x23, 0x01, 0x10, 0x32, 0x54, 0x76, 0x98, 0xba,
+        0xdc, 0xfe, 0x80, 0xc3, 0xc9, 0x01, 2,    0,    0,    0x12,
+    };
+    uint8_t bytes[64];
+
+    (void)state;
+    (void)write_sample(bytes, "hello");
+    assert_memory_equal(bytes, head, sizeof head);
+}
+
+static void test_every_flipped_bit_is_noticed(void **state)
+{
+    uint8_t bytes[64];
+    size_t n = write_sample(bytes, "money");
+
+    (void)state;
+    /* Of the length, bits that keep it inside the buffer are caught by the checksum's place. */
+    for (size_t bit = 32; bit < n * 8; bit++) {
+        struct gv_frame frame;
+
+        bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        gv_frame_read_head(&frame, bytes);
+        assert_true(gv_frame_check(&frame, GV_FRAME_MAX_DEFAULT) != NULL
+                    || gv_frame_open(&frame, bytes) != NULL);
+        bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+}
+
+static void test_an_extension_is_stepped_over(void **state)
+{
+    uint8_t bytes[128] = {0};
+    struct gv_frame frame;
+
+    (void)state;
+    /* Two units of extension in front of a body of three: as a later version would send it. */
+    memcpy(gv_frame_write_head(&sample, bytes, 19), "0123456789abcdefxyz", 19);
+    bytes[30] = 2;
+    gv_frame_seal(bytes);
+    gv_frame_read_head(&frame, bytes);
+    assert_null(gv_frame_check(&frame, GV_FRAME_MAX_DEFAULT));
+    assert_null(gv_frame_open(&frame, bytes));
+    assert_int_equal(frame.body_bytes, 3);
+    assert_memory_equal(frame.body, "xyz", 3);
+    assert_memory_equal(frame.extension, "0123456789abcdef", 16);
+}
+
+static void test_bad_headers_are_refused(void **state)
+{
+    static const struct {
+        size_t offset;
+        uint8_t value;
+    } bad[] = {
+        {3, 0xff}, /* four gigabytes */
+        {2, 5},    /* over what was agreed */
+        {4, 0},    /* no type */
+        {4, 19},   /* a reserved type */
+        {4, 63},   /* an unknown type that may not be skipped */
+        {5, 0x80}, /* a reserved flag */
+        {30, 2},   /* an extension that does not fit the length */
+    };
+    uint8_t bytes[64];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct gv_frame frame;
+
+        (void)write_sample(bytes, "hello");
+        bytes[bad[i].offset] = bad[i].value;
+        gv_frame_read_head(&frame, bytes);
+        assert_non_null(gv_frame_check(&frame, GV_FRAME_MAX_DEFAULT));
+    }
+}
+
+static void test_a_length_too_short_for_the_checksum_is_refused(void **state)
+{
+    uint8_t bytes[64];
+
+    (void)state;
+    for (uint8_t length = 0; length < 4; length++) {
+        struct gv_frame frame;
+
+        (void)write_sample(bytes, "");
+        bytes[0] = length;
+        gv_frame_read_head(&frame, bytes);
+        assert_non_null(gv_frame_check(&frame, GV_FRAME_MAX_DEFAULT));
+    }
+}
+
+static void test_unknown_types_from_64_on_are_let_through(void **state)
+{
+    uint8_t bytes[64];
+    struct gv_frame frame;
+
+    (void)state;
+    (void)write_sample(bytes, "");
+    bytes[4] = 64;
+    gv_frame_read_head(&frame, bytes);
+    assert_null(gv_frame_check(&frame, GV_FRAME_MAX_DEFAULT));
+}
+
+static void test_both_checksums_are_castagnoli(void **state)
+{
+    const uint8_t *text = (const uint8_t *)"123456789";
+    uint8_t bytes[257];
+
+    (void)state;
+    assert_int_equal(gv_crc32c(0, text, 9), 0xe3069283);
+    assert_int_equal(gv_crc32c_table(0, text, 9), 0xe3069283);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i * 37 + 11);
+    for (size_t n = 0; n <= sizeof bytes; n++) {
+        uint32_t whole = gv_crc32c(0, bytes, n);
+
+        assert_int_equal(whole, gv_crc32c_table(0, bytes, n));
+        assert_int_equal(whole, gv_crc32c(gv_crc32c(0, bytes, n / 3), bytes + n / 3, n - n / 3));
+    }
+}
+
+static void test_a_worker_may_answer_and_not_call(void **state)
+{
+    (void)state;
+    assert_true(gv_peer_may_send(GV_PEER_WORKER, true, GV_FRAME_REPLY));
+    assert_false(gv_peer_may_send(GV_PEER_WORKER, true, GV_FRAME_CALL));
+    assert_false(gv_peer_may_send(GV_PEER_WORKER, true, GV_FRAME_HELLO));
+    assert_true(gv_peer_may_send(GV_PEER_WORKER, false, GV_FRAME_CALL));
+    assert_false(gv_peer_may_send(GV_PEER_WORKER, false, GV_FRAME_REPLY));
+    assert_false(gv_peer_may_send(GV_PEER_CLIENT, true, GV_FRAME_REPLY));
+    assert_false(gv_peer_may_send(GV_PEER_NODE, true, GV_FRAME_EXIT));
+    assert_true(gv_peer_may_send(GV_PEER_WORKER, true, 200));
+}
+
+static void test_a_child_needs_its_pid_and_its_token(void **state)
+{
+    const struct gv_identity identity = {.pid = 42, .uid = 1};
+    uint8_t known[GV_TOKEN_BYTES] = "0123456789abcde", said[GV_TOKEN_BYTES] = "0123456789abcde";
+
+    (void)state;
+    assert_null(gv_peer_check_child(&identity, 42, said, known));
+    assert_non_null(gv_peer_check_child(&identity, 43, said, known));
+    assert_non_null(gv_peer_check_child(&identity, 42, NULL, known));
+    for (unsigned i = 0; i < GV_TOKEN_BYTES; i++) {
+        said[i] ^= 1;
+        assert_non_null(gv_peer_check_child(&identity, 42, said, known));
+        said[i] ^= 1;
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_frame_comes_out_as_it_went_in),
+        cmocka_unit_test(test_a_frame_without_body_is_a_frame),
+        cmocka_unit_test(test_the_layout_is_what_the_table_says),
+        cmocka_unit_test(test_every_flipped_bit_is_noticed),
+        cmocka_unit_test(test_an_extension_is_stepped_over),
+        cmocka_unit_test(test_bad_headers_are_refused),
+        cmocka_unit_test(test_a_length_too_short_for_the_checksum_is_refused),
+        cmocka_unit_test(test_unknown_types_from_64_on_are_let_through),
+        cmocka_unit_test(test_both_checksums_are_castagnoli),
+        cmocka_unit_test(test_a_worker_may_answer_and_not_call),
+        cmocka_unit_test(test_a_child_needs_its_pid_and_its_token),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
