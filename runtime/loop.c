@@ -299,6 +299,28 @@ int gv_loop_open(struct gv_loop **result, unsigned index)
     return 0;
 }
 
+static void forget(struct gv_loop *loop, struct gv_message *message)
+{
+    while (message != NULL) {
+        struct gv_message *next = message->next;
+
+        gv_message_give(&loop->blocks, message);
+        message = next;
+    }
+}
+
+void gv_loop_forget(struct gv_loop *loop)
+{
+    for (unsigned to = 0; to < gv_runtime.n_loops; to++) {
+        forget(loop, loop->out[to].newest);
+        loop->out[to].newest = loop->out[to].oldest = NULL;
+        loop->out[to].n = 0;
+    }
+    loop->out_dirty = 0;
+    forget(loop, gv_inbox_take(&loop->inbox));
+    gv_blocks_flush(&loop->blocks);
+}
+
 void gv_loop_close(struct gv_loop *loop)
 {
     gv_assert(loop->n_parked == 0);

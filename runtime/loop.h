@@ -103,6 +103,9 @@ extern __thread struct gv_loop *gv_loop_here __attribute__((tls_model("initial-e
 /* Opens loop `index` with a poller of env. Returns 0, -errno or GROVE_ENOMEM. */
 int gv_loop_open(struct gv_loop **loop, unsigned index);
 
+/* Gives back what was still under way between loops when the threads ended. After all of them have. */
+void gv_loop_forget(struct gv_loop *loop);
+
 /* Frees it; its thread must have ended and nothing may be parked. */
 void gv_loop_close(struct gv_loop *loop);
 

@@ -108,8 +108,8 @@ void gv_runtime_close(void)
     gv_assert(gv_loop_here == first && first->turn == &first->main_turn);
     join_threads();
     gv_turn_end(first, &first->main_turn);
-    /* Blocks that were on their way home when the threads ended have arrived now. */
+    /* A sweep for tasks, a late answer: nobody is left to take them in. */
     for (unsigned i = 0; i < gv_runtime.n_loops; i++)
-        gv_blocks_flush(&gv_runtime.loops[i]->blocks);
+        gv_loop_forget(gv_runtime.loops[i]);
     close_loops(gv_runtime.n_loops);
 }
