@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include <grove/error.h>
-#include <grove/init.h>
 
 #define FLAG_PREFIX "--grove-"
 #define TEXT_BYTES  256u
@@ -178,18 +177,21 @@ void gv_options_reset(void)
     memset(values, 0, sizeof values);
 }
 
-void grove_option_print(void)
+void gv_option_describe(enum gv_option option, char text[GV_OPTION_LINE_BYTES])
 {
-    for (unsigned i = 0; i < GV_OPTION_COUNT; i++) {
-        const struct row *row = &rows[i];
-        char name[NAME_BYTES];
+    const struct row *row = &rows[option];
+    char name[NAME_BYTES], kind[80], preset[80];
 
-        environment_name(row->name, name);
-        if (row->is_text)
-            printf("%-14s %-22s text, now \"%s\"; %s\n", row->name, name, gv_option_text(i),
-                   row->help);
-        else
-            printf("%-14s %-22s %" PRId64 " to %" PRId64 " %s, now %" PRId64 "; %s\n", row->name,
-                   name, row->least, row->most, row->unit, gv_option_number(i), row->help);
+    environment_name(row->name, name);
+    if (row->is_text) {
+        (void)snprintf(kind, sizeof kind, "text"); /* It fits, as do the others. */
+        (void)snprintf(preset, sizeof preset, "\"%.60s\"", row->text);
+    } else {
+        (void)snprintf(kind, sizeof kind, "%" PRId64 " to %" PRId64 "%s%s", row->least, row->most,
+                       row->unit[0] != '\0' ? " " : "", row->unit);
+        (void)snprintf(preset, sizeof preset, "%" PRId64, row->number);
     }
+    /* A long line is cut. */
+    (void)snprintf(text, GV_OPTION_LINE_BYTES, "%-14s %-20s %-26s default %-8s %s%s", row->name,
+                   name, kind, preset, row->help, values[option].set ? " (set)" : "");
 }

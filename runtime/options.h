@@ -67,6 +67,11 @@ int gv_option_set(const char *name, const char *value, char error[GV_OPTION_ERRO
  */
 int gv_options_read(int *argc, char **argv, char error[GV_OPTION_ERROR_BYTES]);
 
+#define GV_OPTION_LINE_BYTES 256u
+
+/* A line for people: name, environment name, what is allowed, default, meaning. */
+void gv_option_describe(enum gv_option option, char text[GV_OPTION_LINE_BYTES]);
+
 /* Forgets all that was set. For tests. */
 void gv_options_reset(void);
 

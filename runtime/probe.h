@@ -42,4 +42,13 @@ struct gv_probes {
             (probes)->sink((probes)->listener, GV_PROBE_##point, (a), (b)); \
     } while (0)
 
+/* "SEND" and so on; lent forever. */
+const char *gv_probe_name(enum gv_probe_point point);
+
+/* Sink for a listener of type uint64_t: folds all that passes into it. Begin with any value. */
+void gv_probe_hash(void *hash, enum gv_probe_point point, uint64_t a, uint64_t b);
+
+/* Sink for a listener of type uint64_t[GV_PROBE_COUNT]: counts each point. */
+void gv_probe_count(void *counts, enum gv_probe_point point, uint64_t a, uint64_t b);
+
 #endif

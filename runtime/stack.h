@@ -33,7 +33,7 @@
 #define GV_STACK_MPROTECT_MAX  30000u /* half of the usual vm.max_map_count */
 #define GV_STACK_SLAB          1024u  /* stacks per slab */
 #define GV_STACK_COLOURS       29u
-#define GV_STACK_TRIM_MAX      4096u /* stacks per gv_stacks_trim, about a millisecond */
+#define GV_STACK_TRIM_MAX      2048u /* stacks per gv_stacks_trim, about a millisecond */
 #define GV_STACK_SANITIZED_MAX 2000u /* stacks of a pool that sanitizers can follow */
 
 struct gv_stack_slab;
