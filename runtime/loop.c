@@ -181,6 +181,12 @@ static void wait_for_world(struct gv_loop *loop)
     timeout_ms = gv_wheel_next_ms(&loop->wheel, loop->now_ms);
     if (loop->spin_ns != 0 && loop->spin_pays && timeout_ms != 0 && spin(loop))
         return;
+    /*
+     * acquire: pairs with the release in gv_loop_quit. The look in spin may
+     * have taken its wake-up; one that comes after this line ends the poll.
+     */
+    if (atomic_load_explicit(&loop->stop, memory_order_acquire))
+        return;
     if (timeout_ms < 0 || timeout_ms >= TRIM_IDLE_MS)
         trim(loop);
     if (!gv_inbox_sleep(&loop->inbox)) {
