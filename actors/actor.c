@@ -85,7 +85,6 @@ static const struct gv_type *add_type(const struct grove_service *service, const
 
 struct init_body {
     const void *argument;
-    uint64_t call;          /* who waits for init, 0 = nobody */
     unsigned char copied[]; /* the argument, if it was copied */
 };
 
@@ -137,10 +136,10 @@ static struct gv_message *init_message(struct gv_loop *loop, const void *argumen
         return NULL;
     body = (struct init_body *)(void *)message->body;
     body->argument = argument;
-    body->call = call;
     if (argument_bytes > 0)
         body->argument = memcpy(body->copied, argument, argument_bytes);
     message->method = GV_SIGNAL_INIT;
+    message->call = call;
     return message;
 }
 
@@ -260,7 +259,6 @@ int gv_actor_init_turn(struct gv_loop *loop, struct gv_actor *actor, struct gv_m
         rc = actor->type->service->init(actor->type->functions, gv_actor_state(actor),
                                         body->argument);
     gv_turn_settle(loop, &turn);
-    message->call = body->call;
     if (rc != 0) {
         gv_call_fail(loop, message, rc, GROVE_STARTED_YES, turn.why);
     } else if (message->call != 0) {

@@ -267,7 +267,7 @@ int gv_call_begin(struct gv_loop *loop, grove_ref ref, uint16_t method,
 
     if (task == NULL)
         return GROVE_ENOACTOR;
-    rc = gv_mail_make(loop, task, method, request, &message);
+    rc = gv_mail_make(loop, ref, method, request, &message);
     if (rc != 0)
         return rc;
     call = gv_call_take(loop, gv_task_id(task), method, deadline_ms);

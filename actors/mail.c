@@ -45,17 +45,18 @@ static int make_packed(struct gv_loop *loop, const ProtobufCMessage *request,
     return 0;
 }
 
-int gv_mail_make(struct gv_loop *loop, const struct gv_task *task, uint16_t method,
+int gv_mail_make(struct gv_loop *loop, grove_ref ref, uint16_t method,
                  const ProtobufCMessage *request, struct gv_message **message)
 {
-    int rc = task->class->form == GV_FORM_PACKED
+    /* By the ref, not by the task: that one may live, and die, on another loop. */
+    int rc = gv_ref_kind(ref) == GROVE_REF_POOL
                  ? make_packed(loop, request, message)
                  : make_copy(loop, gv_methods[method].method->request, request, message);
 
     if (rc != 0)
         return rc;
     (*message)->method = method;
-    (*message)->to = gv_task_id(task);
+    (*message)->to = ref.slot_generation;
     (*message)->from =
         loop->turn != NULL && loop->turn->task != NULL ? gv_task_id(loop->turn->task) : 0;
     return 0;
@@ -70,9 +71,9 @@ static int put(struct gv_loop *loop, struct gv_task *task, struct gv_message *me
 
     if (task->flags & GV_TASK_STOPPING)
         return GROVE_ESTOPPING;
-    /* Whoever waits already was first. */
-    if (task->flags & GV_TASK_WAITED && message->call != 0)
-        return gv_task_wait_for_room(task, message);
+    /* Whoever waits already was first, and may be an earlier call of this very sender. */
+    if (task->flags & GV_TASK_WAITED)
+        return message->call != 0 ? gv_task_wait_for_room(task, message) : GROVE_EFULL;
     rc = gv_task_push(loop, task, message);
     if (rc == 0)
         gv_probe(&loop->probes, SEND, message->to, message->method);

@@ -16,11 +16,11 @@
 #include "runtime/loop.h"
 
 /*
- * An envelope with the request for the task: a copy, or packed if its class
- * wants that. Returns 0 with *message (the caller's), GROVE_ENOMEM,
+ * An envelope with the request for ref, a task of this process: a copy, or
+ * packed for a pool. Returns 0 with *message (the caller's), GROVE_ENOMEM,
  * GROVE_ETOOBIG.
  */
-int gv_mail_make(struct gv_loop *loop, const struct gv_task *task, uint16_t method,
+int gv_mail_make(struct gv_loop *loop, grove_ref ref, uint16_t method,
                  const ProtobufCMessage *request, struct gv_message **message);
 
 /*

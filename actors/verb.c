@@ -105,13 +105,15 @@ static int begin(struct gv_verb *verb, grove_ref ref, const struct grove_service
     if (verb->index == 0)
         return GROVE_EUSAGE;
     verb->method = &service->methods[method];
+    if (verb->turn != NULL && verb->turn->cancelled)
+        return GROVE_ECANCELED;
     verb->deadline_ms = verb->turn != NULL ? deadline_of(verb) : 0;
     if (verb->deadline_ms != 0 && !gv_ms_before(verb->loop->now_ms, verb->deadline_ms))
         return GROVE_ETIMEDOUT;
     verb->task = gv_mail_task(ref);
     if (verb->task == NULL)
         return GROVE_ENOACTOR;
-    return gv_mail_make(verb->loop, verb->task, verb->index, request, &verb->message);
+    return gv_mail_make(verb->loop, ref, verb->index, request, &verb->message);
 }
 
 int gv_verb_begin(struct gv_verb *verb, grove_ref ref, const struct grove_service *service,

@@ -30,6 +30,12 @@ void gv_place_undo(struct gv_loop *loop, struct gv_task *task);
 /* The ref of a task of this process. */
 grove_ref gv_task_ref(const struct gv_task *task);
 
+/* enum grove_ref_kind of a ref. */
+static inline unsigned gv_ref_kind(grove_ref ref)
+{
+    return ref.node_kind >> 8 & 0xff;
+}
+
 /* The id of a task of this process that ref names, 0 if it is of another process or of nothing that has a task. */
 uint64_t gv_ref_id(grove_ref ref);
 

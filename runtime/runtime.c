@@ -21,8 +21,28 @@ static uint64_t spin_ns(unsigned n_loops)
     return n_loops > 1 && n_loops <= gv_option_cores() ? 50000 : 0;
 }
 
+/* What was on its way to a loop when the threads ended reaches nobody any more. */
+static void discard(struct gv_loop *loop)
+{
+    struct gv_message *message = gv_inbox_take(&loop->inbox);
+
+    while (message != NULL) {
+        struct gv_message *next = message->next;
+
+        gv_message_give(&loop->blocks, message);
+        message = next;
+    }
+}
+
 static void close_loops(unsigned n_opened)
 {
+    for (unsigned i = 0; i < n_opened; i++)
+        gv_loop_publish(gv_runtime.loops[i]);
+    for (unsigned i = 0; i < n_opened; i++)
+        discard(gv_runtime.loops[i]);
+    /* Blocks that were on their way home are there now. */
+    for (unsigned i = 0; i < n_opened; i++)
+        gv_blocks_flush(&gv_runtime.loops[i]->blocks);
     for (unsigned i = 0; i < n_opened; i++) {
         gv_loop_here = gv_runtime.loops[i];
         if (gv_runtime.upcalls->loop_closing != NULL)

@@ -95,6 +95,22 @@ static int carve(struct gv_slots *slots, unsigned home, unsigned class)
     return 0;
 }
 
+/*
+ * Zeroes a slot for its next life, but for what others may read at any
+ * time: its id, and the loop that it will always belong to.
+ */
+static void clear(struct gv_task *task, size_t bytes)
+{
+    gv_mailbox_init(&task->mailbox);
+    task->run_next = NULL;
+    task->class = NULL;
+    task->turn = NULL;
+    task->flags = 0;
+    task->depth_max = 0;
+    task->bytes_max_64k = 0;
+    memset(task + 1, 0, bytes - sizeof *task);
+}
+
 struct gv_task *gv_slot_take(struct gv_slots *slots, unsigned home, size_t bytes)
 {
     unsigned class = class_of(bytes);
@@ -102,13 +118,8 @@ struct gv_task *gv_slot_take(struct gv_slots *slots, unsigned home, size_t bytes
 
     gv_assert(bytes <= GV_SLOT_BYTES_MAX);
     if (task != NULL) {
-        uint64_t id = gv_task_id(task);
-
         slots->free[class] = task->run_next;
-        memset(task, 0, bytes);
-        task->loop = (uint8_t)home;
-        task->size_class = (uint8_t) class;
-        atomic_store_explicit(&task->id, id, memory_order_relaxed);
+        clear(task, bytes);
         return task;
     }
     if (slots->fresh[home][class].next == slots->fresh[home][class].end
