@@ -143,16 +143,15 @@ static struct gv_message *init_message(struct gv_loop *loop, const void *argumen
     return message;
 }
 
-/* Makes an actor whose init will answer `call`. */
-static int spawn(struct gv_loop *loop, const struct gv_type *type, const void *argument,
-                 const struct grove_spawn_options *options, uint64_t call, grove_ref *ref)
+/* Makes an actor and sends it its init, which may be NULL for want of memory. Owns init. */
+static int spawn(struct gv_loop *loop, const struct gv_type *type, struct gv_message *init,
+                 const struct grove_spawn_options *options, grove_ref *ref)
 {
     size_t state_bytes = type->state_apart ? sizeof(void *) : type->state_bytes;
-    struct gv_message *message = init_message(loop, argument, options->argument_bytes, call);
     struct gv_task *task;
     int rc;
 
-    if (message == NULL)
+    if (init == NULL)
         return GROVE_ENOMEM;
     rc = gv_place_task(loop, options->place, &gv_actor_class, sizeof(struct gv_actor) + state_bytes,
                        &task);
@@ -164,13 +163,12 @@ static int spawn(struct gv_loop *loop, const struct gv_type *type, const void *a
             gv_place_undo(loop, task);
     }
     if (rc != 0) {
-        gv_message_give(&loop->blocks, message);
+        gv_message_give(&loop->blocks, init);
         return rc;
     }
-    task->flags =
-        GV_TASK_BUSY
-        | GV_TASK_UNBORN; /* Until INIT has come, mail only queues: a far sender may be faster. */
-    gv_place_start(loop, task, message, ref);
+    /* Until INIT has come, mail only queues: a far sender may be faster. */
+    task->flags = GV_TASK_BUSY | GV_TASK_UNBORN;
+    gv_place_start(loop, task, init, ref);
     return 0;
 }
 
@@ -196,7 +194,10 @@ int grove_spawn(const struct grove_service *service, const void *functions, cons
 
     if (rc != 0)
         return rc;
-    return spawn(loop, type, argument, options != NULL ? options : &defaults, 0, ref);
+    if (options == NULL)
+        options = &defaults;
+    return spawn(loop, type, init_message(loop, argument, options->argument_bytes, 0), options,
+                 ref);
 }
 
 /* Parks until the child's init has answered the call of `wait`. */
@@ -227,6 +228,8 @@ int grove_spawn_await(const struct grove_service *service, const void *functions
 
     if (rc != 0 || loop->turn == NULL)
         return GROVE_EUSAGE;
+    if (options == NULL)
+        options = &defaults;
     gv_wait_init(loop, &wait, GV_WAIT_SPAWN, loop->turn->deadline_ms);
     call = gv_call_take(loop, 0, 0, loop->turn->deadline_ms);
     if (call == NULL)
@@ -234,7 +237,8 @@ int grove_spawn_await(const struct grove_service *service, const void *functions
     call->kind = GV_SINK_WAIT;
     call->sink.wait = &wait;
     wait.call = call->id;
-    rc = spawn(loop, type, argument, options != NULL ? options : &defaults, call->id, ref);
+    rc = spawn(loop, type, init_message(loop, argument, options->argument_bytes, call->id), options,
+               ref);
     if (rc != 0) {
         gv_call_give(loop, call);
         return rc;

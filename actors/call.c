@@ -255,40 +255,37 @@ static void callback_expired(struct gv_timer *timer)
     function(owner, &outcome);
 }
 
-int gv_call_begin(struct gv_loop *loop, grove_ref ref, uint16_t method,
-                  const ProtobufCMessage *request, uint32_t deadline_ms,
-                  void (*function)(void *owner, const struct gv_outcome *outcome), void *owner,
-                  uint64_t *id)
+int gv_call_begin(struct gv_loop *loop, const struct gv_call_options *options, uint64_t *id)
 {
-    struct gv_task *task = gv_mail_task(ref);
+    struct gv_task *task = gv_mail_task(options->ref);
     struct gv_message *message;
     struct gv_call *call;
     int rc;
 
     if (task == NULL)
         return GROVE_ENOACTOR;
-    rc = gv_mail_make(loop, ref, method, request, &message);
+    rc = gv_mail_make(loop, options->ref, options->method, options->request, &message);
     if (rc != 0)
         return rc;
-    call = gv_call_take(loop, gv_task_id(task), method, deadline_ms);
+    call = gv_call_take(loop, gv_task_id(task), options->method, options->deadline_ms);
     if (call == NULL) {
         gv_message_give(&loop->blocks, message);
         return GROVE_ENOMEM;
     }
     call->kind = GV_SINK_CALLBACK;
-    call->sink.callback.function = function;
-    call->sink.callback.owner = owner;
+    call->sink.callback.function = options->function;
+    call->sink.callback.owner = options->owner;
     message->call = call->id;
-    message->deadline_ms = deadline_ms;
+    message->deadline_ms = options->deadline_ms;
     rc = gv_mail_post(loop, task, message);
     if (rc != 0) {
         gv_message_give(&loop->blocks, message);
         gv_call_give(loop, call);
         return rc;
     }
-    if (deadline_ms != 0) {
+    if (options->deadline_ms != 0) {
         call->timer.fire = callback_expired;
-        gv_wheel_arm(&loop->wheel, &call->timer, deadline_ms);
+        gv_wheel_arm(&loop->wheel, &call->timer, options->deadline_ms);
     }
     *id = call->id;
     return 0;

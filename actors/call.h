@@ -91,15 +91,22 @@ void gv_call_answer(struct gv_loop *loop, struct gv_message *reply);
 void gv_call_fail(struct gv_loop *loop, struct gv_message *request, int code,
                   enum grove_started started, const char *text);
 
+/* A call without a stack, for links and whoever else enters from outside. */
+struct gv_call_options {
+    grove_ref ref;
+    uint16_t method;
+    const ProtobufCMessage *request; /* lent */
+    uint32_t deadline_ms;            /* 0 = none */
+    void (*function)(void *owner, const struct gv_outcome *outcome);
+    void *owner;
+};
+
 /*
- * Begins a call with a callback sink, for links and workers: copies or packs
- * request for the target. function(owner, outcome) comes exactly once, on
- * this loop, never from inside this function. Returns 0 with *id, or a code.
+ * Begins a call with a callback sink: copies or packs the request for the
+ * target. function(owner, outcome) comes exactly once, on this loop, never
+ * from inside this function. Returns 0 with *id, or a code.
  */
-int gv_call_begin(struct gv_loop *loop, grove_ref ref, uint16_t method,
-                  const ProtobufCMessage *request, uint32_t deadline_ms,
-                  void (*function)(void *owner, const struct gv_outcome *outcome), void *owner,
-                  uint64_t *id);
+int gv_call_begin(struct gv_loop *loop, const struct gv_call_options *options, uint64_t *id);
 
 /* What is known of a failed call: NO if its code implies it, else what the reply says. */
 enum grove_started gv_reply_started(const struct gv_message *reply);

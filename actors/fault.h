@@ -12,6 +12,6 @@
 #include <stddef.h>
 
 /* A gv_fault_describe_fn. */
-size_t gv_fault_who(const void *address, const void *sp, char *text, size_t room);
+size_t gv_fault_who(const void *address, const void *sp, char *start, size_t room);
 
 #endif
