@@ -146,7 +146,7 @@ struct probe {
     uint64_t number;      /* of that wait */
     uint64_t path;        /* digest of the waits met in this lap */
     uint64_t first_path;  /* of those in the first lap */
-    uint64_t newest_task; /* the newest wait met, by (since, task) */
+    uint64_t newest_task; /* the newest wait met that sends probes, by (since, task) */
     uint32_t newest_ms;
     uint16_t hops;
     uint16_t lap;
@@ -164,8 +164,10 @@ static void note_wait(struct probe *probe, const struct gv_task *task, const str
     size_t used = strlen(probe->text);
 
     probe->path = (probe->path ^ id) * UINT64_C(0x9e3779b97f4a7c15) + wait->number;
-    if (gv_ms_before(probe->newest_ms, wait->since_ms)
-        || (probe->newest_ms == wait->since_ms && probe->newest_task < id)) {
+    /* A wait that looked no further than its own loop sends no probe: were it chosen, nobody would be told. */
+    if (wait->cycle != NULL
+        && (gv_ms_before(probe->newest_ms, wait->since_ms)
+            || (probe->newest_ms == wait->since_ms && probe->newest_task < id))) {
         probe->newest_ms = wait->since_ms;
         probe->newest_task = id;
     }

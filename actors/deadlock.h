@@ -11,7 +11,7 @@
  * loop to loop, first after 1 ms, then at doubling distance. It must come
  * home twice over the very same waits, each known by its number; since no
  * number is used twice, all of them stood at the moment the first lap
- * ended. Of the calls in the circle the newest one fails.
+ * ended. Of the waits in the circle that send probes the newest one fails.
  */
 #ifndef GV_DEADLOCK_H
 #define GV_DEADLOCK_H
