@@ -12,6 +12,7 @@
 #include <grove/memory.h>
 #include <grove/pool.h>
 #include <grove/ref.h>
+#include <grove/refmessage.h>
 #include <grove/stats.h>
 #include <grove/task.h>
 
