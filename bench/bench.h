@@ -1,0 +1,42 @@
+/*
+ * Bench: what every benchmark is given and what it reports.
+ *
+ * A benchmark is a function of up to four numbers. It runs in a greenlet on
+ * loop 0, uses grove as any program would, times its middle part, checks
+ * what came out, and fills a result. main.c has the table of them all and
+ * prints the one line:
+ *
+ *     ops seconds peak_rss_kb key=value … check=ok
+ *
+ * Start-up and tear-down are not timed.
+ */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define BENCH_NUMBERS_MAX 4u
+
+struct bench_result {
+    int64_t ops;          /* what was done in the timed part */
+    uint64_t nanoseconds; /* how long that took */
+    bool right;           /* the benchmark's own check */
+    char keys[128];       /* "key=value key=value", may be empty */
+};
+
+/* Runs a benchmark. Returns 0 with *result filled, or the code of the call that failed. Suspends. */
+typedef int (*bench_fn)(const int64_t *numbers, struct bench_result *result);
+
+int bench_pingpong_await(const int64_t *numbers, struct bench_result *result); /* round trips */
+int bench_ring_await(const int64_t *numbers, struct bench_result *result);     /* actors, hops */
+int bench_idle_await(const int64_t *numbers, struct bench_result *result);     /* actors */
+int bench_parked_await(const int64_t *numbers, struct bench_result *result);   /* greenlets */
+int bench_bank_await(const int64_t *numbers,
+                     struct bench_result *result); /* accounts, tellers, transfers */
+
+/* Resident memory of this process in KiB: now, and at most so far. 0 if unknown. */
+int64_t bench_resident_kb(void);
+int64_t bench_resident_peak_kb(void);
+
+#endif

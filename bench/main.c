@@ -1,0 +1,157 @@
+/*
+ * grove-bench: runs one benchmark and prints one line.
+ *
+ *     grove-bench BENCH [ARGUMENT…]
+ *     ops seconds peak_rss_kb [key=value …] check=ok
+ *
+ * Without arguments it takes sizes that run for about a second. Exit status:
+ * 0 done; 1 something failed, or the benchmark's own check did; 2 wrong
+ * arguments; 64 no such benchmark.
+ */
+#include "bench.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <grove.h>
+
+#define EXIT_FAILED  1
+#define EXIT_USAGE   2
+#define EXIT_UNKNOWN 64
+#define POLL_MS      5
+
+struct number {
+    const char *name;
+    int64_t least, most, usual;
+};
+
+static const struct bench {
+    const char *name;
+    bench_fn run;
+    struct number numbers[BENCH_NUMBERS_MAX];
+} benches[] = {
+    {"pingpong", bench_pingpong_await, {{"ROUND_TRIPS", 1, 1000000000, 5000000}}},
+    {"ring", bench_ring_await, {{"ACTORS", 2, 1000000, 1000}, {"HOPS", 1, 1000000000, 10000000}}},
+    {"idle", bench_idle_await, {{"ACTORS", 1, 10000000, 1000000}}},
+    {"parked", bench_parked_await, {{"GREENLETS", 1, 10000000, 100000}}},
+    {"bank",
+     bench_bank_await,
+     {{"ACCOUNTS", 2, 1000000, 1000},
+      {"TELLERS", 1, 1024, 10},
+      {"TRANSFERS", 1, 1000000000, 1000000}}},
+};
+
+#define N_BENCHES (sizeof benches / sizeof benches[0])
+
+struct run {
+    const struct bench *bench;
+    int64_t numbers[BENCH_NUMBERS_MAX];
+    struct bench_result result;
+    int rc;
+    bool over;
+};
+
+static const struct bench *find(const char *name)
+{
+    for (size_t i = 0; i < N_BENCHES; i++)
+        if (strcmp(benches[i].name, name) == 0)
+            return &benches[i];
+    return NULL;
+}
+
+static void print_usage(const struct bench *bench)
+{
+    fprintf(stderr, "usage: grove-bench %s", bench->name);
+    for (size_t i = 0; i < BENCH_NUMBERS_MAX && bench->numbers[i].name != NULL; i++)
+        fprintf(stderr, " %s", bench->numbers[i].name);
+    fputc('\n', stderr);
+}
+
+static bool parse(const struct number *number, const char *text, int64_t *value)
+{
+    char *end;
+
+    errno = 0;
+    *value = strtoll(text, &end, 10);
+    if (errno == 0 && end != text && *end == '\0' && *value >= number->least
+        && *value <= number->most)
+        return true;
+    fprintf(stderr,
+            "grove-bench: %s must be a number from %" PRId64 " to %" PRId64 ", not \"%s\"\n",
+            number->name, number->least, number->most, text);
+    return false;
+}
+
+/* All arguments, or none for the usual sizes. */
+static bool parse_all(struct run *run, int n, char **texts)
+{
+    const struct number *numbers = run->bench->numbers;
+    int n_wanted = 0;
+
+    while (n_wanted < (int)BENCH_NUMBERS_MAX && numbers[n_wanted].name != NULL)
+        n_wanted++;
+    if (n != 0 && n != n_wanted) {
+        print_usage(run->bench);
+        return false;
+    }
+    for (int i = 0; i < n_wanted; i++) {
+        run->numbers[i] = numbers[i].usual;
+        if (n != 0 && !parse(&numbers[i], texts[i], &run->numbers[i]))
+            return false;
+    }
+    return true;
+}
+
+static void run_bench(void *argument)
+{
+    struct run *run = argument;
+
+    run->rc = run->bench->run(run->numbers, &run->result);
+    run->over = true;
+}
+
+/* Runs the benchmark in a greenlet, which main cannot be: it has no mailbox. */
+static int run_await(struct run *run)
+{
+    int rc = grove_option_set("loops", "1");
+
+    if (rc == 0)
+        rc = grove_go(run_bench, run, NULL, NULL);
+    while (rc == 0 && !run->over)
+        rc = grove_sleep_await(POLL_MS);
+    return rc != 0 ? rc : run->rc;
+}
+
+int main(int argc, char **argv)
+{
+    struct run run = {0};
+    int rc;
+
+    grove_init(&argc, &argv);
+    if (argc < 2 || (run.bench = find(argv[1])) == NULL) {
+        fprintf(stderr, "grove-bench: no benchmark \"%s\"; there are:", argc < 2 ? "" : argv[1]);
+        for (size_t i = 0; i < N_BENCHES; i++)
+            fprintf(stderr, " %s", benches[i].name);
+        fputc('\n', stderr);
+        return EXIT_UNKNOWN;
+    }
+    if (!parse_all(&run, argc - 2, argv + 2))
+        return EXIT_USAGE;
+    rc = run_await(&run);
+    if (rc != 0) {
+        fprintf(stderr, "grove-bench: %s: %s: %s\n", run.bench->name, grove_error_name(rc),
+                grove_error_text(rc));
+        return EXIT_FAILED;
+    }
+    printf("%" PRId64 " %.6f %" PRId64 " %s%scheck=%s\n", run.result.ops,
+           (double)run.result.nanoseconds / 1e9, bench_resident_peak_kb(), run.result.keys,
+           run.result.keys[0] != '\0' ? " " : "", run.result.right ? "ok" : "FAIL");
+    rc = grove_deinit();
+    if (rc != 0)
+        fprintf(stderr, "grove-bench: the end: %s: %s\n", grove_error_name(rc),
+                grove_error_text(rc));
+    return rc == 0 && run.result.right ? EXIT_SUCCESS : EXIT_FAILED;
+}
