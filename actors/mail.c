@@ -139,6 +139,8 @@ void gv_mail_arrived(struct gv_loop *loop, struct gv_message *message)
         return;
     }
     if (message->method >= GV_SIGNAL_FIRST) {
+        if (message->method == GV_SIGNAL_INIT)
+            task->arrived = 1;
         task->class->signal(loop, task, message);
         return;
     }

@@ -17,8 +17,8 @@ static int home_of(const struct gv_loop *loop, int place)
 
     if (place == GROVE_HERE)
         return loop->index;
-    if (place > 0)
-        return place <= (int)gv_runtime.n_loops ? place - 1 : -1;
+    if (place != GROVE_ANYWHERE)
+        return place > 0 && place <= (int)gv_runtime.n_loops ? place - 1 : -1;
     for (unsigned i = 1; i < gv_runtime.n_loops; i++)
         /* relaxed: a guess at the load, nothing depends on it. */
         if (atomic_load_explicit(&gv_runtime.loops[i]->n_actors, memory_order_relaxed)
@@ -52,11 +52,7 @@ int gv_place_task(struct gv_loop *loop, int place, const struct gv_task_class *c
 
 void gv_place_undo(struct gv_loop *loop, struct gv_task *task)
 {
-    /* A slot of another home cannot be given back from here: it is lost to it until the process ends. */
-    if (task->loop == loop->index)
-        gv_slot_give(&loop->slots, task);
-    else
-        atomic_store_explicit(&task->id, gv_task_id(task) + 1, memory_order_relaxed);
+    gv_slot_give(&loop->slots, task);
 }
 
 void gv_place_start(struct gv_loop *loop, struct gv_task *task, struct gv_message *init,
@@ -69,6 +65,8 @@ void gv_place_start(struct gv_loop *loop, struct gv_task *task, struct gv_messag
     /* relaxed: a figure for reports and placement. */
     atomic_fetch_add_explicit(&gv_runtime.loops[task->loop]->n_actors, 1, memory_order_relaxed);
     gv_probe(&loop->probes, SPAWN, init->to, task->loop);
+    if (task->loop == loop->index)
+        task->arrived = 1;
     gv_signal_send(loop, task, init);
 }
 

@@ -7,13 +7,14 @@
 #include "runtime/switch.h"
 
 #define CHUNK_SLOTS 64u
+#define MAGAZINE    64u /* slots that go to a depot, or come from it, together */
 #define INDEX_BITS  25u
 #define INDEX_MAX   (1u << INDEX_BITS)
 
 static const uint32_t class_bytes[GV_SLOT_CLASSES] = {128, 192, 256, 512, 1024, 4096};
 
 /* Address space of one class; instrumented runs have less of it to give. */
-#if defined(GV_ASAN) || defined(GV_TSAN)
+#if GV_SANITIZED
 #    define REGION_BYTES ((size_t)512 << 20)
 #else
 #    define REGION_BYTES ((size_t)8 << 30)
@@ -23,6 +24,16 @@ static struct {
     _Atomic(char *) base;
     _Atomic uint32_t n_carved; /* slots cut so far, a multiple of CHUNK_SLOTS */
 } regions[GV_SLOT_CLASSES];
+
+/*
+ * Free slots that a home has too many of, for whoever spawns there from
+ * another loop; otherwise such a spawner would carve for ever. Reached once
+ * in MAGAZINE slots, so a lock will do.
+ */
+static struct depot {
+    atomic_flag busy;
+    struct gv_task *_Atomic head;
+} depots[GV_LOOPS_MAX][GV_SLOT_CLASSES];
 
 static uint32_t region_slots(unsigned class)
 {
@@ -76,11 +87,13 @@ static int carve(struct gv_slots *slots, unsigned home, unsigned class)
     if (base == NULL)
         return -1;
     /* relaxed: the count only hands out numbers; refs to the slots travel by synchronised ways. */
-    first = atomic_fetch_add_explicit(&regions[class].n_carved, CHUNK_SLOTS, memory_order_relaxed);
-    if (first + CHUNK_SLOTS > region_slots(class)) {
-        atomic_fetch_sub_explicit(&regions[class].n_carved, CHUNK_SLOTS, memory_order_relaxed);
-        return -1;
-    }
+    first = atomic_load_explicit(&regions[class].n_carved, memory_order_relaxed);
+    do
+        if (first + CHUNK_SLOTS > region_slots(class))
+            return -1;
+    while (!atomic_compare_exchange_weak_explicit(&regions[class].n_carved, &first,
+                                                  first + CHUNK_SLOTS, memory_order_relaxed,
+                                                  memory_order_relaxed));
     for (uint32_t i = first; i < first + CHUNK_SLOTS; i++) {
         struct gv_task *task = (struct gv_task *)(base + (size_t)i * class_bytes[class]);
         uint64_t slot = (uint64_t) class << INDEX_BITS | i;
@@ -95,6 +108,71 @@ static int carve(struct gv_slots *slots, unsigned home, unsigned class)
     return 0;
 }
 
+/* --- depots ----------------------------------------------------------------------------------- */
+
+static void lock(struct depot *depot)
+{
+    /* acquire: pairs with the release in unlock, so that the slots are as their last user left them. */
+    while (atomic_flag_test_and_set_explicit(&depot->busy, memory_order_acquire))
+        continue;
+}
+
+static void unlock(struct depot *depot)
+{
+    atomic_flag_clear_explicit(&depot->busy, memory_order_release);
+}
+
+static void depot_put(struct depot *depot, struct gv_slot_list *list)
+{
+    lock(depot);
+    list->last->run_next = depot->head;
+    depot->head = list->first;
+    unlock(depot);
+    *list = (struct gv_slot_list){0};
+}
+
+/* A magazine, or what there is. */
+static struct gv_slot_list depot_take(struct depot *depot)
+{
+    struct gv_slot_list list = {0};
+
+    /* relaxed: only a look; what we miss comes the next time. */
+    if (atomic_load_explicit(&depot->head, memory_order_relaxed) == NULL)
+        return list;
+    lock(depot);
+    list.first = depot->head;
+    for (struct gv_task *task = list.first; task != NULL && list.n < MAGAZINE;
+         task = task->run_next) {
+        list.last = task;
+        list.n++;
+    }
+    if (list.n > 0) {
+        depot->head = list.last->run_next;
+        list.last->run_next = NULL;
+    }
+    unlock(depot);
+    return list;
+}
+
+static struct gv_task *list_take(struct gv_slot_list *list)
+{
+    struct gv_task *task = list->first;
+
+    list->first = task->run_next;
+    list->n--;
+    return task;
+}
+
+static void list_put(struct gv_slot_list *list, struct gv_task *task)
+{
+    if (list->n++ == 0)
+        list->last = task;
+    task->run_next = list->n > 1 ? list->first : NULL;
+    list->first = task;
+}
+
+/* --- taking and giving ------------------------------------------------------------------------ */
+
 /*
  * Zeroes a slot for its next life, but for what others may read at any
  * time: its id, and the loop that it will always belong to.
@@ -106,6 +184,7 @@ static void clear(struct gv_task *task, size_t bytes)
     task->class = NULL;
     task->turn = NULL;
     task->flags = 0;
+    task->arrived = 0;
     task->depth_max = 0;
     task->bytes_max_64k = 0;
     memset(task + 1, 0, bytes - sizeof *task);
@@ -114,17 +193,24 @@ static void clear(struct gv_task *task, size_t bytes)
 struct gv_task *gv_slot_take(struct gv_slots *slots, unsigned home, size_t bytes)
 {
     unsigned class = class_of(bytes);
-    struct gv_task *task = home == slots->loop ? slots->free[class] : NULL;
+    struct gv_slot_list *stock = &slots->stock[home][class];
+    struct gv_task *task;
 
     gv_assert(bytes <= GV_SLOT_BYTES_MAX);
-    if (task != NULL) {
-        slots->free[class] = task->run_next;
+    if (stock->n == 0 && home == slots->loop) {
+        *stock = slots->spare[class];
+        slots->spare[class] = (struct gv_slot_list){0};
+    }
+    if (stock->n == 0 && slots->fresh[home][class].next == slots->fresh[home][class].end) {
+        *stock = depot_take(&depots[home][class]);
+        if (stock->n == 0 && carve(slots, home, class) != 0)
+            return NULL;
+    }
+    if (stock->n > 0) {
+        task = list_take(stock);
         clear(task, bytes);
         return task;
     }
-    if (slots->fresh[home][class].next == slots->fresh[home][class].end
-        && carve(slots, home, class) != 0)
-        return NULL;
     task = (struct gv_task *)slots->fresh[home][class].next;
     slots->fresh[home][class].next += class_bytes[class];
     return task;
@@ -135,14 +221,15 @@ void gv_slot_live(struct gv_task *task)
     uint64_t id = gv_task_id(task);
 
     gv_assert((id & 1) == 0);
-    atomic_store_explicit(&task->id, id + 1, memory_order_relaxed);
+    /* release: pairs with the acquire in gv_slots_each, so that a task it meets has its loop. */
+    atomic_store_explicit(&task->id, id + 1, memory_order_release);
 }
 
 void gv_slot_give(struct gv_slots *slots, struct gv_task *task)
 {
+    struct gv_slot_list *stock = &slots->stock[task->loop][task->size_class];
     uint64_t id = gv_task_id(task);
 
-    gv_assert(task->loop == slots->loop);
     gv_assert(id & 1);
     /* The last generation stays odd but can match no ref any more: the slot is retired. */
     if ((id & GV_SLOT_GENERATION) == GV_SLOT_GENERATION) {
@@ -150,8 +237,13 @@ void gv_slot_give(struct gv_slots *slots, struct gv_task *task)
         return;
     }
     atomic_store_explicit(&task->id, id + 1, memory_order_relaxed);
-    task->run_next = slots->free[task->size_class];
-    slots->free[task->size_class] = task;
+    list_put(stock, task);
+    if (stock->n < MAGAZINE || task->loop != slots->loop)
+        return;
+    if (slots->spare[task->size_class].n > 0)
+        depot_put(&depots[slots->loop][task->size_class], &slots->spare[task->size_class]);
+    slots->spare[task->size_class] = *stock;
+    *stock = (struct gv_slot_list){0};
 }
 
 struct gv_task *gv_slot_task(uint64_t id)
@@ -180,7 +272,11 @@ void gv_slots_each(struct gv_loop *loop, unsigned home,
         for (uint32_t i = 0; base != NULL && i < n; i++) {
             struct gv_task *task = (struct gv_task *)(base + (size_t)i * class_bytes[class]);
 
-            if (task->loop == home && (gv_task_id(task) & 1))
+            /* acquire: pairs with the release in gv_slot_live. */
+            if ((atomic_load_explicit(&task->id, memory_order_acquire) & 1) == 0
+                || task->loop != home)
+                continue;
+            if (task->arrived)
                 each(loop, task);
         }
     }
@@ -197,5 +293,7 @@ void gv_slots_close(void)
                 REGION_BYTES); /* Nothing uses it any more; a failure only keeps address space. */
         atomic_store_explicit(&regions[class].base, NULL, memory_order_relaxed);
         atomic_store_explicit(&regions[class].n_carved, 0, memory_order_relaxed);
+        for (unsigned home = 0; home < GV_LOOPS_MAX; home++)
+            depots[home][class].head = NULL;
     }
 }

@@ -10,7 +10,8 @@
  * The generation grows by one at birth and at death: odd means alive. A slot
  * whose generation would wrap is retired. Slots are carved in chunks for one
  * home loop; a freed slot stays with its home. A loop may carve for another
- * one: that is how a far spawn knows its ref without waiting.
+ * one: that is how a far spawn knows its ref without waiting. What a home
+ * has too many of lies in a depot, from where such spawners take again.
  *
  * Always: gv_slot_task returns memory that may be read; only an id that
  * matches names a living task.
@@ -29,9 +30,16 @@
 #define GV_SLOT_SHIFT      36u
 #define GV_SLOT_GENERATION ((UINT64_C(1) << GV_SLOT_SHIFT) - 1)
 
-/* One loop's stock of free slots: its own, and such as it carved for others. */
+/* Free slots, linked by run_next; last is valid while n > 0. */
+struct gv_slot_list {
+    struct gv_task *first, *last;
+    uint32_t n;
+};
+
+/* One loop's free slots: its own, and such as it may give to tasks of other homes. */
 struct gv_slots {
-    struct gv_task *free[GV_SLOT_CLASSES]; /* of this home, given back here */
+    struct gv_slot_list stock[GV_LOOPS_MAX][GV_SLOT_CLASSES];
+    struct gv_slot_list spare[GV_SLOT_CLASSES]; /* of this home: a full magazine, or nothing */
     struct {
         char *next, *end; /* fresh rest of a chunk */
     } fresh[GV_LOOPS_MAX][GV_SLOT_CLASSES];
@@ -51,7 +59,7 @@ struct gv_task *gv_slot_take(struct gv_slots *slots, unsigned home, size_t bytes
 /* Makes a taken task alive (its generation turns odd). */
 void gv_slot_live(struct gv_task *task);
 
-/* Ends the life of a task and gives its slot back; call it on its home loop. */
+/* Ends the life of a task and gives its slot back: on its home loop, or where it was taken if it was never started. */
 void gv_slot_give(struct gv_slots *slots, struct gv_task *task);
 
 /* The memory of the slot that id names, NULL if there never was one. Any thread. */
@@ -65,7 +73,7 @@ static inline struct gv_task *gv_slot_find(uint64_t id)
     return task != NULL && gv_task_id(task) == id && (id & 1) ? task : NULL;
 }
 
-/* Calls each(loop, task) for every living task of a home loop; each may end it. On that loop. */
+/* Calls each(loop, task) for every living task of a home loop that has arrived there; each may end it. On that loop. */
 void gv_slots_each(struct gv_loop *loop, unsigned home,
                    void (*each)(struct gv_loop *, struct gv_task *));
 
