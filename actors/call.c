@@ -105,7 +105,8 @@ void gv_call_give(struct gv_loop *loop, struct gv_call *call)
 
 /* --- giving up -------------------------------------------------------------------------------- */
 
-static void take_request_back(struct gv_loop *loop, struct gv_task *task, uint64_t id)
+/* True if it was still there. */
+static bool take_request_back(struct gv_loop *loop, struct gv_task *task, uint64_t id)
 {
     struct gv_message *message;
 
@@ -113,25 +114,25 @@ static void take_request_back(struct gv_loop *loop, struct gv_task *task, uint64
         message = gv_task_take_back(task, id);
         if (message != NULL)
             gv_message_give(&loop->blocks, message);
-        return;
+        return message != NULL;
     }
     message = gv_message_take(&loop->blocks, sizeof id);
     if (message == NULL)
-        return; /* The request will be skipped at its deadline instead. */
+        return false; /* The request will be skipped at its deadline instead. */
     message->method = GV_SIGNAL_CANCEL;
     message->to = gv_task_id(task);
     memcpy(message->body, &id, sizeof id);
     gv_signal_send(loop, task, message);
+    return false;
 }
 
-void gv_call_give_up(struct gv_loop *loop, struct gv_call *call)
+bool gv_call_give_up(struct gv_loop *loop, struct gv_call *call)
 {
     struct gv_task *task = gv_slot_find(call->target);
     uint64_t id = call->id;
 
     gv_call_give(loop, call);
-    if (task != NULL)
-        take_request_back(loop, task, id);
+    return task != NULL && take_request_back(loop, task, id);
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */

@@ -21,6 +21,7 @@
 #ifndef GV_CALL_H
 #define GV_CALL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <grove/call.h>
@@ -74,8 +75,12 @@ struct gv_call *gv_call_find(struct gv_loop *loop, uint64_t id);
 /* Closes a record without an answer. Nothing is taken back from the target: see gv_call_give_up. */
 void gv_call_give(struct gv_loop *loop, struct gv_call *call);
 
-/* The caller no longer waits: takes the request back where it is still queued, and closes the record. */
-void gv_call_give_up(struct gv_loop *loop, struct gv_call *call);
+/*
+ * The caller no longer waits: takes the request back where it is still
+ * queued, and closes the record. True if it is certain that no handler will
+ * see the request; for a target on another loop it never is.
+ */
+bool gv_call_give_up(struct gv_loop *loop, struct gv_call *call);
 
 /*
  * Answers a call wherever its record lives: reply->call names it, reply->code

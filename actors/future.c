@@ -37,16 +37,15 @@ static void future_expired(struct gv_timer *timer)
     struct gv_call *call = (struct gv_call *)((char *)timer - offsetof(struct gv_call, timer));
     struct grove_future *future = call->sink.future;
 
-    gv_call_give_up(loop, call);
+    future->started = gv_call_give_up(loop, call) ? GROVE_STARTED_NO : GROVE_STARTED_UNKNOWN;
     future->rc = GROVE_ETIMEDOUT;
-    future->started = GROVE_STARTED_UNKNOWN;
     gv_future_finish(loop, future, NULL);
 }
 
 int grove_call_start(grove_ref ref, const struct grove_service *service, uint32_t method,
                      const ProtobufCMessage *request, struct grove_future *future)
 {
-    struct gv_verb verb;
+    struct gv_verb verb = {.waits = true};
     struct gv_call *call;
     int rc;
 
@@ -90,7 +89,7 @@ static void give_up(struct gv_loop *loop, struct grove_future *future)
     struct gv_call *call = future->call != 0 ? gv_call_find(loop, future->call) : NULL;
 
     if (call != NULL)
-        gv_call_give_up(loop, call);
+        (void)gv_call_give_up(loop, call); /* Nobody asks what became of it. */
     if (future->reply != NULL)
         gv_message_give(&loop->blocks, future->reply);
     future->call = 0;
@@ -166,7 +165,8 @@ static int park_for(struct gv_loop *loop, struct grove_future *const futures[], 
     if (wait.n_left == 0 || (kind == GV_WAIT_ANY && wait.n_left < n))
         return 0;
     if (gv_deadlock_closes(loop, &wait, &cycle))
-        return gv_turn_failed(loop->turn, NULL, GROVE_EDEADLK, GROVE_STARTED_NO, cycle.text);
+        return gv_turn_failed(loop->turn, NULL, GROVE_EDEADLK, GROVE_STARTED_UNKNOWN,
+                              cycle.text); /* The calls have been sent. */
     if (kind == GV_WAIT_ANY)
         wait.n_left = 1;
     for (unsigned i = 0; i < n; i++)

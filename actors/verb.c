@@ -19,7 +19,6 @@
 #include "runtime/runtime.h"
 #include "runtime/sched.h"
 
-#define TIMEOUT_MS        5000u
 #define TIMEOUT_WORKER_MS 30000u
 
 /* --- failure records -------------------------------------------------------------------------- */
@@ -76,40 +75,47 @@ static uint32_t default_timeout_ms(const struct grove_method *method)
 {
     if (method->timeout_ms != 0)
         return method->timeout_ms;
-    return method->isolation == GROVE_WORKER_PROCESS ? TIMEOUT_WORKER_MS : TIMEOUT_MS;
+    return method->isolation == GROVE_WORKER_PROCESS ? TIMEOUT_WORKER_MS : GV_TIMEOUT_MS;
 }
 
-/* The least of what the turn has left, what grove_within asked for, else the method's timeout. */
-static uint32_t deadline_of(struct gv_verb *verb)
+uint32_t gv_turn_deadline(struct gv_loop *loop, struct gv_turn *turn, uint32_t timeout_ms)
 {
-    struct gv_turn *turn = verb->turn;
-    uint32_t inherited_ms = turn->deadline_ms, deadline_ms;
+    uint32_t inherited_ms = turn->deadline_ms, deadline_ms = 0;
 
-    if (turn->within_ms == GROVE_INFINITE)
-        deadline_ms = 0;
-    else if (turn->within_ms != 0)
-        deadline_ms =
-            gv_deadline_in(verb->loop, turn->within_ms); /* exact: the user named a figure */
-    else
-        deadline_ms = verb->loop->now_ms + default_timeout_ms(verb->method);
+    if (turn->within_ms == 0) {
+        deadline_ms = loop->now_ms + timeout_ms;
+        deadline_ms += deadline_ms == 0; /* 0 would be none */
+    } else if (turn->within_ms != GROVE_INFINITE) {
+        deadline_ms = gv_deadline_in(loop, turn->within_ms); /* exact: the user named a figure */
+    }
     turn->within_ms = 0;
     if (inherited_ms != 0 && (deadline_ms == 0 || gv_ms_before(inherited_ms, deadline_ms)))
         return inherited_ms;
     return deadline_ms;
 }
 
-static int begin(struct gv_verb *verb, grove_ref ref, const struct grove_service *service,
-                 uint32_t method, const ProtobufCMessage *request)
+/* Who has been told to stop waits for nothing more; nor does one whose time is over. */
+static int begin_to_wait(struct gv_verb *verb)
 {
-    verb->index = gv_method_index(service, method);
-    if (verb->index == 0)
-        return GROVE_EUSAGE;
-    verb->method = &service->methods[method];
-    if (verb->turn != NULL && verb->turn->cancelled)
+    verb->deadline_ms =
+        gv_turn_deadline(verb->loop, verb->turn, default_timeout_ms(verb->method));
+    if (verb->turn->cancelled)
         return GROVE_ECANCELED;
-    verb->deadline_ms = verb->turn != NULL ? deadline_of(verb) : 0;
     if (verb->deadline_ms != 0 && !gv_ms_before(verb->loop->now_ms, verb->deadline_ms))
         return GROVE_ETIMEDOUT;
+    return 0;
+}
+
+static int begin(struct gv_verb *verb, grove_ref ref, const ProtobufCMessage *request)
+{
+    int rc = 0;
+
+    if (verb->waits)
+        rc = begin_to_wait(verb);
+    else if (verb->turn != NULL)
+        verb->turn->within_ms = 0;
+    if (rc != 0)
+        return rc;
     verb->task = gv_mail_task(ref);
     if (verb->task == NULL)
         return GROVE_ENOACTOR;
@@ -126,7 +132,11 @@ int gv_verb_begin(struct gv_verb *verb, grove_ref ref, const struct grove_servic
         return GROVE_EUSAGE;
     verb->turn = verb->loop->turn;
     gv_assert(method < service->n_methods);
-    rc = begin(verb, ref, service, method, request);
+    verb->index = gv_method_index(service, method);
+    if (verb->index == 0)
+        return GROVE_EUSAGE; /* The reason is noted. */
+    verb->method = &service->methods[method];
+    rc = begin(verb, ref, request);
     if (rc != 0)
         return gv_turn_failed(verb->turn, NULL, rc, GROVE_STARTED_NO, NULL);
     return 0;
@@ -137,7 +147,7 @@ int gv_verb_begin(struct gv_verb *verb, grove_ref ref, const struct grove_servic
 int grove_send(grove_ref ref, const struct grove_service *service, uint32_t method,
                const ProtobufCMessage *request)
 {
-    struct gv_verb verb;
+    struct gv_verb verb = {.waits = false};
     int rc = gv_verb_begin(&verb, ref, service, method, request);
 
     if (rc != 0)
@@ -158,10 +168,9 @@ static int left(struct gv_verb *verb, struct gv_wait *wait, int rc, const char *
     struct gv_call *call = wait->call != 0 ? gv_call_find(verb->loop, wait->call) : NULL;
     enum grove_started started = GROVE_STARTED_UNKNOWN;
 
-    if (rc == GROVE_EDEADLK || rc == GROVE_ENOSTACK)
+    /* A circle over loops is found late: the handler may have begun, and may even be part of it. */
+    if (call != NULL && gv_call_give_up(verb->loop, call))
         started = GROVE_STARTED_NO;
-    if (call != NULL)
-        gv_call_give_up(verb->loop, call);
     return gv_turn_failed(verb->turn, NULL, rc, started, text);
 }
 
@@ -211,7 +220,7 @@ int grove_call_await(grove_ref ref, const struct grove_service *service, uint32_
                      const ProtobufCMessage *request, ProtobufCMessage *response)
 {
     struct gv_message *reply;
-    struct gv_verb verb;
+    struct gv_verb verb = {.waits = true};
     int rc;
 
     if (!grove_can_await())
@@ -229,7 +238,7 @@ int grove_send_await(grove_ref ref, const struct grove_service *service, uint32_
                      const ProtobufCMessage *request)
 {
     struct gv_message *reply;
-    struct gv_verb verb;
+    struct gv_verb verb = {.waits = true};
     int rc;
 
     if (!grove_can_await())
