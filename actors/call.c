@@ -111,7 +111,7 @@ static bool take_request_back(struct gv_loop *loop, struct gv_task *task, uint64
     struct gv_message *message;
 
     if (task->loop == loop->index && task->class->form == GV_FORM_STRUCT) {
-        message = gv_task_take_back(task, id);
+        message = gv_task_take_back(loop, task, id);
         if (message != NULL)
             gv_message_give(&loop->blocks, message);
         return message != NULL;

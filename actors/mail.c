@@ -72,12 +72,12 @@ static int put(struct gv_loop *loop, struct gv_task *task, struct gv_message *me
     if (task->flags & GV_TASK_STOPPING)
         return GROVE_ESTOPPING;
     /* Whoever waits already was first, and may be an earlier call of this very sender. */
-    if (task->flags & GV_TASK_WAITED)
-        return message->call != 0 ? gv_task_wait_for_room(task, message) : GROVE_EFULL;
-    rc = gv_task_push(loop, task, message);
+    rc = task->flags & GV_TASK_WAITED
+             ? gv_mailbox_refusal(message, (uint32_t)task->bytes_max_64k << 16)
+             : gv_task_push(loop, task, message);
     if (rc == 0)
         gv_probe(&loop->probes, SEND, message->to, message->method);
-    else if (message->call != 0 && !task->class->fails_when_full)
+    else if (rc == GROVE_EFULL && message->call != 0 && !task->class->fails_when_full)
         rc = gv_task_wait_for_room(task, message);
     return rc;
 }
@@ -95,6 +95,7 @@ int gv_mail_post(struct gv_loop *loop, struct gv_task *task, struct gv_message *
             return GROVE_EFULL;
         out->n_sent++;
         message->form_flags |= GV_FLAG_COUNTED;
+        message->call = loop->index; /* on the way only: whose window it is */
     }
     gv_loop_post(loop, task->loop, message);
     return 0;
@@ -164,5 +165,6 @@ void gv_mail_entered(struct gv_loop *loop, struct gv_message *message)
     }
     /* Without memory for the word, the sender learns of it at its deadline. */
     message->call = 0;
+    message->deadline_ms = 0; /* That was for its waiting; from here on it is like any other. */
     message->form_flags &= (uint8_t)~GV_FLAG_ENTRY;
 }

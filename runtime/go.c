@@ -126,9 +126,7 @@ void gv_task_let_in(struct gv_loop *loop, struct gv_task *task)
     while (task->flags & GV_TASK_WAITED) {
         struct gv_message *message = list->head, *after = message->next;
 
-        if (gv_mailbox_push(&task->mailbox, message, task->depth_max,
-                            (uint32_t)task->bytes_max_64k << 16)
-            != 0)
+        if (gv_task_push(loop, task, message) != 0)
             return;
         /* The push has used the link of the list. */
         list->head = after;
@@ -138,24 +136,33 @@ void gv_task_let_in(struct gv_loop *loop, struct gv_task *task)
     }
 }
 
-struct gv_message *gv_task_take_back(struct gv_task *task, uint64_t call)
+/* Takes a message off the waiting list; NULL if it is not there. */
+static struct gv_message *remove_waiting(struct gv_task *task, uint64_t call)
 {
-    struct gv_message *message = gv_mailbox_remove(&task->mailbox, call), *before = NULL;
-    struct gv_waitlist *list;
+    struct gv_waitlist *list = task->class->waitlist(task, false);
+    struct gv_message *message = list->head, *before = NULL;
 
-    if (message != NULL || !(task->flags & GV_TASK_WAITED))
-        return message;
-    list = task->class->waitlist(task, false);
-    for (message = list->head; message != NULL && message->call != call; message = message->next)
+    for (; message != NULL && message->call != call; message = message->next)
         before = message;
-    if (message == NULL)
-        return NULL;
-    if (before == NULL)
-        return take_waiting(task, list);
+    if (message == NULL || before == NULL)
+        return message != NULL ? take_waiting(task, list) : NULL;
     before->next = message->next;
     if (list->tail == message)
         list->tail = before;
     list->n--;
+    return message;
+}
+
+struct gv_message *gv_task_take_back(struct gv_loop *loop, struct gv_task *task, uint64_t call)
+{
+    struct gv_message *message = gv_mailbox_remove(&task->mailbox, call);
+
+    if (!(task->flags & GV_TASK_WAITED))
+        return message;
+    if (message == NULL)
+        return remove_waiting(task, call);
+    /* This made room, and nothing else may come by that would see it. */
+    gv_task_let_in(loop, task);
     return message;
 }
 
@@ -166,7 +173,7 @@ void gv_task_cancel_request(struct gv_loop *loop, struct gv_task *task, struct g
 
     memcpy(&call, message->body, sizeof call);
     gv_message_give(&loop->blocks, message);
-    request = gv_task_take_back(task, call);
+    request = gv_task_take_back(loop, task, call);
     if (request != NULL)
         gv_message_give(&loop->blocks, request);
 }
@@ -251,6 +258,8 @@ int gv_receive(struct gv_loop *loop, uint32_t timeout_ms, struct gv_message **me
         struct gv_wait wait;
         int rc;
 
+        if (turn->cancelled)
+            return GROVE_ECANCELED;
         if (timeout_ms == 0)
             return GROVE_ETIMEDOUT;
         gv_wait_init(loop, &wait, GV_WAIT_MAIL, deadline_ms);

@@ -62,7 +62,7 @@ int gv_task_wait_for_room(struct gv_task *task, struct gv_message *message);
 void gv_task_let_in(struct gv_loop *loop, struct gv_task *task);
 
 /* Takes a queued or waiting message back by its call id; NULL if it is not there. The caller owns it. */
-struct gv_message *gv_task_take_back(struct gv_task *task, uint64_t call);
+struct gv_message *gv_task_take_back(struct gv_loop *loop, struct gv_task *task, uint64_t call);
 
 /* Does what a GV_SIGNAL_CANCEL asks for: takes a request back. Owns message. */
 void gv_task_cancel_request(struct gv_loop *loop, struct gv_task *task, struct gv_message *message);

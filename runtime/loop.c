@@ -91,20 +91,13 @@ int gv_loop_call(struct gv_loop *loop, unsigned to, void (*function)(void *), vo
     return 0;
 }
 
-/* The loop a message was sent from; main, which has no task, lives on loop 0. */
-static unsigned sender_loop(const struct gv_message *message)
-{
-    struct gv_task *from = message->from != 0 ? gv_slot_task(message->from) : NULL;
-
-    return from != NULL ? from->loop : 0;
-}
-
 /* Takes one message in from another loop. */
 static void take_in(struct gv_loop *loop, struct gv_message *message)
 {
     if (message->form_flags & GV_FLAG_COUNTED) {
-        struct gv_out *out = &gv_runtime.loops[sender_loop(message)]->out[loop->index];
+        struct gv_out *out = &gv_runtime.loops[message->call]->out[loop->index];
 
+        message->call = 0;
         message->form_flags &= (uint8_t)~GV_FLAG_COUNTED;
         /* relaxed: only a count; the sender may see it late and then sends less. */
         atomic_fetch_add_explicit(&out->n_taken, 1, memory_order_relaxed);

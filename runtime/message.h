@@ -37,7 +37,7 @@ enum gv_form {
 enum gv_message_flag {
     GV_FLAG_REPLY = 4,      /* on its way back to the call record */
     GV_FLAG_NO_STARTED = 8, /* reply: the handler never began */
-    GV_FLAG_COUNTED = 16,   /* charged to the window of far sends */
+    GV_FLAG_COUNTED = 16,   /* charged to the window of far sends of the loop that `call` says */
     GV_FLAG_TEXT = 32,      /* reply that is no 0: the body is the reason, NUL-terminated */
     GV_FLAG_ENTRY = 64,     /* request: answered as soon as it has entered the mailbox */
 };
