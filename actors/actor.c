@@ -33,18 +33,39 @@ static const struct gv_type *find_type(const struct grove_service *service, cons
     return NULL;
 }
 
+static bool has_function(const struct grove_method *method, const void *functions)
+{
+    void *function;
+
+    memcpy(&function, (const char *)functions + method->function_offset, sizeof function);
+    return function != NULL;
+}
+
+bool gv_type_has(const struct gv_type *type, uint32_t method)
+{
+    return has_function(&type->service->methods[method], type->functions);
+}
+
+/* True if a function is missing where one may be. */
+static bool lacks_functions(const struct grove_service *service, const void *functions)
+{
+    for (uint32_t i = 0; i < service->n_methods; i++)
+        if (!has_function(&service->methods[i], functions))
+            return true;
+    return false;
+}
+
 static int check_functions(const struct grove_service *service, const void *functions)
 {
+    if (service->init == NULL)
+        return gv_usage("%s has no actors: every rpc of it is a worker's; open a pool for it",
+                        service->name);
     for (uint32_t i = 0; i < service->n_methods; i++) {
         const struct grove_method *method = &service->methods[i];
-        void *function;
 
-        memcpy(&function, (const char *)functions + method->function_offset, sizeof function);
-        if (function != NULL || method->isolation != GROVE_INLINE)
-            continue;
-        (void)grove_refuse(1, "%s: the functions struct has no .%s; set it to your function",
-                           method->name, method->local_name); /* Only leaves the text. */
-        return GROVE_EUSAGE;
+        if (method->isolation == GROVE_INLINE && !has_function(method, functions))
+            return gv_usage("%s: the functions struct has no .%s; set it to your function",
+                            method->name, method->local_name);
     }
     return 0;
 }
@@ -68,6 +89,7 @@ static const struct gv_type *add_type(const struct grove_service *service, const
             .functions = functions,
             .state_bytes = head->state_bytes,
             .first_index = gv_method_index(service, 0),
+            .lacks = lacks_functions(service, functions),
             .state_apart = sizeof(struct gv_actor) + head->state_bytes > GV_SLOT_BYTES_MAX,
         };
         found = &types[n];
@@ -75,9 +97,8 @@ static const struct gv_type *add_type(const struct grove_service *service, const
     }
     atomic_flag_clear_explicit(&adding, memory_order_release);
     if (found == NULL)
-        (void)grove_refuse(
-            1, "more than %u kinds of actor; share the functions structs between actors",
-            GV_TYPES_MAX); /* Only leaves the text. */
+        (void)gv_usage("more than %u kinds of actor; share the functions structs between actors",
+                       GV_TYPES_MAX); /* The caller knows the code. */
     return found;
 }
 
@@ -177,8 +198,10 @@ static const struct grove_spawn_options defaults;
 static int type_for(struct gv_loop *loop, const struct grove_service *service,
                     const void *functions, const struct gv_type **type)
 {
-    if (loop == NULL || functions == NULL)
-        return GROVE_EUSAGE;
+    if (loop == NULL)
+        return gv_usage("spawn needs a thread of grove's: main after grove_init, or a handler");
+    if (functions == NULL)
+        return gv_usage("%s: there is no struct of functions", service->name);
     *type = find_type(service, functions);
     if (*type == NULL)
         *type = add_type(service, functions);
@@ -226,8 +249,10 @@ int grove_spawn_await(const struct grove_service *service, const void *functions
     struct gv_call *call;
     int rc = type_for(loop, service, functions, &type);
 
-    if (rc != 0 || loop->turn == NULL)
-        return GROVE_EUSAGE;
+    if (rc != 0)
+        return rc;
+    if (loop->turn == NULL)
+        return gv_usage("nothing may be waited for here");
     if (options == NULL)
         options = &defaults;
     gv_wait_init(loop, &wait, GV_WAIT_SPAWN, loop->turn->deadline_ms);
@@ -241,7 +266,7 @@ int grove_spawn_await(const struct grove_service *service, const void *functions
                ref);
     if (rc != 0) {
         gv_call_give(loop, call);
-        return rc;
+        return gv_turn_failed(loop->turn, NULL, rc, GROVE_STARTED_NO, NULL);
     }
     return await_init(loop, &wait, *ref);
 }
@@ -263,8 +288,10 @@ int gv_actor_init_turn(struct gv_loop *loop, struct gv_actor *actor, struct gv_m
         rc = actor->type->service->init(actor->type->functions, gv_actor_state(actor),
                                         body->argument);
     gv_turn_settle(loop, &turn);
+    if (turn.failed)
+        rc = GROVE_EDOWN;
     if (rc != 0) {
-        gv_call_fail(loop, message, rc, GROVE_STARTED_YES, turn.why);
+        gv_call_fail(loop, message, rc, GROVE_STARTED_YES, gv_turn_reason(&turn, rc));
     } else if (message->call != 0) {
         message->code = 0;
         gv_call_answer(loop, message);

@@ -23,6 +23,7 @@ struct gv_type {
     size_t state_bytes;
     uint32_t first_index; /* of its methods */
     bool state_apart;     /* on the heap */
+    bool lacks;           /* functions of some rpcs that are not an actor's */
 };
 
 /* What few actors have. */
@@ -40,6 +41,9 @@ struct gv_actor {
 
 static_assert(sizeof(struct gv_actor) == 80,
               "an actor with up to 48 bytes of state fits two cache lines");
+
+/* True if the functions have one for this method of the service. */
+bool gv_type_has(const struct gv_type *type, uint32_t method);
 
 /* The class of all actors. */
 extern const struct gv_task_class gv_actor_class;

@@ -15,6 +15,7 @@
 
 #include "actors/answer.h"
 #include "actors/call.h"
+#include "actors/deadlock.h"
 #include "actors/future.h"
 #include "actors/mail.h"
 #include "actors/service.h"
@@ -24,6 +25,7 @@
 #include "runtime/log.h"
 #include "runtime/place.h"
 #include "runtime/runtime.h"
+#include "runtime/sched.h"
 
 #define TURNS_MAX 64u /* messages of one actor before the next one's turn */
 
@@ -105,8 +107,7 @@ void gv_turn_settle(struct gv_loop *loop, struct gv_turn *turn)
         gv_futures_give_up(loop, turn);
 }
 
-/* The reason that goes with a code, if the turn's last failure was this one. */
-static const char *reason(const struct gv_turn *turn, int code)
+const char *gv_turn_reason(const struct gv_turn *turn, int code)
 {
     return turn->failure.code == code || code == GROVE_EFOREIGN || turn->failed ? turn->why : NULL;
 }
@@ -123,7 +124,7 @@ static void end_turn(struct gv_loop *loop, struct gv_turn *turn, struct envelope
     } else {
         if (answer->reply != NULL && answer->reply != answer->request)
             gv_message_give(&loop->blocks, answer->reply);
-        gv_call_fail(loop, answer->request, code, GROVE_STARTED_YES, reason(turn, code));
+        gv_call_fail(loop, answer->request, code, GROVE_STARTED_YES, gv_turn_reason(turn, code));
     }
     gv_turn_end(loop, turn);
 }
@@ -147,12 +148,13 @@ static void handle(struct gv_loop *loop, struct gv_actor *actor, struct gv_messa
     int code;
 
     if (place >= actor->type->service->n_methods
-        || (message->form_flags & GV_FORM_MASK) != GV_FORM_STRUCT) {
-        gv_call_fail(loop, message, GROVE_ENOTSUP, GROVE_STARTED_NO, NULL);
+        || (message->form_flags & GV_FORM_MASK) != GV_FORM_STRUCT
+        || (actor->type->lacks && !gv_type_has(actor->type, place))) {
+        gv_mail_orphaned(loop, message, GROVE_ENOTSUP);
         return;
     }
     if (message->deadline_ms != 0 && !gv_ms_before(loop->now_ms, message->deadline_ms)) {
-        gv_call_fail(loop, message, GROVE_ETIMEDOUT, GROVE_STARTED_NO, NULL);
+        gv_mail_orphaned(loop, message, GROVE_ETIMEDOUT);
         return;
     }
     turn.task = &actor->task;
@@ -288,7 +290,7 @@ static int make_stop(struct gv_loop *loop, grove_ref ref, enum grove_stop_mode m
     if (*message == NULL)
         return GROVE_ENOMEM;
     (*message)->method = GV_SIGNAL_STOP;
-    (*message)->to = gv_task_id(*task);
+    (*message)->to = gv_ref_id(ref);
     ((struct stop_body *)(void *)(*message)->body)->mode = mode;
     return 0;
 }
@@ -305,40 +307,60 @@ int grove_stop(grove_ref ref, enum grove_stop_mode mode)
     return rc;
 }
 
-int grove_stop_await(grove_ref ref, enum grove_stop_mode mode)
+/* Sends the stop and parks until its answer. Owns message. */
+static int stop_and_park(struct gv_loop *loop, struct gv_wait *wait, struct gv_task *task,
+                         struct gv_message *message)
 {
-    struct gv_loop *loop = gv_loop_here;
-    struct gv_message *message;
-    struct gv_task *task;
-    struct gv_wait wait;
-    struct gv_call *call;
-    int rc = make_stop(loop, ref, mode, &task, &message);
+    struct gv_call *call = gv_call_take(loop, wait->target, 0, wait->deadline_ms);
+    int rc;
 
-    if (rc != 0)
-        return rc;
-    if (loop->turn == NULL || task == loop->turn->task) {
-        gv_message_give(&loop->blocks, message);
-        return loop->turn == NULL ? GROVE_EUSAGE : GROVE_EDEADLK;
-    }
-    gv_wait_init(loop, &wait, GV_WAIT_STOP, loop->turn->deadline_ms);
-    wait.target = message->to;
-    call = gv_call_take(loop, wait.target, 0, wait.deadline_ms);
     if (call == NULL) {
         gv_message_give(&loop->blocks, message);
         return GROVE_ENOMEM;
     }
     call->kind = GV_SINK_WAIT;
-    call->sink.wait = &wait;
-    wait.call = call->id;
+    call->sink.wait = wait;
+    wait->call = call->id;
     message->call = call->id;
     gv_signal_send(loop, task, message);
-    rc = gv_park(loop, &wait);
-    if (wait.message != NULL) {
+    rc = gv_park(loop, wait);
+    if (wait->message != NULL) {
         /* Gone already is what was asked for. */
-        rc = wait.message->code == GROVE_ENOACTOR ? 0 : wait.message->code;
-        gv_message_give(&loop->blocks, wait.message);
-    } else if (wait.call != 0 && gv_call_find(loop, wait.call) != NULL) {
-        gv_call_give(loop, gv_call_find(loop, wait.call));
+        rc = wait->message->code == GROVE_ENOACTOR ? 0 : wait->message->code;
+        gv_message_give(&loop->blocks, wait->message);
+    } else if (wait->call != 0 && gv_call_find(loop, wait->call) != NULL) {
+        gv_call_give(loop, gv_call_find(loop, wait->call));
     }
     return rc;
+}
+
+int grove_stop_await(grove_ref ref, enum grove_stop_mode mode)
+{
+    struct gv_loop *loop = gv_loop_here;
+    struct gv_cycle cycle = {.text = ""};
+    struct gv_message *message;
+    struct gv_task *task;
+    struct gv_wait wait;
+    int rc;
+
+    if (loop == NULL || loop->turn == NULL)
+        return GROVE_EUSAGE;
+    gv_wait_init(loop, &wait, GV_WAIT_STOP, gv_turn_deadline(loop, loop->turn, GV_TIMEOUT_MS));
+    wait.target = gv_ref_id(ref);
+    rc = gv_may_park(loop);
+    if (rc == 0)
+        rc = make_stop(loop, ref, mode, &task, &message);
+    if (rc == 0 && task == loop->turn->task) {
+        gv_message_give(&loop->blocks, message);
+        rc = GROVE_EDEADLK;
+    }
+    /* One that is killed waits for nobody any more, whatever circle it stands in. */
+    if (rc == 0 && mode != GROVE_STOP_KILL && gv_deadlock_closes(loop, &wait, &cycle)) {
+        gv_message_give(&loop->blocks, message);
+        rc = GROVE_EDEADLK;
+    }
+    if (rc != 0)
+        return gv_turn_failed(loop->turn, NULL, rc, GROVE_STARTED_NO, cycle.text);
+    rc = stop_and_park(loop, &wait, task, message);
+    return rc == 0 ? 0 : gv_turn_failed(loop->turn, NULL, rc, GROVE_STARTED_UNKNOWN, NULL);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "actors/verb.h"
 #include "runtime/loop.h"
 
 /* --- the table -------------------------------------------------------------------------------- */
@@ -30,7 +31,7 @@ const char *grove_error_name(int code)
     for (size_t i = 0; i < N_ERRORS; i++)
         if (errors[i].code == code)
             return errors[i].name;
-    name = code < 0 ? strerrorname_np(-code) : NULL;
+    name = code < 0 && code > GROVE_EFULL ? strerrorname_np(-code) : NULL;
     return name != NULL ? name : "?";
 }
 
@@ -45,7 +46,7 @@ const char *grove_error_text(int code)
     for (size_t i = 0; i < N_ERRORS; i++)
         if (errors[i].code == code)
             return errors[i].text;
-    text = strerrordesc_np(-code);
+    text = code > GROVE_EFULL ? strerrordesc_np(-code) : NULL;
     return text != NULL ? text : "not a code of grove";
 }
 
@@ -82,7 +83,7 @@ static int note(enum grove_class class, int code, const char *format, va_list ar
     *failure = (struct grove_failure){
         .class = class,
         .code = code,
-        .started = GROVE_STARTED_YES,
+        .started = code == GROVE_EUSAGE ? GROVE_STARTED_NO : GROVE_STARTED_YES,
         .text = why,
     };
     if (turn != NULL)
@@ -111,6 +112,16 @@ int grove_fail(const char *format, ...)
     if (turn != NULL)
         turn->failed = 1;
     return GROVE_EDOWN;
+}
+
+int gv_usage(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)note(GROVE_FAILED, GROVE_EUSAGE, format, arguments); /* Returns its code. */
+    va_end(arguments);
+    return GROVE_EUSAGE;
 }
 
 const struct grove_failure *grove_failure(void)

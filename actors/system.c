@@ -14,6 +14,7 @@
 #include "actors/fault.h"
 #include "actors/letter.h"
 #include "actors/mail.h"
+#include "actors/verb.h"
 #include "runtime/assert.h"
 #include "runtime/go.h"
 #include "runtime/host_fault.h"
@@ -205,15 +206,10 @@ int grove_option_set(const char *name, const char *value)
     char error[GV_OPTION_ERROR_BYTES];
     int rc;
 
-    if (gv_runtime.n_loops != 0) {
-        (void)grove_refuse(1, "option %s: the loops run already; set it before the first spawn",
-                           name); /* Only leaves the text. */
-        return GROVE_EUSAGE;
-    }
+    if (gv_runtime.n_loops != 0)
+        return gv_usage("option %s: the loops run already; set it before the first spawn", name);
     rc = gv_option_set(name, value, error);
-    if (rc != 0)
-        (void)grove_refuse(1, "%s", error); /* Only leaves the text. */
-    return rc;
+    return rc == 0 ? 0 : gv_usage("%s", error);
 }
 
 /* --- time, chance, log ------------------------------------------------------------------------ */

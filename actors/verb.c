@@ -97,8 +97,7 @@ uint32_t gv_turn_deadline(struct gv_loop *loop, struct gv_turn *turn, uint32_t t
 /* Who has been told to stop waits for nothing more; nor does one whose time is over. */
 static int begin_to_wait(struct gv_verb *verb)
 {
-    verb->deadline_ms =
-        gv_turn_deadline(verb->loop, verb->turn, default_timeout_ms(verb->method));
+    verb->deadline_ms = gv_turn_deadline(verb->loop, verb->turn, default_timeout_ms(verb->method));
     if (verb->turn->cancelled)
         return GROVE_ECANCELED;
     if (verb->deadline_ms != 0 && !gv_ms_before(verb->loop->now_ms, verb->deadline_ms))
@@ -184,8 +183,14 @@ static int post_and_park(struct gv_verb *verb, enum gv_wait_kind kind, struct gv
     int rc;
 
     *reply = NULL;
+    /* Asked before the request leaves, so that nothing has begun if it cannot be waited for. */
+    rc = gv_may_park(loop);
+    if (rc != 0) {
+        gv_message_give(&loop->blocks, verb->message);
+        return gv_turn_failed(verb->turn, NULL, rc, GROVE_STARTED_NO, NULL);
+    }
     gv_wait_init(loop, &wait, kind, verb->deadline_ms);
-    wait.target = gv_task_id(verb->task);
+    wait.target = verb->message->to;
     wait.method = verb->index;
     if (gv_deadlock_closes(loop, &wait, &cycle)) {
         gv_message_give(&loop->blocks, verb->message);

@@ -9,8 +9,11 @@
 
 #include "runtime/loop.h"
 
+#define GV_TIMEOUT_MS 5000u /* of what has no other */
+
 /* A request on its way, before it is posted. */
 struct gv_verb {
+    bool waits; /* set it before begin: somebody will wait for the answer */
     struct gv_loop *loop;
     struct gv_turn *turn; /* NULL outside of any turn */
     struct gv_task *task; /* the target; may live anywhere */
@@ -19,6 +22,13 @@ struct gv_verb {
     uint16_t index;
     uint32_t deadline_ms; /* 0 = none */
 };
+
+/*
+ * The deadline of what the turn begins to wait for now: the least of what it
+ * has left and what grove_within asked for, else timeout_ms. Consumes
+ * grove_within. 0 = none.
+ */
+uint32_t gv_turn_deadline(struct gv_loop *loop, struct gv_turn *turn, uint32_t timeout_ms);
 
 /*
  * Finds the target and makes the message; with a deadline if somebody will
@@ -31,6 +41,12 @@ int gv_verb_begin(struct gv_verb *verb, grove_ref ref, const struct grove_servic
 /* Notes a failure or refusal in the turn and returns code. text may be NULL. */
 int gv_turn_failed(struct gv_turn *turn, const struct grove_method *method, int code,
                    enum grove_started started, const char *text);
+
+/* The reason that goes with a code the handler returned; NULL if the last one noted was for another code. */
+const char *gv_turn_reason(const struct gv_turn *turn, int code);
+
+/* Notes that the user did what is not allowed, and why, as the last failure. Returns GROVE_EUSAGE. */
+int gv_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /*
  * A refusal must be one of the service's own enum: returns code if it is,

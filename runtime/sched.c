@@ -295,17 +295,24 @@ static void come(struct gv_loop *loop, struct gv_turn *turn, const struct gv_wai
              (uint64_t)(int64_t)wait->rc);
 }
 
+int gv_may_park(struct gv_loop *loop)
+{
+    if (loop->turn->cancelled)
+        return GROVE_ECANCELED;
+    return loop->turn->stack == NULL || keep_dispatcher(loop) ? 0 : GROVE_ENOSTACK;
+}
+
 int gv_park(struct gv_loop *loop, struct gv_wait *wait)
 {
     struct gv_turn *turn = loop->turn;
     struct gv_stack *self = turn->stack;
+    int rc;
 
     if (wait->woken)
         return wait->rc;
-    if (turn->cancelled)
-        return GROVE_ECANCELED;
-    if (self != NULL && !keep_dispatcher(loop))
-        return GROVE_ENOSTACK;
+    rc = gv_may_park(loop);
+    if (rc != 0)
+        return rc;
     if (loop->out_dirty)
         gv_loop_publish(loop);
     if (wait->deadline_ms != 0) {
@@ -348,11 +355,10 @@ int gv_yield(struct gv_loop *loop)
 {
     struct gv_turn *turn = loop->turn;
     struct gv_wait wait;
+    int rc = gv_may_park(loop);
 
-    if (turn->cancelled)
-        return GROVE_ECANCELED;
-    if (turn->stack != NULL && !keep_dispatcher(loop))
-        return GROVE_ENOSTACK;
+    if (rc != 0)
+        return rc;
     if (loop->out_dirty)
         gv_loop_publish(loop);
     gv_wait_init(loop, &wait, GV_WAIT_YIELD, 0);

@@ -39,6 +39,9 @@ void gv_turn_end(struct gv_loop *loop, struct gv_turn *turn);
 void gv_wait_init(struct gv_loop *loop, struct gv_wait *wait, enum gv_wait_kind kind,
                   uint32_t deadline_ms);
 
+/* 0 if the running turn could park now, else what park would return: GROVE_ECANCELED, GROVE_ENOSTACK. */
+int gv_may_park(struct gv_loop *loop);
+
 /*
  * Parks the running turn until gv_wake, its deadline (GROVE_ETIMEDOUT) or
  * its cancellation (GROVE_ECANCELED). Returns wait->rc, or GROVE_ENOSTACK
