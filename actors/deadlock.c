@@ -13,9 +13,12 @@
 
 /* --- following waits -------------------------------------------------------------------------- */
 
+/* What a task waits for; nothing, if that has come and it only has not run since. */
 static struct gv_wait *wait_of(const struct gv_task *task)
 {
-    return task->turn != NULL ? task->turn->wait : NULL;
+    struct gv_wait *wait = task->turn != NULL ? task->turn->wait : NULL;
+
+    return wait != NULL && !wait->woken ? wait : NULL;
 }
 
 /* How many targets a wait has that must all come before it wakes. */
@@ -212,7 +215,7 @@ static bool came_home(struct gv_loop *loop, struct gv_wait *wait, struct probe *
 {
     struct gv_cycle *cycle = wait->cycle;
 
-    if (wait->number != probe->number || wait->woken || cycle == NULL
+    if (wait->number != probe->number || cycle == NULL
         || probe->newest_task != probe->origin)
         return false;
     if (probe->lap == 0) {
@@ -237,7 +240,7 @@ static struct gv_message *visit(struct gv_loop *loop, struct gv_task *task,
     struct gv_wait *wait = task != NULL ? wait_of(task) : NULL;
     struct probe *probe = probe_of(message);
 
-    if (wait == NULL || wait->woken || probe->hops++ >= HOPS_MAX)
+    if (wait == NULL || probe->hops++ >= HOPS_MAX)
         return list;
     if (gv_task_id(task) == probe->origin && !came_home(loop, wait, probe))
         return list;
