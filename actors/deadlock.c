@@ -50,6 +50,16 @@ static uint64_t target_of(const struct gv_wait *wait, unsigned i)
     return wait->futures[i]->done ? 0 : wait->futures[i]->target;
 }
 
+/*
+ * What a search leaves in the waits it meets. serial is of the loop of the
+ * task where it began, and used once. Without marks, `all` waits that meet
+ * again and again would double a search at every step.
+ */
+static uint64_t mark_of(const struct gv_task *origin, uint64_t serial)
+{
+    return (gv_task_id(origin) ^ serial << 8) * UINT64_C(0x9e3779b97f4a7c15) | 1;
+}
+
 /* --- one loop --------------------------------------------------------------------------------- */
 
 struct node {
@@ -60,6 +70,7 @@ struct node {
 struct walk {
     struct node nodes[NODES_MAX];
     uint32_t n;
+    uint64_t mark; /* of this walk: a wait that bears it has been met */
 };
 
 /* Writes "me -> … -> last -> me" by going back over the parents. */
@@ -95,6 +106,7 @@ static bool follow(struct gv_loop *loop, struct walk *walk, const struct gv_wait
     for (unsigned i = 0; i < n && walk->n < NODES_MAX; i++) {
         uint64_t id = target_of(wait, i);
         struct gv_task *task = id != 0 ? gv_slot_find(id) : NULL;
+        struct gv_wait *next;
 
         if (task == NULL)
             continue;
@@ -102,10 +114,15 @@ static bool follow(struct gv_loop *loop, struct walk *walk, const struct gv_wait
             name_cycle(walk, parent, cycle->text, sizeof cycle->text);
             return true;
         }
-        if (task->loop != loop->index)
+        if (task->loop != loop->index) {
             cycle->far = true;
-        else if (wait_of(task) != NULL)
-            walk->nodes[walk->n++] = (struct node){task, parent};
+            continue;
+        }
+        next = wait_of(task);
+        if (next == NULL || next->searched == walk->mark)
+            continue;
+        next->searched = walk->mark;
+        walk->nodes[walk->n++] = (struct node){task, parent};
     }
     return false;
 }
@@ -116,6 +133,7 @@ static bool walk_closes(struct gv_loop *loop, struct gv_wait *wait, struct gv_cy
 
     walk.nodes[0] = (struct node){wait->turn->task, 0};
     walk.n = 1;
+    walk.mark = mark_of(walk.nodes[0].task, ++loop->n_waits);
     if (follow(loop, &walk, wait, 0, cycle))
         return true;
     for (uint32_t i = 1; i < walk.n; i++)
@@ -147,6 +165,7 @@ bool gv_deadlock_closes(struct gv_loop *loop, struct gv_wait *wait, struct gv_cy
 struct probe {
     uint64_t origin;      /* task whose wait is probed */
     uint64_t number;      /* of that wait */
+    uint64_t mark;        /* of this lap */
     uint64_t path;        /* digest of the waits met in this lap */
     uint64_t first_path;  /* of those in the first lap */
     uint64_t newest_task; /* the newest wait met that sends probes, by (since, task) */
@@ -215,11 +234,14 @@ static bool came_home(struct gv_loop *loop, struct gv_wait *wait, struct probe *
 {
     struct gv_cycle *cycle = wait->cycle;
 
-    if (wait->number != probe->number || cycle == NULL
-        || probe->newest_task != probe->origin)
+    if (wait->number != probe->number || cycle == NULL || probe->newest_task != probe->origin)
         return false;
     if (probe->lap == 0) {
+        if (wait->searched == probe->mark)
+            return false; /* It came by a shorter way already. */
+        wait->searched = probe->mark;
         probe->lap = 1;
+        probe->mark = ~probe->mark;
         probe->first_path = probe->path;
         probe->path = 0;
         probe->hops = 0;
@@ -242,8 +264,14 @@ static struct gv_message *visit(struct gv_loop *loop, struct gv_task *task,
 
     if (wait == NULL || probe->hops++ >= HOPS_MAX)
         return list;
-    if (gv_task_id(task) == probe->origin && !came_home(loop, wait, probe))
+    if (gv_task_id(task) == probe->origin) {
+        if (!came_home(loop, wait, probe))
+            return list;
+    } else if (wait->searched == probe->mark) {
         return list;
+    } else {
+        wait->searched = probe->mark;
+    }
     note_wait(probe, task, wait);
     return spread(loop, probe, wait, list);
 }
@@ -271,6 +299,7 @@ static void send_probe(struct gv_timer *timer)
         .origin = gv_task_id(task), .number = wait->number, .newest_ms = wait->since_ms};
     struct gv_message *list;
 
+    probe.mark = mark_of(task, ++loop->n_waits);
     probe.newest_task = probe.origin;
     note_wait(&probe, task, wait);
     list = spread(loop, &probe, wait, NULL);

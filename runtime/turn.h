@@ -52,6 +52,7 @@ struct gv_wait {
     uint64_t call;                       /* CALL, ROOM: its call record */
     struct gv_cycle *cycle;              /* deadlock search over loops, NULL if there is none */
     uint64_t number;                     /* of this wait: never used twice on a loop */
+    uint64_t searched; /* the last search for a circle that came by, so that none comes twice */
     uint32_t since_ms;
     uint32_t deadline_ms; /* 0 = none */
     int32_t rc;           /* what park returns */
