@@ -1,0 +1,118 @@
+/*
+ * Harness: one seed from its first draw to its verdict.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include <grove/error.h>
+#include <grove/init.h>
+#include <grove/task.h>
+
+#include "actors/system.h"
+#include "runtime/options.h"
+#include "runtime/runtime.h"
+#include "tests/sim/door.h"
+#include "tests/sim/poller.h"
+#include "tests/sim/process.h"
+#include "tests/sim/simulation.h"
+#include "tests/sim/thread.h"
+
+#define LOOPS_MAX 3u
+
+static void hear(void *listener, enum gv_probe_point point, uint64_t a, uint64_t b)
+{
+    static const char *const names[GV_PROBE_COUNT] = {
+        "send", "drop",    "turn",  "turn end", "park",      "resume", "reply",  "spawn",
+        "stop", "restart", "timer", "frame in", "frame out", "job",    "commit",
+    };
+
+    (void)listener;
+    sim_note(names[point], a, b);
+}
+
+static void listen_to_probes(void)
+{
+    for (unsigned i = 0; i < gv_runtime.n_loops; i++)
+        gv_runtime.loops[i]->probes = (struct gv_probes){.on = UINT32_MAX, .sink = hear};
+}
+
+void sim_option(const char *name, int64_t value)
+{
+    char text[32], error[GV_OPTION_ERROR_BYTES];
+
+    (void)snprintf(text, sizeof text, "%" PRId64, value); /* A number always fits. */
+    if (gv_option_set(name, text, error) != 0)
+        sim_crash("%s", error);
+}
+
+/* How the runtime is set up is part of what a seed decides. */
+static void draw_options(void)
+{
+    gv_options_reset();
+    sim_option("loops", 1 + sim_draw(SIM_LOAD, LOOPS_MAX));
+    sim_option("shuffle", sim_draw(SIM_LOAD, 4) != 0);
+    sim_option("handover", sim_draw(SIM_LOAD, 4) != 0);
+    sim_option("turn_clock", sim_draw(SIM_LOAD, 4) == 0);
+    sim_option("spin_us", sim_draw(SIM_LOAD, 4) == 0 ? 20 : 0);
+    sim_option("tick_us", 1 + sim_draw(SIM_LOAD, 200));
+    sim_option("log_level", 4);
+}
+
+/*
+ * Blocks of slabs and parked stacks are asserted to be home when their loop
+ * closes. Of large messages only the sum over the loops says something, and
+ * the first loop that closes its poller still sees them all.
+ */
+static void close_poller(struct gv_poller *poller)
+{
+    int64_t n = 0;
+
+    for (unsigned i = 0; i < gv_runtime.n_loops && poller == gv_runtime.loops[0]->poller; i++)
+        n += gv_runtime.loops[i]->blocks.n_heap;
+    SIM_CHECK(n == 0, "%" PRId64 " large messages are left", n);
+    sim_poller_close(poller);
+}
+
+static void run_program(const struct sim_simulation *simulation)
+{
+    static struct gv_env env;
+    int rc;
+
+    env = sim_env;
+    env.poller_close = close_poller;
+    gv_system_init(&env);
+    if (gv_loop_now() == NULL)
+        sim_crash("the runtime does not start");
+    listen_to_probes();
+    simulation->run();
+    rc = grove_deinit();
+    if (rc != 0)
+        sim_crash("grove_deinit says %s", grove_error_name(rc));
+    gv_system_deinit();
+}
+
+bool sim_seed_run(const struct sim_simulation *simulation, uint64_t seed)
+{
+    sim_world_open(seed);
+    sim_threads_open(sim_processes_open());
+    draw_options();
+    if (simulation->prepare != NULL)
+        simulation->prepare();
+    run_program(simulation);
+    sim_processes_close();
+    return sim.failed;
+}
+
+void sim_wait_for(const unsigned *n, unsigned n_wanted, uint32_t timeout_ms)
+{
+    unsigned long long until_ms = grove_now_ms() + timeout_ms;
+
+    while (*n < n_wanted) {
+        if (grove_now_ms() > until_ms) {
+            sim_fail("only %u of %u have ended after %" PRIu32 " ms", *n, n_wanted, timeout_ms);
+            return;
+        }
+        SIM_CHECK(grove_sleep_await(1) == 0, "main cannot sleep");
+    }
+    SIM_CHECK(*n == n_wanted, "%u have ended instead of %u", *n, n_wanted);
+}

@@ -1,0 +1,123 @@
+#include "tests/sim/oracle.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include <grove/error.h>
+
+#include "tests/sim/world.h"
+
+struct wait {
+    struct oracle_arm arms[ORACLE_ARMS_MAX];
+    unsigned n_arms; /* 0: it does not wait */
+    enum oracle_kind kind;
+    bool circled;        /* a circle stood at some moment of this wait */
+    uint64_t circled_ns; /* when the last one that grove must find was closed, 0 if none was */
+};
+
+static struct wait waits[ORACLE_TASKS_MAX];
+
+void oracle_open(void)
+{
+    memset(waits, 0, sizeof waits);
+}
+
+/* Grove need not look for a circle through the end of a task. */
+static bool is_edge(const struct wait *wait, bool with_stops)
+{
+    if (wait->kind == ORACLE_ANY)
+        return wait->n_arms == 1;
+    return wait->kind != ORACLE_STOP || with_stops;
+}
+
+/* Marks all tasks that `task` waits for, directly or not. */
+static void mark(unsigned task, bool with_stops, bool *marked)
+{
+    const struct wait *wait = &waits[task];
+
+    if (!is_edge(wait, with_stops))
+        return;
+    for (unsigned i = 0; i < wait->n_arms; i++) {
+        unsigned target = wait->arms[i].target;
+
+        if (!marked[target]) {
+            marked[target] = true;
+            mark(target, with_stops, marked); /* As deep as there are tasks. */
+        }
+    }
+}
+
+/* True if task waits for itself in the end. */
+static bool in_circle(unsigned task, bool with_stops)
+{
+    bool marked[ORACLE_TASKS_MAX] = {false};
+
+    mark(task, with_stops, marked);
+    return marked[task];
+}
+
+/* Notes the circles that the newest wait has closed, in all waits that are part of them. */
+static void note_circles(unsigned newest, bool with_stops)
+{
+    bool below[ORACLE_TASKS_MAX] = {false};
+
+    mark(newest, with_stops, below);
+    if (!below[newest])
+        return;
+    for (unsigned task = 0; task < ORACLE_TASKS_MAX; task++) {
+        bool beyond[ORACLE_TASKS_MAX] = {false};
+
+        if (!below[task])
+            continue;
+        mark(task, with_stops, beyond);
+        if (!beyond[newest])
+            continue;
+        waits[task].circled = true;
+        if (!with_stops)
+            waits[task].circled_ns = sim.now_ns;
+    }
+}
+
+void oracle_wait(unsigned task, enum oracle_kind kind, const struct oracle_arm *arms,
+                 unsigned n_arms)
+{
+    struct wait *wait = &waits[task];
+
+    SIM_CHECK(wait->n_arms == 0, "task %u waits twice", task);
+    memset(wait, 0, sizeof *wait);
+    memcpy(wait->arms, arms, n_arms * sizeof *arms);
+    wait->n_arms = n_arms;
+    wait->kind = kind;
+    for (unsigned i = 0; i < n_arms; i++)
+        sim_note("waits", (uint64_t)task << 8 | kind,
+                 (uint64_t)arms[i].target << 32 | arms[i].call);
+    note_circles(task, true);
+    note_circles(task, false);
+}
+
+void oracle_call_over(unsigned call)
+{
+    for (unsigned task = 0; task < ORACLE_TASKS_MAX; task++) {
+        struct wait *wait = &waits[task];
+
+        for (unsigned i = 0; i < wait->n_arms; i++)
+            if (wait->arms[i].call == call)
+                wait->arms[i] = wait->arms[--wait->n_arms];
+    }
+}
+
+void oracle_judge(unsigned task, int rc)
+{
+    struct wait *wait = &waits[task];
+    uint64_t stood_ns = sim.now_ns - wait->circled_ns;
+
+    sim_note("waited", task, (uint64_t)(int64_t)rc);
+
+    if (rc == GROVE_EDEADLK)
+        SIM_CHECK(wait->circled, "task %u was told of a deadlock that never was", task);
+    if (rc == GROVE_ETIMEDOUT && wait->circled_ns != 0 && in_circle(task, false))
+        SIM_CHECK(stood_ns <= ORACLE_CIRCLE_MS * UINT64_C(1000000),
+                  "task %u timed out in a circle that stood for %" PRIu64 " us", task,
+                  stood_ns / 1000);
+    wait->n_arms = 0;
+}

@@ -1,0 +1,237 @@
+#include "tests/sim/thread.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "runtime/loop.h"
+#include "tests/sim/process.h"
+#include "tests/sim/world.h"
+
+#define STACK_BYTES ((size_t)512 << 10)
+#define GUARD_BYTES ((size_t)4096)
+#define PCT_POINTS  3u    /* change points of a seed */
+#define PCT_STEPS   2000u /* among the first so many steps */
+#define PCT_RUN_MAX 100u  /* steps in a row before a thread falls by itself */
+
+static struct sim_thread threads[SIM_THREADS_MAX];
+static struct sim_thread *running;
+static uint32_t n_started;
+
+static struct {
+    uint64_t points[PCT_POINTS]; /* steps at which the running thread falls */
+    uint64_t lowest;             /* given to the next one that falls */
+    uint32_t n_run;              /* steps that the last one has taken in a row */
+} pct;
+
+struct sim_thread *sim_thread_running(void)
+{
+    return running;
+}
+
+const char *sim_thread_name(void)
+{
+    return running != NULL ? running->name : "";
+}
+
+/* --- who goes on ------------------------------------------------------------------------------ */
+
+static bool can_go_on(const struct sim_thread *thread)
+{
+    return thread->alive && sim_process_wake_ns(thread->process, thread->wake_ns) <= sim.now_ns;
+}
+
+static struct sim_thread *highest(struct sim_thread *const *able, uint32_t n)
+{
+    struct sim_thread *best = able[0];
+
+    for (uint32_t i = 1; i < n; i++)
+        if (able[i]->priority > best->priority)
+            best = able[i];
+    pct.n_run = best == running ? pct.n_run + 1 : 0;
+    for (uint32_t i = 0; i < PCT_POINTS; i++)
+        if (sim.n_steps == pct.points[i])
+            pct.n_run = PCT_RUN_MAX;
+    if (pct.n_run >= PCT_RUN_MAX) {
+        best->priority = --pct.lowest;
+        pct.n_run = 0;
+    }
+    return best;
+}
+
+static struct sim_thread *choose(struct sim_thread *const *able, uint32_t n)
+{
+    if (n == 1)
+        return able[0];
+    if (sim.pct)
+        return highest(able, n);
+    return able[sim_draw(SIM_ORDER, n)];
+}
+
+/* Nobody can go on now: to the next moment at which somebody can. */
+static void jump(void)
+{
+    uint64_t next_ns = SIM_NEVER;
+
+    for (uint32_t i = 0; i < SIM_THREADS_MAX; i++) {
+        uint64_t wake_ns;
+
+        if (!threads[i].alive)
+            continue;
+        wake_ns = sim_process_wake_ns(threads[i].process, threads[i].wake_ns);
+        if (wake_ns < next_ns)
+            next_ns = wake_ns;
+    }
+    if (next_ns == SIM_NEVER)
+        sim_crash("nobody can go on: every thread waits for another one");
+    sim.now_ns = next_ns;
+}
+
+static struct sim_thread *pick(void)
+{
+    for (;;) {
+        struct sim_thread *able[SIM_THREADS_MAX], *chosen;
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; i < SIM_THREADS_MAX; i++)
+            if (can_go_on(&threads[i]))
+                able[n++] = &threads[i];
+        if (n == 0) {
+            jump();
+            continue;
+        }
+        if (++sim.n_steps > SIM_STEPS_MAX)
+            sim_crash("does not end: %" PRIu64 " steps", (uint64_t)SIM_STEPS_MAX);
+        chosen = choose(able, n);
+        if (!sim_process_fated(chosen->process))
+            return chosen;
+        /* It was to die here instead: choose among the others. */
+    }
+}
+
+static struct sim_thread *pick_noted(void)
+{
+    struct sim_thread *next = pick();
+
+    if (next != running)
+        sim_note("switch", next->number, sim.n_steps);
+    return next;
+}
+
+void sim_thread_wait(uint64_t until_ns)
+{
+    struct sim_thread *self = running, *next;
+
+    self->wake_ns = until_ns;
+    self->here = gv_loop_here;
+    next = pick_noted();
+    if (next != self) {
+        running = next;
+        gv_switch(&self->context, &next->context);
+    }
+    /* The others had the one real thread meanwhile. */
+    gv_loop_here = self->here;
+    self->wake_ns = 0;
+}
+
+void sim_thread_wake(struct sim_thread *thread, uint64_t wake_ns)
+{
+    if (wake_ns < thread->wake_ns)
+        thread->wake_ns = wake_ns;
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+void sim_thread_kill(struct sim_thread *thread)
+{
+    thread->alive = false;
+    if (thread->joiner != NULL)
+        sim_thread_wake(thread->joiner, sim.now_ns);
+}
+
+static void begin(void *argument)
+{
+    struct sim_thread *self = argument;
+
+    gv_loop_here = NULL;
+    self->run(self->argument);
+    sim_note("end", self->number, 0);
+    sim_thread_kill(self);
+    running = pick_noted();
+    gv_switch_last(&self->context, &running->context);
+}
+
+static void *map_stack(void)
+{
+    char *low = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (low == MAP_FAILED || mprotect(low, GUARD_BYTES, PROT_NONE) != 0)
+        sim_crash("no memory for a simulated thread");
+    return low;
+}
+
+static struct sim_thread *take_place(void)
+{
+    /* The running one may be about to end: its place is not free before another one runs. */
+    for (uint32_t i = 1; i < SIM_THREADS_MAX; i++)
+        if (!threads[i].alive && &threads[i] != running)
+            return &threads[i];
+    return NULL;
+}
+
+struct sim_thread *sim_thread_start(struct gv_process *process, const char *name, uint64_t wake_ns,
+                                    void (*run)(void *), void *argument)
+{
+    struct sim_thread *thread = take_place();
+
+    if (thread == NULL)
+        return NULL;
+    if (thread->stack == NULL)
+        thread->stack = map_stack();
+    gv_context_make(&thread->context, (char *)thread->stack + GUARD_BYTES,
+                    STACK_BYTES - GUARD_BYTES, begin, thread);
+    thread->process = process;
+    thread->here = NULL;
+    thread->run = run;
+    thread->argument = argument;
+    thread->joiner = NULL;
+    thread->wake_ns = wake_ns;
+    thread->priority = sim_random(SIM_ORDER) | UINT64_C(1) << 63; /* above all that have fallen */
+    thread->number = ++n_started;
+    thread->alive = true;
+    (void)snprintf(thread->name, sizeof thread->name, "%s", name); /* A cut name is still a name. */
+    sim_note("start", thread->number, 0);
+    return thread;
+}
+
+void sim_thread_join(struct sim_thread *thread)
+{
+    thread->joiner = running;
+    while (thread->alive)
+        sim_thread_wait(SIM_NEVER);
+}
+
+void sim_threads_open(struct gv_process *process)
+{
+    struct sim_thread *first = &threads[0];
+
+    for (uint32_t i = 1; i < SIM_THREADS_MAX; i++)
+        threads[i].alive = false;
+    n_started = 0;
+    pct.lowest = UINT64_C(1) << 62;
+    pct.n_run = 0;
+    for (uint32_t i = 0; i < PCT_POINTS; i++)
+        pct.points[i] = sim_draw(SIM_ORDER, PCT_STEPS);
+    if (running == NULL)
+        gv_context_main(&first->context);
+    running = first;
+    first->process = process;
+    first->wake_ns = 0;
+    first->joiner = NULL;
+    first->priority = sim_random(SIM_ORDER) | UINT64_C(1) << 63;
+    first->number = 0;
+    first->alive = true;
+    (void)snprintf(first->name, sizeof first->name, "main"); /* It fits. */
+}

@@ -1,0 +1,71 @@
+/*
+ * World: one simulated run: its time, its trace, its log and its verdict.
+ *
+ * There is one world at a time, and one real thread. Nothing here or in the
+ * files around it may depend on an address, on real time or on chance other
+ * than chance.h, so that a seed gives the same trace hash with every
+ * compiler, sanitizer and address layout.
+ */
+#ifndef SIM_WORLD_H
+#define SIM_WORLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tests/sim/chance.h"
+
+#define SIM_NEVER     UINT64_MAX
+#define SIM_STEPS_MAX UINT64_C(5000000) /* switches of a seed: more means that it does not end */
+#define SIM_LOG_BYTES 65536u
+
+/* Lies in memory that a parent process shares, so that it can tell of a seed that killed us. */
+struct sim_report {
+    char simulation[32];
+    uint64_t seed;
+    uint64_t n_done;   /* seeds that ended */
+    uint64_t n_failed; /* of those, found guilty */
+    uint64_t first_failed;
+    uint64_t hash; /* of all seeds so far */
+    size_t n_log;
+    char why[1024]; /* of the first failure of the running seed; "" if there is none */
+    char log[SIM_LOG_BYTES];
+};
+
+struct sim_world {
+    uint64_t now_ns;
+    uint64_t hash;
+    uint64_t n_steps; /* switches so far */
+    int64_t wall_shift_ms;
+    uint32_t preferred; /* with pct: the place in a queue that is chosen */
+    bool pct;           /* order by priorities with change points, else uniform */
+    bool trace;         /* print who does what when */
+    bool failed;
+    struct sim_report *report;
+};
+
+extern struct sim_world sim;
+
+/* Begins a seed. report, trace and pct are set before. */
+void sim_world_open(uint64_t seed);
+
+/* Notes something that happened, into the hash and, if traced, as a line. what is a literal. */
+void sim_note(const char *what, uint64_t a, uint64_t b);
+
+/* The seed is guilty. Only the first reason is kept; the run goes on. */
+void sim_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The seed is guilty and cannot go on. */
+void sim_crash(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+/* One line for the log, which is printed only when the seed fails. */
+void sim_log(const char *line, size_t n_bytes);
+
+/* Fails the seed unless condition holds. */
+#define SIM_CHECK(condition, ...)  \
+    do {                           \
+        if (!(condition))          \
+            sim_fail(__VA_ARGS__); \
+    } while (0)
+
+#endif
