@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include <grove/export.h>
+#include <grove/init.h>
 #include <grove/ref.h>
 
 /* Zero means the default. */
@@ -69,11 +70,19 @@ GROVE_API int grove_pool_stats(grove_ref pool, struct grove_pool_stats *stats);
  */
 GROVE_API int grove_pool_pids(grove_ref pool, int *pids, unsigned n);
 
+/* What grove_worker_main calls; use grove_worker_main. */
+GROVE_API int grove_worker_main_with(int *argc, char ***argv,
+                                     const struct grove_worker_entry *first,
+                                     const struct grove_worker_entry *end);
+
 /*
  * The whole main of a program that is only a worker: serves this program's
  * GROVE_WORKER functions to the pool that started it. Returns the exit
  * status; prints one line and returns 2 when no pool started it.
  */
-GROVE_API int grove_worker_main(int argc, char **argv);
+static inline int grove_worker_main(int argc, char **argv)
+{
+    return grove_worker_main_with(&argc, &argv, __start_grove_workers, __stop_grove_workers);
+}
 
 #endif

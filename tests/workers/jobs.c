@@ -1,0 +1,148 @@
+#include "tests/workers/jobs.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <grove.h>
+
+static uint64_t now_us(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* It cannot fail for this clock. */
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+void jobs_burn(uint64_t us)
+{
+    uint64_t until_us = now_us() + us;
+
+    while (now_us() < until_us)
+        continue;
+}
+
+/* Counts one run of id in the file; all workers share it. */
+static int count(const char *path, uint64_t id)
+{
+    static uint8_t *counts;
+    static uint64_t n_counts;
+
+    if (path[0] == '\0')
+        return 0;
+    if (counts == NULL) {
+        int fd = open(path, O_RDWR | O_CLOEXEC);
+        struct stat stat;
+
+        if (fd < 0 || fstat(fd, &stat) != 0)
+            return GROVE_EUSAGE;
+        n_counts = (uint64_t)stat.st_size;
+        counts = mmap(NULL, n_counts, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        (void)close(fd); /* The mapping stays. */
+        if (counts == MAP_FAILED)
+            return GROVE_ENOMEM;
+    }
+    if (id >= n_counts)
+        return GROVE_EUSAGE;
+    __atomic_fetch_add(&counts[id], 1, __ATOMIC_SEQ_CST);
+    return 0;
+}
+
+static int echo(const Jobs__V1__EchoRequest *request, Jobs__V1__EchoResponse *response)
+{
+    response->text = grove_strdup(request->text);
+    response->number = request->number;
+    return response->text != NULL ? 0 : GROVE_ENOMEM;
+}
+
+static int once(const Jobs__V1__OnceRequest *request, Jobs__V1__OnceResponse *response)
+{
+    int rc = count(request->counts, request->id);
+
+    jobs_burn(request->busy_us);
+    response->id = request->id;
+    return rc;
+}
+
+static int again(const Jobs__V1__AgainRequest *request, Jobs__V1__AgainResponse *response)
+{
+    int rc = count(request->counts, request->id);
+
+    jobs_burn(request->busy_us);
+    response->id = request->id;
+    return rc;
+}
+
+/* Writes bytes to every socket this process has: one of them is its link. */
+static void spoil_link(const char *bytes, size_t n_bytes)
+{
+    for (int fd = 4; fd < 64; fd++) {
+        int type;
+        socklen_t n = sizeof type;
+
+        if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0)
+            (void)!write(fd, bytes, n_bytes);
+    }
+}
+
+static int crash(const Jobs__V1__CrashRequest *request, Jobs__V1__CrashResponse *response)
+{
+    static const char garbage[64] = "this is no frame but sixty-four bytes of something else!";
+
+    (void)response;
+    switch (request->how) {
+    case 0:
+        abort();
+    case 1:
+        _exit(7);
+    default:
+        spoil_link(garbage, sizeof garbage);
+        jobs_burn(10000000); /* The pool ends it before. */
+        return 0;
+    }
+}
+
+static int crash_again(const Jobs__V1__CrashAgainRequest *request,
+                       Jobs__V1__CrashAgainResponse *response)
+{
+    (void)request;
+    (void)response;
+    abort();
+}
+
+static int refuse(const Jobs__V1__RefuseRequest *request, Jobs__V1__RefuseResponse *response)
+{
+    (void)response;
+    if (request->text[0] == '\0')
+        return request->code;
+    return grove_refuse(request->code, "%s", request->text);
+}
+
+static int big(const Jobs__V1__BigRequest *request, Jobs__V1__BigResponse *response)
+{
+    response->data.len = request->bytes;
+    response->data.data = grove_alloc(request->bytes);
+    if (response->data.data == NULL)
+        return GROVE_ENOMEM;
+    memset(response->data.data, 'b', request->bytes);
+    return 0;
+}
+
+const struct job_service jobs = {
+    .echo = echo,
+    .once = once,
+    .again = again,
+    .crash = crash,
+    .crash_again = crash_again,
+    .refuse = refuse,
+    .big = big,
+};
+
+GROVE_WORKER(job, &jobs);

@@ -1,0 +1,15 @@
+/*
+ * Jobs for the tests of pools: what their worker processes run. Link jobs.c
+ * and call grove_init first.
+ */
+#ifndef TESTS_WORKERS_JOBS_H
+#define TESTS_WORKERS_JOBS_H
+
+#include "jobs.grove.h"
+
+extern const struct job_service jobs;
+
+/* Works for so long on the CPU. */
+void jobs_burn(uint64_t us);
+
+#endif

@@ -1,0 +1,224 @@
+/*
+ * Answers: what becomes of a job, one function for each way it can end.
+ *
+ * Bytes from a worker are validated before anything is made of them; a
+ * worker that sends others is dropped. All of this runs on the main stack,
+ * inside upcalls.
+ */
+#include <string.h>
+
+#include <grove/error.h>
+
+#include "actors/call.h"
+#include "proto/codec.h"
+#include "runtime/assert.h"
+#include "runtime/log.h"
+#include "workers/pool.h"
+
+#define MEAN_OF 16 /* recent jobs, for their mean time */
+
+/* --- failing -------------------------------------------------------------------------------------- */
+
+void gv_job_fail(struct gv_job *job, int code, enum grove_started started, const char *text)
+{
+    struct gv_pool *pool = job->pool;
+    struct gv_message *request;
+
+    gv_probe(&pool->loop->probes, JOB, job->id, (uint64_t)(int64_t)code);
+    gv_wheel_disarm(&pool->loop->wheel, &job->timer);
+    if (code < 0)
+        pool->stats.failed++;
+    else
+        pool->stats.done++;
+    request = gv_job_give(&pool->queue, job);
+    gv_call_fail(pool->loop, request, code, started, text);
+}
+
+/* CANCEL is out and patience has ended: is this job the one that runs? */
+static void patience_ended(struct gv_job *job)
+{
+    struct gv_child *child = job->child;
+    struct gv_pool *pool = job->pool;
+    /* acquire: pairs with the release before the function was called. */
+    uint64_t started = atomic_load_explicit(&gv_child_page(child)->started, memory_order_acquire);
+
+    if (started == job->seq && child->state != GV_CHILD_DYING) {
+        gv_log(GV_LOG_WARN, "job.overdue", "pool=%s method=%s pid=%lld", pool->name,
+               job->method->name, (long long)child->pid);
+        gv_child_kill(child);
+        return;
+    }
+    /* It waits behind another one, or its answer is on the way. */
+    gv_wheel_arm(&pool->loop->wheel, &job->timer, pool->loop->now_ms + pool->grace_ms + 1);
+}
+
+void gv_job_give_up(struct gv_job *job, int code)
+{
+    struct gv_frame cancel = {.type = GV_FRAME_CANCEL, .call = job->id};
+    struct gv_pool *pool = job->pool;
+
+    if (job->child == NULL) {
+        gv_job_unwait(&pool->queue, job);
+        gv_job_fail(job, code, GROVE_STARTED_NO, NULL);
+        return;
+    }
+    if (job->gave_up != 0) {
+        patience_ended(job);
+        return;
+    }
+    job->gave_up = code;
+    cancel.budget_us = GV_BUDGET_NONE;
+    /* A link that takes no CANCEL is ending; its worker's death settles the job. */
+    (void)gv_link_send(&job->child->link, &cancel, NULL, 0);
+    gv_pool_flush_later(pool);
+    gv_wheel_arm(&pool->loop->wheel, &job->timer, pool->loop->now_ms + pool->grace_ms + 1);
+}
+
+/* --- deaths --------------------------------------------------------------------------------------- */
+
+static void ran_and_died(struct gv_job *job)
+{
+    struct gv_pool *pool = job->pool;
+
+    if (job->gave_up != 0) {
+        gv_job_fail(job, job->gave_up, GROVE_STARTED_YES, NULL);
+        return;
+    }
+    if (gv_job_may_rerun(job) && job->deaths < GV_POOL_DEATHS_MAX
+        && pool->state != GV_POOL_ENDING) {
+        pool->stats.retried++;
+        gv_job_wait(&pool->queue, job, true);
+        return;
+    }
+    if (job->deaths >= GV_POOL_DEATHS_MAX)
+        gv_log(GV_LOG_ERROR, "job.dead", "pool=%s method=%s deaths=%u", pool->name,
+               job->method->name, job->deaths);
+    gv_job_fail(job, GROVE_ECRASHED, GROVE_STARTED_YES, NULL);
+}
+
+void gv_job_bereaved(struct gv_job *job, uint64_t started)
+{
+    struct gv_pool *pool = job->pool;
+
+    if (job->seq <= started) {
+        /* Only the running one may be to blame; the answers of others were lost with it. */
+        job->deaths += job->seq == started;
+        ran_and_died(job);
+        return;
+    }
+    if (job->gave_up != 0) {
+        gv_job_fail(job, job->gave_up, GROVE_STARTED_NO, NULL);
+    } else if (pool->state == GV_POOL_ENDING) {
+        gv_job_fail(job, GROVE_ESTOPPING, GROVE_STARTED_NO, NULL);
+    } else {
+        pool->stats.retried++;
+        gv_job_wait(&pool->queue, job, true);
+    }
+}
+
+/* --- answers -------------------------------------------------------------------------------------- */
+
+/* The response as the caller opens it, in an envelope. */
+static int make_reply(struct gv_job *job, const struct gv_frame *frame, struct gv_message **reply,
+                      struct gv_validate_error *error)
+{
+    const struct grove_shape *shape = job->method->response;
+    struct gv_capped_arena arena;
+    ProtobufCMessage *response;
+    size_t n_bytes;
+    int rc;
+
+    rc = gv_unpack(shape->descriptor, (struct gv_packed){frame->body, frame->body_bytes}, &arena,
+                   &response, error);
+    if (rc != 0)
+        return rc;
+    n_bytes = shape->size(response);
+    *reply =
+        n_bytes <= GV_BLOCK_BYTES_MAX ? gv_message_take(&job->pool->loop->blocks, n_bytes) : NULL;
+    if (*reply != NULL)
+        shape->copy((*reply)->body, response);
+    gv_capped_arena_deinit(&arena);
+    if (*reply == NULL)
+        return n_bytes + sizeof **reply > GV_BLOCK_BYTES_MAX ? GROVE_ETOOBIG : GROVE_ENOMEM;
+    return 0;
+}
+
+static const char *done(struct gv_job *job, const struct gv_frame *frame)
+{
+    struct gv_pool *pool = job->pool;
+    struct gv_validate_error error;
+    struct gv_message *request, *reply;
+    int rc = make_reply(job, frame, &reply, &error);
+
+    if (rc != 0) {
+        gv_job_fail(job, rc == GROVE_EPROTO ? GROVE_EBROKEN : rc, GROVE_STARTED_YES,
+                    rc == GROVE_EPROTO ? error.why : NULL);
+        return rc == GROVE_EPROTO ? "its answer is not a valid message" : NULL;
+    }
+    gv_probe(&pool->loop->probes, JOB, job->id, 0);
+    gv_wheel_disarm(&pool->loop->wheel, &job->timer);
+    pool->stats.done++;
+    request = gv_job_give(&pool->queue, job);
+    reply->call = request->call;
+    gv_message_give(&pool->loop->blocks, request);
+    if (reply->call != 0)
+        gv_call_answer(pool->loop, reply);
+    else
+        gv_message_give(&pool->loop->blocks, reply);
+    return NULL;
+}
+
+static const char *not_done(struct gv_job *job, const struct gv_frame *frame)
+{
+    const Grove__Link__V1__Failure *failure;
+    struct gv_capped_arena arena;
+    ProtobufCMessage *message;
+    bool refused = gv_frame_class(frame) == GROVE_REFUSED;
+    enum grove_started started =
+        gv_frame_started(frame) == GROVE_STARTED_NO ? GROVE_STARTED_NO : GROVE_STARTED_YES;
+
+    if (gv_unpack(&grove__link__v1__failure__descriptor,
+                  (struct gv_packed){frame->body, frame->body_bytes}, &arena, &message, NULL)
+        != 0) {
+        gv_job_fail(job, GROVE_EBROKEN, GROVE_STARTED_YES, NULL);
+        return "its failure is not a valid message";
+    }
+    failure = (const Grove__Link__V1__Failure *)message;
+    if (refused ? failure->code > 0 : failure->code < 0)
+        gv_job_fail(job, failure->code, started, failure->text);
+    else
+        gv_job_fail(job, GROVE_EBROKEN, GROVE_STARTED_YES, "an outcome that contradicts itself");
+    gv_capped_arena_deinit(&arena);
+    return NULL;
+}
+
+/* How long jobs take decides how many a worker may hold. */
+static void note_time(struct gv_pool *pool, uint32_t took_us)
+{
+    uint64_t took_ns = took_us < 1000000 ? (uint64_t)took_us * 1000 + 500 : 1000000000;
+
+    if (pool->mean_ns == 0)
+        pool->mean_ns = (uint32_t)took_ns;
+    else
+        pool->mean_ns = (uint32_t)(((uint64_t)pool->mean_ns * (MEAN_OF - 1) + took_ns) / MEAN_OF);
+}
+
+const char *gv_job_answered(struct gv_child *child, const struct gv_frame *frame)
+{
+    struct gv_pool *pool = child->pool;
+    struct gv_job *job = child->jobs.head;
+
+    while (job != NULL && job->id != frame->call)
+        job = job->next;
+    if (job == NULL) {
+        pool->stats.dropped_frames++;
+        return NULL;
+    }
+    gv_jobs_remove(&child->jobs, job);
+    job->child = NULL;
+    child->delay_ms = 0;
+    if (gv_frame_started(frame) == GROVE_STARTED_YES)
+        note_time(pool, frame->budget_us);
+    gv_pool_flush_later(pool);
+    return gv_frame_class(frame) == GROVE_DONE ? done(job, frame) : not_done(job, frame);
+}

@@ -1,0 +1,286 @@
+/*
+ * Crew: which worker gets which job, when a worker is started, and what
+ * becomes of the jobs of a dead one.
+ */
+#include <stddef.h>
+
+#include <grove/error.h>
+
+#include "runtime/assert.h"
+#include "runtime/log.h"
+#include "runtime/runtime.h"
+#include "workers/pool.h"
+
+/* Jobs that take so long are handed out so many at a time, unless the user says otherwise. */
+#define SHORT_NS       20000u
+#define CREDITS_SHORT  64u
+#define MIDDLE_NS      200000u
+#define CREDITS_MIDDLE 16u
+#define CREDITS_LONG   2u
+
+/* --- births --------------------------------------------------------------------------------------- */
+
+static void rest(struct gv_pool *pool, struct gv_child *child)
+{
+    uint32_t delay_ms = child->delay_ms;
+
+    child->delay_ms = delay_ms == 0 ? GV_CHILD_DELAY_MS : 2 * delay_ms;
+    if (child->delay_ms > GV_CHILD_DELAY_MAX_MS)
+        child->delay_ms = GV_CHILD_DELAY_MAX_MS;
+    child->spawn_ms = pool->loop->now_ms + delay_ms;
+    gv_wheel_arm(&pool->loop->wheel, &child->timer, child->spawn_ms);
+}
+
+/* Nobody can be born here: whoever waits is told, and later one more is tried. */
+static void open_breaker(struct gv_pool *pool)
+{
+    if (!pool->broken)
+        gv_log(GV_LOG_ERROR, "pool.broken", "pool=%s births_in_vain=%u retry_ms=%u", pool->name,
+               pool->births_in_vain, GV_POOL_RETRY_MS);
+    pool->broken = true;
+    pool->retry_ms = pool->loop->now_ms + GV_POOL_RETRY_MS;
+    gv_pool_flush_later(pool);
+}
+
+static void born_in_vain(struct gv_pool *pool)
+{
+    pool->births_in_vain++;
+    if (pool->births_in_vain >= GV_POOL_BIRTHS_MAX)
+        open_breaker(pool);
+}
+
+static void spawn(struct gv_pool *pool, struct gv_child *child)
+{
+    if (gv_child_spawn(child) == 0) {
+        pool->stats.restarts += child->was_before;
+        child->was_before = true;
+        return;
+    }
+    born_in_vain(pool);
+    rest(pool, child);
+}
+
+/* One tries for all while the breaker is open. */
+static bool somebody_tries(const struct gv_pool *pool)
+{
+    for (unsigned i = 0; i < pool->n_workers; i++)
+        if (pool->children[i].state == GV_CHILD_SPAWNING)
+            return true;
+    return false;
+}
+
+void gv_crew_spawn(struct gv_pool *pool)
+{
+    for (unsigned i = 0; i < pool->n_workers && pool->state != GV_POOL_ENDING; i++) {
+        struct gv_child *child = &pool->children[i];
+
+        if (child->state != GV_CHILD_RESTING)
+            continue;
+        if (pool->broken
+            && (somebody_tries(pool) || gv_ms_before(pool->loop->now_ms, pool->retry_ms)))
+            return;
+        if (pool->broken || !gv_ms_before(pool->loop->now_ms, child->spawn_ms)) {
+            gv_wheel_disarm(&pool->loop->wheel, &child->timer);
+            spawn(pool, child);
+        }
+    }
+}
+
+static void rested(struct gv_timer *timer)
+{
+    gv_crew_spawn(((struct gv_child *)((char *)timer - offsetof(struct gv_child, timer)))->pool);
+}
+
+void gv_crew_init(struct gv_pool *pool)
+{
+    for (unsigned i = 0; i < pool->n_workers; i++) {
+        struct gv_child *child = &pool->children[i];
+
+        child->pool = pool;
+        child->spawn_ms = pool->loop->now_ms;
+        gv_timer_init(&child->timer, rested);
+    }
+}
+
+void gv_crew_welcomed(struct gv_pool *pool, struct gv_child *child)
+{
+    if (pool->broken)
+        gv_log(GV_LOG_WARN, "pool.mended", "pool=%s", pool->name);
+    pool->births_in_vain = 0;
+    if (pool->broken) {
+        pool->broken = false;
+        gv_crew_spawn(pool);
+    }
+    if (pool->roster != child->roster) {
+        gv_roster_free(pool->roster);
+        pool->roster = gv_roster_hold(child->roster);
+    }
+    if (pool->state == GV_POOL_ENDING)
+        gv_child_leave(child);
+    gv_pool_flush_later(pool);
+}
+
+/* --- handing out ---------------------------------------------------------------------------------- */
+
+static unsigned credits(const struct gv_pool *pool)
+{
+    if (pool->credits != 0)
+        return pool->credits;
+    if (pool->mean_ns == 0 || pool->mean_ns >= MIDDLE_NS)
+        return CREDITS_LONG;
+    return pool->mean_ns < SHORT_NS ? CREDITS_SHORT : CREDITS_MIDDLE;
+}
+
+/* The worker with the fewest jobs, NULL if nobody may have another one. */
+static struct gv_child *freest(struct gv_pool *pool, unsigned jobs_max)
+{
+    struct gv_child *best = NULL;
+
+    for (unsigned i = 0; i < pool->n_workers; i++) {
+        struct gv_child *child = &pool->children[i];
+
+        if (child->state == GV_CHILD_READY && child->jobs.n < jobs_max
+            && (best == NULL || child->jobs.n < best->jobs.n))
+            best = child;
+    }
+    return best;
+}
+
+static uint32_t budget_us(const struct gv_pool *pool, const struct gv_job *job)
+{
+    uint32_t deadline_ms = job->request->deadline_ms, left_ms;
+
+    if (deadline_ms == 0)
+        return GV_BUDGET_NONE;
+    left_ms = gv_ms_before(pool->loop->now_ms, deadline_ms) ? deadline_ms - pool->loop->now_ms : 0;
+    return left_ms < GV_BUDGET_NONE / 1000 ? left_ms * 1000 : GV_BUDGET_NONE - 1;
+}
+
+/* Sends a job that waits to a worker, or fails it if that worker cannot do it. */
+static void hand_out(struct gv_pool *pool, struct gv_child *child, struct gv_job *job)
+{
+    struct gv_frame frame = {
+        .type = GV_FRAME_CALL,
+        .flags = (uint8_t)((job->request->call == 0 ? GV_FRAME_ONEWAY : 0)
+                           | (gv_job_may_rerun(job) ? GV_FRAME_RETRY_OK : 0)),
+        .call = job->id,
+        .budget_us = budget_us(pool, job),
+        .aux = job->deaths,
+    };
+    const char *why = NULL;
+    const uint8_t *body;
+    uint64_t body_bytes;
+    int rc;
+
+    gv_job_unwait(&pool->queue, job);
+    body = gv_job_body(job, &body_bytes);
+    rc = gv_roster_number(child->roster, job->request->method, &frame.method, &why);
+    if (rc == 0)
+        rc = gv_link_send(&child->link, &frame, body, body_bytes);
+    if (rc == GROVE_EDOWN) {
+        gv_job_wait(&pool->queue, job, true); /* Its end is near but not seen: no more for it. */
+        gv_child_kill(child);
+        return;
+    }
+    if (rc != 0) {
+        gv_job_fail(job, rc, GROVE_STARTED_NO, why);
+        return;
+    }
+    gv_probe(&pool->loop->probes, JOB, job->id, 1);
+    job->child = child;
+    job->seq = ++child->n_sent;
+    gv_jobs_push(&child->jobs, job);
+}
+
+static bool nobody_will_come(const struct gv_pool *pool)
+{
+    if (!pool->broken)
+        return false;
+    for (unsigned i = 0; i < pool->n_workers; i++)
+        if (pool->children[i].state == GV_CHILD_READY)
+            return false;
+    return true;
+}
+
+void gv_crew_assign(struct gv_pool *pool)
+{
+    unsigned jobs_max = credits(pool);
+
+    while (pool->queue.waiting.n > 0) {
+        struct gv_job *job = pool->queue.waiting.head;
+        struct gv_child *child = freest(pool, jobs_max);
+
+        if (child != NULL) {
+            hand_out(pool, child, job);
+        } else if (nobody_will_come(pool)) {
+            gv_job_unwait(&pool->queue, job);
+            gv_job_fail(job, GROVE_EUNAVAILABLE, GROVE_STARTED_NO, NULL);
+        } else {
+            return;
+        }
+    }
+}
+
+/* --- deaths --------------------------------------------------------------------------------------- */
+
+void gv_crew_buried(struct gv_pool *pool, struct gv_child *child)
+{
+    /* acquire: pairs with the release before the function was called. */
+    uint64_t started = atomic_load_explicit(&gv_child_page(child)->started, memory_order_acquire);
+
+    /* From the last to the first: those that go back to the queue's head keep their order. */
+    while (child->jobs.tail != NULL) {
+        struct gv_job *job = child->jobs.tail;
+
+        gv_jobs_remove(&child->jobs, job);
+        job->child = NULL;
+        gv_job_bereaved(job, started);
+    }
+    pool->env->page_close(pool->env->world, &child->page);
+    gv_roster_free(child->roster);
+    child->roster = NULL;
+    if (pool->state != GV_POOL_ENDING) {
+        if (!child->was_ready)
+            born_in_vain(pool);
+        rest(pool, child);
+        gv_crew_spawn(pool);
+    }
+    gv_pool_flush_later(pool);
+}
+
+void gv_crew_end(struct gv_pool *pool, bool kill)
+{
+    while (pool->queue.waiting.head != NULL) {
+        struct gv_job *job = pool->queue.waiting.head;
+
+        gv_job_unwait(&pool->queue, job);
+        gv_job_fail(job, GROVE_ESTOPPING, GROVE_STARTED_NO, NULL);
+    }
+    for (unsigned i = 0; i < pool->n_workers; i++) {
+        struct gv_child *child = &pool->children[i];
+
+        gv_wheel_disarm(&pool->loop->wheel, &child->timer);
+        if (kill || child->jobs.n > 0 || child->state == GV_CHILD_SPAWNING)
+            gv_child_kill(child);
+        else if (child->state == GV_CHILD_READY)
+            gv_child_leave(child);
+    }
+}
+
+bool gv_crew_is_gone(const struct gv_pool *pool)
+{
+    for (unsigned i = 0; i < pool->n_workers; i++)
+        if (pool->children[i].state != GV_CHILD_RESTING)
+            return false;
+    return true;
+}
+
+void gv_crew_tick(struct gv_pool *pool)
+{
+    uint64_t now_ns = pool->env->now_ns(pool->env->world);
+
+    for (unsigned i = 0; i < pool->n_workers; i++)
+        gv_child_tick(&pool->children[i], pool->loop->now_ms, now_ns);
+    if (pool->broken)
+        gv_crew_spawn(pool);
+}

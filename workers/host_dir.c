@@ -1,0 +1,142 @@
+/*
+ * Directories for sockets: fresh ones, of mode 0700, in the folder that the
+ * option run_dir names, else $XDG_RUNTIME_DIR, else /tmp. Whoever may not
+ * enter the directory cannot reach a socket in it, whatever its own mode.
+ *
+ * A name that exists already is left alone, whoever made it. What a process
+ * that was killed has left behind is removed by the next one of the same
+ * user: a directory whose lock nobody holds is nobody's.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runtime/env.h"
+#include "runtime/log.h"
+#include "runtime/options.h"
+#include "workers/pool.h"
+
+#define PREFIX      "grove-"
+#define SOCKET      "s"
+#define TRIES       8
+#define ENTRIES_MAX 4096 /* looked at for what others have left */
+
+static const char *folder(void)
+{
+    const char *chosen = gv_option_text(GV_OPTION_RUN_DIR);
+
+    if (chosen[0] == '\0')
+        chosen = getenv("XDG_RUNTIME_DIR");
+    return chosen != NULL && chosen[0] == '/' ? chosen : "/tmp";
+}
+
+/* A directory of ours in folder_fd, opened and locked; or -errno. */
+static int open_locked(int folder_fd, const char *name)
+{
+    struct stat stat, named;
+    int fd = openat(folder_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), rc;
+
+    if (fd < 0)
+        return -errno;
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0 || fstat(fd, &stat) != 0)
+        rc = -errno;
+    else if (stat.st_uid != geteuid() || (stat.st_mode & 07777) != 0700)
+        rc = -EPERM;
+    else if (fstatat(folder_fd, name, &named, AT_SYMLINK_NOFOLLOW) != 0
+             || named.st_ino != stat.st_ino)
+        rc = -ESTALE; /* Another one has removed it between our open and our lock. */
+    else
+        return fd;
+    (void)close(fd);
+    return rc;
+}
+
+/* Removes what dead processes have left. What cannot be removed stays. */
+static void sweep(int folder_fd)
+{
+    int fd = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
+    struct dirent *entry;
+
+    if (directory == NULL) {
+        if (fd >= 0)
+            (void)close(fd);
+        return;
+    }
+    for (int n = 0; n < ENTRIES_MAX && (entry = readdir(directory)) != NULL; n++) {
+        int left;
+
+        if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) != 0)
+            continue;
+        left = open_locked(folder_fd, entry->d_name);
+        if (left < 0)
+            continue;
+        (void)unlinkat(left, SOCKET, 0);
+        (void)unlinkat(folder_fd, entry->d_name, AT_REMOVEDIR);
+        (void)close(left);
+    }
+    (void)closedir(directory);
+}
+
+static int make_directory(int folder_fd, const char *where, char path[GV_POOL_PATH_BYTES])
+{
+    for (int i = 0; i < TRIES; i++) {
+        uint64_t bits = gv_env_host()->random(NULL);
+        const char *name;
+        int n, fd;
+
+        n = snprintf(path, GV_POOL_PATH_BYTES, "%s/" PREFIX "%016" PRIx64, where, bits);
+        if (n < 0 || (size_t)n + sizeof("/" SOCKET) > GV_POOL_PATH_BYTES)
+            return -ENAMETOOLONG;
+        name = path + strlen(where) + 1;
+        if (mkdirat(folder_fd, name, 0700) != 0) {
+            if (errno == EEXIST)
+                continue;
+            return -errno;
+        }
+        fd = open_locked(folder_fd, name);
+        if (fd >= 0)
+            return fd;
+        if (fd != -EWOULDBLOCK && fd != -ENOENT && fd != -ESTALE)
+            return fd;
+        /* A sweeper took it for a dead one's: it is gone, or will be. */
+    }
+    return -EEXIST;
+}
+
+int gv_host_directory_open(char path[GV_POOL_PATH_BYTES], int *fd)
+{
+    const char *where = folder();
+    int folder_fd = open(where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = folder_fd >= 0 ? 0 : -errno;
+
+    if (rc == 0) {
+        sweep(folder_fd);
+        rc = make_directory(folder_fd, where, path);
+        (void)close(folder_fd);
+    }
+    if (rc < 0) {
+        gv_log(GV_LOG_ERROR, "pool.directory",
+               "folder=%s error=\"%s\" advice=\"set GROVE_RUN_DIR to a folder of yours\"", where,
+               strerrordesc_np(-rc));
+        return rc;
+    }
+    *fd = rc;
+    return 0;
+}
+
+void gv_host_directory_close(const char *path, int fd)
+{
+    (void)unlinkat(fd, SOCKET, 0); /* The listener has removed it, as a rule. */
+    if (rmdir(path) != 0)
+        gv_log(GV_LOG_WARN, "pool.directory", "path=%s error=\"%s\"", path, strerrordesc_np(errno));
+    (void)close(fd);
+}

@@ -1,0 +1,117 @@
+/*
+ * The worker process: a worker on the real world, whose jobs run on the main
+ * stack, inside main's turn, each in a scope of its own.
+ */
+#include <stdlib.h>
+
+#include <grove/error.h>
+#include <grove/init.h>
+#include <grove/memory.h>
+
+#include "actors/actor.h"
+#include "actors/system.h"
+#include "actors/verb.h"
+#include "runtime/log.h"
+#include "runtime/options.h"
+#include "runtime/runtime.h"
+#include "workers/host_worker.h"
+#include "workers/page.h"
+#include "workers/worker.h"
+
+#define STATUS_FAILED 1
+#define POLL_EVERY_NS 50000u /* while jobs run: how old a look at the link may be */
+
+/* What a job leaves behind is undone here. */
+struct around {
+    struct gv_loop *loop;
+    struct grove_scope scope;
+};
+
+static void begin_job(void *owner, const struct grove_method *method, uint64_t deadline_ns)
+{
+    struct around *around = owner;
+    struct gv_turn *turn = around->loop->turn;
+
+    grove_scope_begin(&around->scope);
+    turn->method = method;
+    turn->deadline_ms = deadline_ns != 0 ? gv_epoch_ms(deadline_ns) : 0;
+    turn->within_ms = 0;
+    turn->failed = 0;
+    turn->refused_by = NULL;
+    turn->failure = (struct grove_failure){.text = turn->why};
+    turn->why[0] = '\0';
+}
+
+static int end_job(void *owner, int code, const char **text)
+{
+    struct around *around = owner;
+    struct gv_turn *turn = around->loop->turn;
+
+    gv_turn_settle(around->loop, turn);
+    if (turn->failed)
+        code = GROVE_EDOWN;
+    else if (code > 0)
+        code = gv_turn_check_refusal(turn, code);
+    if (code != 0 && (turn->failure.code == code || code == GROVE_EFOREIGN))
+        *text = turn->why;
+    grove_scope_end(&around->scope);
+    turn->deadline_ms = 0;
+    return code;
+}
+
+static void serve(struct gv_worker *worker, const struct gv_env *env, struct gv_poller *poller)
+{
+    while (!gv_worker_has_ended(worker)) {
+        uint64_t looked_ns;
+
+        env->poller_poll(poller, gv_worker_can_run(worker) ? 0 : -1);
+        looked_ns = env->now_ns(env->world);
+        while (gv_worker_can_run(worker)) {
+            gv_worker_run_one(worker);
+            if (env->now_ns(env->world) - looked_ns >= POLL_EVERY_NS)
+                break;
+        }
+    }
+}
+
+bool gv_worker_is_meant(void)
+{
+    return getenv(GV_WORKER_VARIABLE) != NULL;
+}
+
+int gv_worker_main(const struct grove_worker_entry *first, const struct grove_worker_entry *end)
+{
+    struct around around = {.loop = NULL};
+    struct gv_worker_options options = {
+        .env = gv_env_host(),
+        .page_fd = GV_WORKER_PAGE_FD,
+        .first = first,
+        .end = end,
+        .hooks = {.begin = begin_job, .end = end_job, .owner = &around},
+    };
+    char error[GV_OPTION_ERROR_BYTES];
+    struct gv_worker *worker;
+    int rc;
+
+    gv_host_worker_begin();
+    /* Programs that a job starts are not workers. */
+    (void)unsetenv(GV_WORKER_VARIABLE);
+    rc = gv_option_set("loops", "1", error);
+    if (rc == 0) {
+        gv_system_init(options.env);
+        around.loop = gv_loop_now();
+        rc = around.loop != NULL ? 0 : GROVE_ENOMEM;
+    }
+    if (rc == 0)
+        rc = options.env->poller_open(options.env->world, 0, &options.poller);
+    if (rc == 0)
+        rc = gv_worker_open(&options, &worker);
+    if (rc != 0) {
+        gv_log(GV_LOG_ERROR, "worker.start", "error=%s why=\"%s\"", grove_error_name(rc),
+               grove_error_text(rc));
+        return STATUS_FAILED;
+    }
+    serve(worker, options.env, options.poller);
+    gv_worker_close(worker);
+    return 0;
+}

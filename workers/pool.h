@@ -1,0 +1,157 @@
+/*
+ * Pool: worker processes behind one ref.
+ *
+ * A pool is a task on loop 0. Requests reach it packed, through the ordinary
+ * mailbox, from any loop; its run files them as jobs in a bounded queue, and
+ * nothing else, since it runs on a dispatcher's small stack. Before the next
+ * look at the world, on the main stack, jobs go out to the workers with free
+ * credits, and each link writes all it has in one go. Answers come in as
+ * upcalls of the links, are validated, unpacked, copied into an envelope and
+ * sent to whoever waits.
+ *
+ *     mailbox ─▶ run: file ─▶ queue ─▶ flush: assign ─▶ link ─▶ worker process
+ *                                                                   │
+ *          caller ◀─ gv_call_answer ◀─ answer ◀─ REPLY frame ◀──────┘
+ *
+ * When ten births in a row have come to nothing, the breaker opens: calls
+ * fail at once, and every five seconds one worker is tried.
+ *
+ * Files: pool.c the task, pool_open.c its birth and the public functions,
+ * crew.c who gets which job, child.c one worker process, job.c the queue,
+ * answer.c what comes back, host_dir.c and host_child.c the door.
+ *
+ * Always: loop 0 alone touches a pool. Every filed job is answered exactly
+ * once. The pool's slot is given back when no child and no job is left.
+ */
+#ifndef GV_POOL_H
+#define GV_POOL_H
+
+#include <grove/pool.h>
+
+#include "links/roster.h"
+#include "runtime/loop.h"
+#include "runtime/task.h"
+#include "workers/child.h"
+#include "workers/job.h"
+
+#define GV_POOL_WORKERS_MAX 256u
+#define GV_POOL_NAME_BYTES  32u
+#define GV_POOL_PATH_BYTES  108u /* what fits a socket's address */
+#define GV_POOL_TICK_MS     500u /* how often patience is looked at */
+#define GV_POOL_BIRTHS_MAX  10u  /* in vain, in a row, until the breaker opens */
+#define GV_POOL_RETRY_MS    5000u
+#define GV_POOL_DEATHS_MAX  2u    /* workers that one job may take along */
+#define GV_POOL_LEAVE_MS    2000u /* from DRAIN to SIGKILL */
+
+enum gv_pool_state { GV_POOL_OPEN, GV_POOL_DRAINING, GV_POOL_ENDING };
+
+struct gv_pool_task {
+    struct gv_task task;
+    struct gv_pool *pool;
+    struct gv_waitlist waitlist;
+};
+
+struct gv_pool {
+    struct gv_pool_task *task;
+    struct gv_loop *loop;
+    const struct gv_env *env;
+    char name[GV_POOL_NAME_BYTES];
+    char program[256];                  /* "" is this one */
+    char directory[GV_POOL_PATH_BYTES]; /* made by us; "" in a simulation */
+    char url[GV_WORKER_URL_BYTES];
+    int directory_fd;
+    unsigned n_workers;
+    unsigned credits; /* 0: by how long jobs take */
+    unsigned queue_max;
+    uint64_t bytes_max;
+    uint32_t grace_ms;
+    uint8_t state; /* enum gv_pool_state */
+    bool broken;   /* the breaker is open */
+    unsigned births_in_vain;
+    uint32_t retry_ms; /* broken: when one worker is tried */
+    uint32_t stop_ms;  /* draining: when patience ends, 0 = never */
+    uint32_t mean_ns;  /* of recent jobs */
+    struct gv_listener *listener;
+    struct gv_roster *roster; /* of the worker that came last */
+    struct gv_queue queue;
+    struct gv_flush flush;
+    struct gv_timer tick;
+    struct grove_pool_stats stats; /* what is counted, not what is measured when asked */
+    struct gv_child children[];    /* n_workers */
+};
+
+extern const struct gv_task_class gv_pool_class;
+
+/* Makes a pool with its directory and listener, but no task and no worker yet. */
+int gv_pool_make(struct gv_loop *loop, const struct grove_pool_options *options,
+                 struct gv_pool **pool);
+
+/* Frees it: no child, no job, no listener may be left. */
+void gv_pool_free(struct gv_pool *pool);
+
+/* --- crew.c --------------------------------------------------------------------------------------- */
+
+/* Sets the places of the workers up. */
+void gv_crew_init(struct gv_pool *pool);
+
+/* Starts the workers whose time has come. */
+void gv_crew_spawn(struct gv_pool *pool);
+
+/* Hands out waiting jobs while credits last. On the main stack. */
+void gv_crew_assign(struct gv_pool *pool);
+
+/* A worker has agreed: it may get jobs. */
+void gv_crew_welcomed(struct gv_pool *pool, struct gv_child *child);
+
+/* A worker is gone for good: what becomes of its jobs, and of its place. */
+void gv_crew_buried(struct gv_pool *pool, struct gv_child *child);
+
+/* Lets waiting jobs go, sends idle workers away, kills busy ones. kill: all. */
+void gv_crew_end(struct gv_pool *pool, bool kill);
+
+/* True when no process and no link is left. */
+bool gv_crew_is_gone(const struct gv_pool *pool);
+
+/* Now and then: patience with children, the breaker. */
+void gv_crew_tick(struct gv_pool *pool);
+
+/* --- pool.c --------------------------------------------------------------------------------------- */
+
+/* Writes, and hands out jobs, before the next look at the world. */
+void gv_pool_flush_later(struct gv_pool *pool);
+
+/* --- answer.c ------------------------------------------------------------------------------------- */
+
+/* The caller gave up or its deadline passed: takes the job back, or tells its worker. */
+void gv_job_give_up(struct gv_job *job, int code);
+
+/* Fails a job that is in no list any more. text may be NULL. */
+void gv_job_fail(struct gv_job *job, int code, enum grove_started started, const char *text);
+
+/* A worker's REPLY. Returns why the worker must go, or NULL. */
+const char *gv_job_answered(struct gv_child *child, const struct gv_frame *frame);
+
+/* The worker that had it is dead. started: the seq of its last job. The job is in no list. */
+void gv_job_bereaved(struct gv_job *job, uint64_t started);
+
+/* --- host_dir.c, host_child.c ----------------------------------------------------------------------- */
+
+/*
+ * Makes a directory of mode 0700 for sockets. path gets it, *fd is open on
+ * it. Returns 0 or -errno, with a log line that says what is wrong.
+ */
+int gv_host_directory_open(char path[GV_POOL_PATH_BYTES], int *fd);
+
+/* Removes the socket and the directory. */
+void gv_host_directory_close(const char *path, int fd);
+
+/* What a worker of ours inherits: the program (NULL: this one), its arguments, its environment. */
+struct gv_host_child {
+    const char *program;
+    char *arguments[3];
+    char *environment[64];
+    char text[512]; /* of the variables that are ours */
+};
+void gv_host_child_prepare(struct gv_host_child *child, const char *program, const char *pool);
+
+#endif

@@ -1,0 +1,458 @@
+#include "workers/worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <grove/error.h>
+
+#include "actors/answer.h"
+#include "links/agree.h"
+#include "links/link.h"
+#include "proto/codec.h"
+#include "runtime/assert.h"
+#include "workers/page.h"
+
+#define UNFLUSHED_NS        200000u
+#define UNWRITTEN_BYTES_MAX (64u << 10) /* answers on their way while a job begins */
+#define SCHEMA_ARENA_BYTES  ((size_t)4 << 20)
+#define SCRATCH_BYTES_KEEP  (256u << 10)
+
+/* A job that waits. */
+struct task {
+    struct task *next;
+    struct gv_frame frame;
+    uint64_t seq;
+    uint64_t deadline_ns; /* 0 = none */
+    bool cancelled;
+    uint8_t body[];
+};
+
+/* One method this program can serve. */
+struct served {
+    const struct grove_method *method;
+    const void *functions;
+};
+
+struct gv_worker {
+    const struct gv_env *env;
+    struct gv_worker_hooks hooks;
+    struct gv_page page;
+    struct gv_worker_page *status;
+    struct gv_link link;
+    struct served *served; /* by method number, from 1 */
+    uint32_t n_served;
+    struct task *head, *tail;
+    uint64_t n_came;        /* CALLs ever: the seq of the newest */
+    uint64_t unflushed_ns;  /* when the oldest answer not yet flushed was made; 0 = none */
+    struct gv_bytes body;   /* of the running job, as its function takes it */
+    struct gv_bytes answer; /* packed */
+    bool draining;
+    bool ended;
+};
+
+/* --- answers -------------------------------------------------------------------------------------- */
+
+/* Where a thunk's response goes. */
+struct packer {
+    struct grove_answer answer;
+    struct gv_worker *worker;
+};
+
+static int pack(struct gv_bytes *to, const ProtobufCMessage *message)
+{
+    size_t n_bytes;
+    int rc = gv_packed_size(message, GV_LINK_MESSAGE_MAX, &n_bytes);
+
+    if (rc != 0)
+        return rc;
+    to->n_bytes = 0;
+    if (!gv_bytes_grow(to, n_bytes))
+        return GROVE_ENOMEM;
+    gv_pack(message, to->bytes, n_bytes);
+    to->n_bytes = n_bytes;
+    return 0;
+}
+
+static int put_answer(struct grove_answer *answer, const struct grove_shape *shape,
+                      const ProtobufCMessage *response)
+{
+    (void)shape;
+    return pack(&((struct packer *)answer)->worker->answer, response);
+}
+
+/* What is sent back about one job. */
+struct outcome {
+    int code;
+    enum grove_started started;
+    const char *text;
+    uint64_t took_ns;
+};
+
+static int pack_failure(struct gv_worker *worker, const struct outcome *outcome)
+{
+    Grove__Link__V1__Failure failure = GROVE__LINK__V1__FAILURE__INIT;
+
+    failure.code = outcome->code;
+    if (outcome->text != NULL)
+        failure.text = (char *)outcome->text;
+    return pack(&worker->answer, &failure.base);
+}
+
+static void send_answer(struct gv_worker *worker, const struct task *task,
+                        const struct outcome *outcome)
+{
+    struct gv_frame frame = {.type = GV_FRAME_REPLY, .flags = GV_FRAME_CALLEE};
+    enum grove_class class = outcome->code == 0  ? GROVE_DONE
+                             : outcome->code > 0 ? GROVE_REFUSED
+                                                 : GROVE_FAILED;
+
+    frame.call = task->frame.call;
+    frame.aux = gv_frame_outcome(class, outcome->started, (unsigned)abs(outcome->code));
+    frame.budget_us =
+        outcome->took_ns / 1000 < UINT32_MAX ? (uint32_t)(outcome->took_ns / 1000) : UINT32_MAX;
+    if ((outcome->code != 0 && pack_failure(worker, outcome) != 0)
+        || gv_link_send(&worker->link, &frame, worker->answer.bytes, worker->answer.n_bytes) != 0) {
+        /* A pool that never hears of a job would wait for ever: it shall see our end instead. */
+        gv_link_close(&worker->link);
+        return;
+    }
+    worker->link.mark = task->seq;
+    if (worker->unflushed_ns == 0)
+        worker->unflushed_ns = worker->env->now_ns(worker->env->world);
+    if (worker->answer.room_bytes > SCRATCH_BYTES_KEEP)
+        gv_bytes_free(&worker->answer);
+}
+
+static void flush(struct gv_worker *worker)
+{
+    gv_link_flush(&worker->link);
+    worker->unflushed_ns = 0;
+    /* relaxed: for reports; what counts after a death is what the stream held. */
+    atomic_store_explicit(&worker->status->flushed, gv_link_written(&worker->link),
+                          memory_order_relaxed);
+}
+
+/* --- running -------------------------------------------------------------------------------------- */
+
+static bool may_rerun(const struct gv_worker *worker, const struct task *task)
+{
+    uint32_t number = task->frame.method;
+
+    return number >= 1 && number <= worker->n_served
+           && worker->served[number - 1].method->idempotency != GROVE_IDEMPOTENCY_UNKNOWN;
+}
+
+bool gv_worker_can_run(struct gv_worker *worker)
+{
+    size_t unwritten_max;
+
+    if (worker->ended || worker->link.state != GV_LINK_READY)
+        return false;
+    if (worker->head == NULL) {
+        flush(worker);
+        return false;
+    }
+    if (worker->unflushed_ns != 0
+        && worker->env->now_ns(worker->env->world) - worker->unflushed_ns >= UNFLUSHED_NS)
+        flush(worker);
+    unwritten_max = may_rerun(worker, worker->head) ? UNWRITTEN_BYTES_MAX : 0;
+    if (gv_link_unwritten(&worker->link) <= unwritten_max)
+        return true;
+    flush(worker);
+    return false;
+}
+
+/* Unpacks the request and lays it out as the function takes it. */
+static int lay_out(struct gv_worker *worker, const struct task *task,
+                   const struct grove_method *method, const char **why)
+{
+    struct gv_validate_error error;
+    struct gv_capped_arena arena;
+    ProtobufCMessage *request;
+    size_t n_bytes;
+    int rc;
+
+    rc =
+        gv_unpack(method->request->descriptor,
+                  (struct gv_packed){task->body, task->frame.body_bytes}, &arena, &request, &error);
+    if (rc != 0) {
+        *why = rc == GROVE_EPROTO ? error.why : NULL;
+        return rc;
+    }
+    n_bytes = method->request->size(request);
+    worker->body.n_bytes = 0;
+    if (n_bytes > GV_LINK_MESSAGE_MAX * GV_UNPACK_FACTOR)
+        rc = GROVE_ETOOBIG;
+    else if (!gv_bytes_grow(&worker->body, n_bytes))
+        rc = GROVE_ENOMEM;
+    else
+        method->request->copy(worker->body.bytes, request);
+    gv_capped_arena_deinit(&arena);
+    return rc;
+}
+
+/* A refusal must be of the service's own enum. */
+static int check_refusal(const struct grove_method *method, int code)
+{
+    if (code <= 0 || method->refusals == NULL
+        || protobuf_c_enum_descriptor_get_value(method->refusals, code) != NULL)
+        return code;
+    return GROVE_EFOREIGN;
+}
+
+static void call_function(struct gv_worker *worker, const struct task *task,
+                          const struct served *served, struct outcome *outcome)
+{
+    struct packer packer = {{put_answer}, worker};
+    struct gv_worker_hooks *hooks = &worker->hooks;
+    uint64_t began_ns = worker->env->now_ns(worker->env->world);
+
+    atomic_store_explicit(&worker->status->job, task->frame.call, memory_order_relaxed);
+    atomic_store_explicit(&worker->status->started_ns, began_ns,
+                          memory_order_relaxed); /* relaxed: published by the next store */
+    /* release: whoever sees it also sees which job it is; and no part of the job may come before. */
+    atomic_store_explicit(&worker->status->started, task->seq, memory_order_release);
+    atomic_thread_fence(memory_order_seq_cst);
+
+    worker->answer.n_bytes = 0;
+    outcome->started = GROVE_STARTED_YES;
+    if (hooks->begin != NULL)
+        hooks->begin(hooks->owner, served->method, task->deadline_ns);
+    outcome->code =
+        served->method->thunk(served->functions, NULL, worker->body.bytes, &packer.answer);
+    if (hooks->end != NULL)
+        outcome->code = hooks->end(hooks->owner, outcome->code, &outcome->text);
+    else
+        outcome->code = check_refusal(served->method, outcome->code);
+    outcome->took_ns = worker->env->now_ns(worker->env->world) - began_ns;
+    if (worker->body.room_bytes > SCRATCH_BYTES_KEEP)
+        gv_bytes_free(&worker->body);
+}
+
+static void run(struct gv_worker *worker, const struct task *task)
+{
+    struct outcome outcome = {.started = GROVE_STARTED_NO};
+    uint32_t number = task->frame.method;
+
+    if (number < 1 || number > worker->n_served)
+        outcome.code = GROVE_ENOTSUP;
+    else if (task->cancelled)
+        outcome.code = GROVE_ECANCELED;
+    else if (task->deadline_ns != 0 && worker->env->now_ns(worker->env->world) >= task->deadline_ns)
+        outcome.code = GROVE_ETIMEDOUT;
+    else
+        outcome.code = lay_out(worker, task, worker->served[number - 1].method, &outcome.text);
+    if (outcome.code == 0)
+        call_function(worker, task, &worker->served[number - 1], &outcome);
+    send_answer(worker, task, &outcome);
+}
+
+void gv_worker_run_one(struct gv_worker *worker)
+{
+    struct task *task = worker->head;
+
+    gv_assert(task != NULL);
+    worker->head = task->next;
+    if (worker->head == NULL)
+        worker->tail = NULL;
+    run(worker, task);
+    free(task);
+}
+
+bool gv_worker_has_ended(const struct gv_worker *worker)
+{
+    return worker->ended
+           || (worker->draining && worker->head == NULL && gv_link_unwritten(&worker->link) == 0);
+}
+
+/* --- the link ------------------------------------------------------------------------------------- */
+
+static void connected(void *owner)
+{
+    struct gv_worker *worker = owner;
+    Grove__Link__V1__Hello hello = GROVE__LINK__V1__HELLO__INIT;
+    Grove__Link__V1__Method *methods = calloc(worker->n_served + 1, sizeof *methods);
+    Grove__Link__V1__Method **list = calloc(worker->n_served + 1, sizeof *list);
+
+    if (methods != NULL && list != NULL) {
+        for (uint32_t i = 0; i < worker->n_served; i++) {
+            const struct grove_method *method = worker->served[i].method;
+
+            grove__link__v1__method__init(&methods[i]);
+            methods[i].name = (char *)method->name;
+            methods[i].request_fingerprint = method->request_fingerprint;
+            methods[i].response_fingerprint = method->response_fingerprint;
+            list[i] = &methods[i];
+        }
+        hello.name = worker->status->name;
+        hello.token = (ProtobufCBinaryData){GV_TOKEN_BYTES, worker->status->token};
+        hello.n_methods = worker->n_served;
+        hello.methods = list;
+        if (gv_link_hello(&worker->link, &hello) != 0)
+            gv_link_close(&worker->link);
+    } else {
+        gv_link_close(&worker->link);
+    }
+    free(list);
+    free(methods);
+}
+
+static const char *welcome(void *owner, const Grove__Link__V1__Welcome *message)
+{
+    (void)owner;
+    (void)message; /* Refused methods are the pool's business: it does not call them. */
+    return NULL;
+}
+
+/* The pool asks what our methods look like: all of them, whatever it names. */
+static const char *schema(void *owner, const Grove__Link__V1__Schema *question)
+{
+    struct gv_worker *worker = owner;
+    const struct grove_method **methods = calloc(worker->n_served + 1, sizeof(*methods));
+    Grove__Link__V1__Schema answer;
+    struct gv_capped_arena arena;
+    int rc = GROVE_ENOMEM;
+
+    (void)question;
+    gv_capped_arena_init(&arena, SCHEMA_ARENA_BYTES);
+    for (uint32_t i = 0; methods != NULL && i < worker->n_served; i++)
+        methods[i] = worker->served[i].method;
+    if (methods != NULL)
+        rc = gv_agree_describe(methods, worker->n_served, &arena, &answer);
+    if (rc == 0)
+        rc = gv_link_schema(&worker->link, &answer);
+    gv_capped_arena_deinit(&arena);
+    free(methods);
+    return rc == 0 ? NULL : "our schemas do not fit a frame";
+}
+
+static const char *call_came(struct gv_worker *worker, const struct gv_frame *frame)
+{
+    struct task *task = malloc(sizeof *task + frame->body_bytes);
+
+    if (task == NULL)
+        return "memory is short";
+    *task = (struct task){.frame = *frame, .seq = ++worker->n_came};
+    if (frame->budget_us != GV_BUDGET_NONE)
+        task->deadline_ns =
+            worker->env->now_ns(worker->env->world) + (uint64_t)frame->budget_us * 1000;
+    if (frame->body_bytes > 0)
+        memcpy(task->body, frame->body, frame->body_bytes);
+    if (worker->tail != NULL)
+        worker->tail->next = task;
+    else
+        worker->head = task;
+    worker->tail = task;
+    return NULL;
+}
+
+static const char *frame_came(void *owner, const struct gv_frame *frame)
+{
+    struct gv_worker *worker = owner;
+
+    switch (frame->type) {
+    case GV_FRAME_CALL:
+        return call_came(worker, frame);
+    case GV_FRAME_CANCEL:
+        for (struct task *task = worker->head; task != NULL; task = task->next)
+            if (task->frame.call == frame->call)
+                task->cancelled = true;
+        return NULL;
+    case GV_FRAME_DRAIN:
+    case GV_FRAME_BYE:
+        worker->draining = true;
+        return NULL;
+    default:
+        return NULL; /* Allowed, but of no meaning to a worker yet. */
+    }
+}
+
+static void closed(void *owner)
+{
+    struct gv_worker *worker = owner;
+
+    worker->ended = true;
+}
+
+static const struct gv_link_events link_events = {
+    .connected = connected,
+    .welcome = welcome,
+    .schema = schema,
+    .frame = frame_came,
+    .closed = closed,
+};
+
+/* --- life ----------------------------------------------------------------------------------------- */
+
+/* Counts the WORKER methods of the entries, and lists them if there is a list. */
+static uint32_t list_methods(const struct gv_worker_options *options, struct served *served)
+{
+    uint32_t n = 0;
+
+    for (const struct grove_worker_entry *entry = options->first; entry != options->end; entry++)
+        for (uint32_t i = 0; i < entry->service->n_methods; i++) {
+            const struct grove_method *method = &entry->service->methods[i];
+
+            if (method->isolation != GROVE_WORKER_PROCESS)
+                continue;
+            if (served != NULL)
+                served[n] = (struct served){method, entry->functions};
+            n++;
+        }
+    return n;
+}
+
+void gv_worker_close(struct gv_worker *worker)
+{
+    while (worker->head != NULL) {
+        struct task *task = worker->head;
+
+        worker->head = task->next;
+        free(task);
+    }
+    gv_bytes_free(&worker->body);
+    gv_bytes_free(&worker->answer);
+    if (worker->page.memory != NULL)
+        worker->env->page_close(worker->env->world, &worker->page);
+    free(worker->served);
+    free(worker);
+}
+
+int gv_worker_open(const struct gv_worker_options *options, struct gv_worker **result)
+{
+    struct gv_worker *worker = calloc(1, sizeof *worker);
+    struct gv_link_options link_options = {
+        .env = options->env,
+        .events = &link_events,
+        .owner = worker,
+        .name = "worker",
+        .class = GV_PEER_WORKER,
+    };
+    int rc = GROVE_ENOMEM;
+
+    if (worker == NULL)
+        return GROVE_ENOMEM;
+    worker->env = options->env;
+    worker->hooks = options->hooks;
+    worker->n_served = list_methods(options, NULL);
+    worker->served = calloc(worker->n_served + 1, sizeof *worker->served);
+    if (worker->served == NULL)
+        goto close_worker;
+    (void)list_methods(options, worker->served); /* It counts the same again. */
+    rc = worker->env->page_inherit(worker->env->world, options->page_fd, GV_WORKER_PAGE_BYTES,
+                                   &worker->page);
+    if (rc != 0)
+        goto close_worker;
+    worker->status = worker->page.memory;
+    rc = worker->status->magic == GV_WORKER_PAGE_MAGIC ? 0 : GROVE_EPROTO;
+    if (rc == 0)
+        rc = gv_link_dial(&worker->link, &link_options, options->poller, worker->status->url);
+    if (rc != 0)
+        goto close_worker;
+    *result = worker;
+    return 0;
+
+close_worker:
+    gv_worker_close(worker);
+    return rc;
+}
