@@ -132,6 +132,15 @@ void gv_loop_look(struct gv_loop *loop)
     loop->now_ms = gv_epoch_ms(loop->now_ns);
 }
 
+/* True if an upcall has left something to do: a task, a handler, a write, or main's own wake. */
+static bool has_work(const struct gv_loop *loop)
+{
+    const struct gv_wait *wait = loop->main_turn.wait;
+
+    return loop->run_head != NULL || loop->ready_head != NULL || loop->flushes != NULL
+           || (wait != NULL && wait->woken);
+}
+
 /* Watches the inbox for a while before sleeping; true when something came. */
 static bool spin(struct gv_loop *loop)
 {
@@ -147,7 +156,7 @@ static bool spin(struct gv_loop *loop)
         now_ns = loop->env->now_ns(loop->env->world);
         if (now_ns >= look_ns) {
             loop->env->poller_poll(loop->poller, 0);
-            if (loop->run_head != NULL || loop->ready_head != NULL)
+            if (has_work(loop))
                 return true;
             look_ns = now_ns + SPIN_LOOK_NS;
         }
