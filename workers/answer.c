@@ -15,7 +15,8 @@
 #include "runtime/log.h"
 #include "workers/pool.h"
 
-#define MEAN_OF 16 /* recent jobs, for their mean time */
+#define MEAN_OF     16    /* recent jobs, for their mean time */
+#define STANDING_MS 1000u /* a worker with nothing else to do has answered a CANCEL by then */
 
 /* --- failing -------------------------------------------------------------------------------------- */
 
@@ -42,9 +43,13 @@ static void patience_ended(struct gv_job *job)
     /* acquire: pairs with the release before the function was called. */
     uint64_t started = atomic_load_explicit(&gv_child_page(child)->started, memory_order_acquire);
 
-    if (started == job->seq && child->state != GV_CHILD_DYING) {
-        gv_log(GV_LOG_WARN, "job.overdue", "pool=%s method=%s pid=%lld", pool->name,
-               job->method->name, (long long)child->pid);
+    /* Or does its worker stand still, with nothing before this job? */
+    bool stands = started < job->seq && child->jobs.head == job
+                  && pool->loop->now_ms - job->gave_up_ms >= STANDING_MS;
+
+    if ((started == job->seq || stands) && child->state != GV_CHILD_DYING) {
+        gv_log(GV_LOG_WARN, "job.overdue", "pool=%s method=%s pid=%lld begun=%d", pool->name,
+               job->method->name, (long long)child->pid, !stands);
         gv_child_kill(child);
         return;
     }
@@ -67,6 +72,7 @@ void gv_job_give_up(struct gv_job *job, int code)
         return;
     }
     job->gave_up = code;
+    job->gave_up_ms = pool->loop->now_ms;
     cancel.budget_us = GV_BUDGET_NONE;
     /* A link that takes no CANCEL is ending; its worker's death settles the job. */
     (void)gv_link_send(&job->child->link, &cancel, NULL, 0);

@@ -38,6 +38,7 @@ struct gv_job {
     uint64_t id;           /* on the wire; never used twice in a pool */
     uint64_t seq;          /* place in its worker's order */
     int gave_up;           /* 0, or the code its caller has got: GROVE_ETIMEDOUT, GROVE_ECANCELED */
+    uint32_t gave_up_ms;   /* when that was */
     uint8_t deaths;        /* workers that died while they ran it */
 };
 
