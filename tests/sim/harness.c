@@ -67,7 +67,7 @@ static void close_poller(struct gv_poller *poller)
 {
     int64_t n = 0;
 
-    for (unsigned i = 0; i < gv_runtime.n_loops && poller == gv_runtime.loops[0]->poller; i++)
+    for (unsigned i = 0; poller->loop == 0 && i < gv_runtime.n_loops; i++)
         n += gv_runtime.loops[i]->blocks.n_heap;
     SIM_CHECK(n == 0, "%" PRId64 " large messages are left", n);
     sim_poller_close(poller);

@@ -19,10 +19,7 @@
 #define SEEDS_DEFAULT 1000u
 
 static const struct sim_simulation *const simulations[] = {
-    &sim_withdraw_naive,
-    &sim_withdraw_actor,
-    &sim_cycles,
-    &sim_calls,
+    &sim_withdraw_naive, &sim_withdraw_actor, &sim_cycles, &sim_calls, &sim_pool,
 };
 #define N_SIMULATIONS (sizeof simulations / sizeof simulations[0])
 

@@ -26,7 +26,8 @@ struct sim_simulation {
     bool canary;           /* it has a fault that must be found within the seeds */
 };
 
-extern const struct sim_simulation sim_withdraw_naive, sim_withdraw_actor, sim_cycles, sim_calls;
+extern const struct sim_simulation sim_withdraw_naive, sim_withdraw_actor, sim_cycles, sim_calls,
+    sim_pool;
 
 /* Runs one seed. True if it was guilty; the reason stands in sim.report. */
 bool sim_seed_run(const struct sim_simulation *simulation, uint64_t seed);

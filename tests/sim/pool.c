@@ -1,0 +1,277 @@
+/*
+ * Pool: the real pool and the real workers, in a world that kills them.
+ *
+ * The workers are simulated processes that run the state machine of
+ * workers/worker.h over simulated streams. They die, hang and are slow;
+ * connections are cut, bits flip, births fail, jobs kill whoever runs them.
+ *
+ * Every call has one outcome, soon after its deadline at the latest. A job
+ * that may not run twice never does. One that may is not lost: if it fails
+ * by a crash it has run twice at least. Who is told that it never began is
+ * told the truth. When the faults end, the pool works again, and after its
+ * end nothing of it is left.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+
+#include <grove.h>
+
+#include "jobs.grove.h"
+#include "tests/sim/door.h"
+#include "tests/sim/process.h"
+#include "tests/sim/simulation.h"
+#include "tests/sim/thread.h"
+#include "workers/page.h"
+#include "workers/worker.h"
+
+#define CLIENTS_MAX 6u
+#define CALLS_MAX   8u /* of a client */
+#define JOBS_MAX    200u
+#define LATE_MS     100u /* how long after its deadline a call has ended */
+#define MEND_TRIES  40u  /* calls until one of a pool without faults succeeds */
+#define BALLAST_MAX 3000u
+
+struct job {
+    uint32_t work_us;
+    bool poison;      /* it kills whoever runs it */
+    bool never_began; /* its caller was told so */
+    unsigned n_runs;
+};
+
+static struct {
+    grove_ref pool;
+    struct job jobs[JOBS_MAX];
+    unsigned n_jobs;
+    unsigned n_ended; /* clients */
+} play;
+
+/* --- in the workers ------------------------------------------------------------------------------- */
+
+static void work(uint32_t number)
+{
+    struct job *job = &play.jobs[number];
+
+    SIM_CHECK(number < play.n_jobs, "a worker got job %u of %u", number, play.n_jobs);
+    SIM_CHECK(!job->never_began, "job %u began, although its caller was told that it never would",
+              number);
+    job->n_runs++;
+    sim_note("works", number, job->n_runs);
+    if (job->poison)
+        (void)sim_process_kill(sim_thread_running()->process,
+                               SIGSEGV); /* It lives now, so it can die. */
+    sim_process_work((uint64_t)job->work_us * 1000);
+}
+
+static int once(const Sim__Jobs__V1__OnceRequest *request, Sim__Jobs__V1__OnceResponse *response)
+{
+    work(request->job);
+    SIM_CHECK(play.jobs[request->job].n_runs == 1, "job %u, which may not run twice, did",
+              request->job);
+    response->job = request->job;
+    response->ballast = request->ballast;
+    return 0;
+}
+
+static int again(const Sim__Jobs__V1__AgainRequest *request, Sim__Jobs__V1__AgainResponse *response)
+{
+    work(request->job);
+    response->job = request->job;
+    response->ballast = request->ballast;
+    return 0;
+}
+
+static const struct job_service functions = {.once = once, .again = again};
+static const struct grove_worker_entry entry = {&job_service_table, &functions};
+
+/* What a worker process does instead of main. */
+static int run_worker(struct gv_process *self)
+{
+    struct gv_worker_options options = {
+        .env = &sim_env, .page_fd = GV_WORKER_PAGE_FD, .first = &entry, .end = &entry + 1};
+    struct gv_worker *worker;
+
+    (void)self;
+    if (sim_env.poller_open(NULL, 0, &options.poller) != 0)
+        return 1;
+    if (gv_worker_open(&options, &worker) != 0)
+        return 1;
+    while (!gv_worker_has_ended(worker)) {
+        sim_env.poller_poll(options.poller, gv_worker_can_run(worker) ? 0 : -1);
+        if (gv_worker_can_run(worker))
+            gv_worker_run_one(worker);
+    }
+    gv_worker_close(worker);
+    return 0;
+}
+
+/* --- in the program ------------------------------------------------------------------------------- */
+
+static bool is_allowed(int rc)
+{
+    static const int codes[] = {
+        0, GROVE_EFULL, GROVE_ETIMEDOUT, GROVE_ECANCELED, GROVE_ECRASHED, GROVE_EUNAVAILABLE};
+
+    for (unsigned i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        if (codes[i] == rc)
+            return true;
+    return false;
+}
+
+static void check_outcome(uint32_t number, bool may_rerun, int rc)
+{
+    struct job *job = &play.jobs[number];
+    enum grove_started started = grove_failure()->started;
+
+    sim_note("outcome", number, (uint64_t)(int64_t)rc);
+    SIM_CHECK(is_allowed(rc), "job %u ended with %s (%d)", number, grove_error_name(rc), rc);
+    SIM_CHECK(rc != 0 || job->n_runs >= 1, "job %u was answered, but never ran", number);
+    if (rc == GROVE_ECRASHED)
+        SIM_CHECK(job->n_runs >= (may_rerun ? 2 : 1),
+                  "job %u has crashed, they say, but it ran %u times", number, job->n_runs);
+    if (rc != 0 && started == GROVE_STARTED_NO) {
+        SIM_CHECK(job->n_runs == 0,
+                  "job %u (%s) ran, although its caller was told that it never would", number,
+                  grove_error_name(rc));
+        job->never_began = true;
+    }
+}
+
+static int call_once(uint32_t number, ProtobufCBinaryData ballast)
+{
+    Sim__Jobs__V1__OnceRequest request = SIM__JOBS__V1__ONCE_REQUEST__INIT;
+    Sim__Jobs__V1__OnceResponse response = SIM__JOBS__V1__ONCE_RESPONSE__INIT;
+    int rc;
+
+    request.job = number;
+    request.ballast = ballast;
+    rc = job_once_await(play.pool, &request, &response);
+    SIM_CHECK(rc != 0
+                  || (response.job == number && response.ballast.len == ballast.len
+                      && memcmp(response.ballast.data, ballast.data, ballast.len) == 0),
+              "job %u got the answer of another one", number);
+    return rc;
+}
+
+static int call_again(uint32_t number, ProtobufCBinaryData ballast)
+{
+    Sim__Jobs__V1__AgainRequest request = SIM__JOBS__V1__AGAIN_REQUEST__INIT;
+    Sim__Jobs__V1__AgainResponse response = SIM__JOBS__V1__AGAIN_RESPONSE__INIT;
+    int rc;
+
+    request.job = number;
+    request.ballast = ballast;
+    rc = job_again_await(play.pool, &request, &response);
+    SIM_CHECK(rc != 0
+                  || (response.job == number && response.ballast.len == ballast.len
+                      && memcmp(response.ballast.data, ballast.data, ballast.len) == 0),
+              "job %u got the answer of another one", number);
+    return rc;
+}
+
+static uint32_t new_job(void)
+{
+    struct job *job = &play.jobs[play.n_jobs];
+
+    job->work_us =
+        sim_draw(SIM_LOAD, 8) == 0 ? sim_draw(SIM_LOAD, 200000) : sim_draw(SIM_LOAD, 300);
+    job->poison = sim_draw(SIM_LOAD, 40) == 0;
+    return play.n_jobs++;
+}
+
+static int call_await(bool mending)
+{
+    uint8_t ballast[BALLAST_MAX];
+    uint32_t within_ms = 1 + sim_draw(SIM_LOAD, sim_draw(SIM_LOAD, 2) == 0 ? 50 : 5000);
+    uint32_t n_ballast =
+        sim_draw(SIM_LOAD, 4) == 0 ? sim_draw(SIM_LOAD, BALLAST_MAX) : sim_draw(SIM_LOAD, 16);
+    uint32_t number;
+    uint64_t began_ns = sim.now_ns;
+    bool may_rerun = sim_draw(SIM_LOAD, 2) == 0;
+    int rc;
+
+    if (play.n_jobs == JOBS_MAX)
+        return 0;
+    number = new_job();
+    memset(ballast, (int)number, n_ballast);
+    if (mending) {
+        play.jobs[number] = (struct job){0};
+        within_ms = 5000;
+    }
+    grove_within(within_ms);
+    rc = (may_rerun ? call_again : call_once)(number, (ProtobufCBinaryData){n_ballast, ballast});
+    SIM_CHECK(sim.now_ns - began_ns <= (uint64_t)(within_ms + LATE_MS) * 1000000,
+              "job %u, which had %" PRIu32 " ms, ended after %" PRIu64, number, within_ms,
+              (sim.now_ns - began_ns) / 1000000);
+    check_outcome(number, may_rerun, rc);
+    return rc;
+}
+
+static void act_as_client(void *argument)
+{
+    unsigned n = 1 + sim_draw(SIM_LOAD, CALLS_MAX);
+
+    (void)argument;
+    for (unsigned i = 0; i < n; i++) {
+        struct grove_scope scope;
+
+        if (sim_draw(SIM_LOAD, 3) == 0)
+            (void)grove_sleep_await(sim_draw(SIM_LOAD, 200)); /* Nobody stops us. */
+        grove_scope_begin(&scope);
+        (void)call_await(false); /* It was checked. */
+        grove_scope_end(&scope);
+    }
+    play.n_ended++;
+}
+
+/* From now on nothing goes wrong, and what has gone wrong must mend. */
+static void check_mending(void)
+{
+    unsigned n = 0;
+
+    sim_mix.cut_ppm = sim_mix.flip_ppm = sim_mix.refuse_ppm = sim_mix.spawn_fail_ppm = 0;
+    sim_mix.death_ppm = sim_mix.hang_ppm = 0;
+    while (n++ < MEND_TRIES && call_await(true) != 0)
+        (void)grove_sleep_await(1000); /* main is never stopped. */
+    SIM_CHECK(n <= MEND_TRIES, "the pool works no more");
+}
+
+static void run(void)
+{
+    struct grove_pool_options options = {
+        .n_workers = 1 + sim_draw(SIM_LOAD, 4),
+    };
+    unsigned n_clients = 1 + sim_draw(SIM_LOAD, CLIENTS_MAX);
+    int rc;
+
+    memset(&play, 0, sizeof play);
+    sim_on_spawn(run_worker);
+    options.credits = sim_draw(SIM_LOAD, 4);
+    options.queue_max = 1 + sim_draw(SIM_LOAD, 30);
+    options.grace_ms = 1 + sim_draw(SIM_LOAD, 100);
+    rc = grove_pool_open(&options, &play.pool);
+    SIM_CHECK(rc == 0, "no pool: %s", grove_error_name(rc));
+    for (unsigned i = 0; i < n_clients; i++) {
+        struct grove_spawn_options place = {.place =
+                                                GROVE_ON_LOOP(sim_draw(SIM_LOAD, grove_loops()))};
+
+        SIM_CHECK(grove_go(act_as_client, NULL, &place, NULL) == 0, "no client");
+    }
+    sim_wait_for(&play.n_ended, n_clients, 600000);
+    check_mending();
+    rc = grove_pool_close_await(play.pool, sim_draw(SIM_LOAD, 2) * 1000);
+    SIM_CHECK(rc == 0, "the pool closes with %s", grove_error_name(rc));
+}
+
+static void prepare(void)
+{
+    SIM_CHECK(grove_service_register(&job_service_table) == 0, "no service");
+}
+
+const struct sim_simulation sim_pool = {
+    .name = "pool",
+    .what = "worker processes that die, hang and lose connections",
+    .run = run,
+    .prepare = prepare,
+};
