@@ -14,11 +14,21 @@
 #include <grove.h>
 
 #include "apps/bank/books_balances.h"
+#include "apps/bank/demo.h"
 #include "apps/bank/options.h"
 #include "apps/bank/replay.h"
 #include "apps/bank/shards.h"
 
 enum { EXIT_USAGE = 2 };
+
+static void print_error(const struct bank_error *error)
+{
+    char text[BANK_PATH_MAX + BANK_ERROR_TEXT_MAX + 64];
+
+    (void)bank_error_format(error, text, sizeof text); /* A cut message still helps. */
+    /* A place comes first in its line, where editors look for it. */
+    fprintf(stderr, "%s%s\n", error->line == 0 ? "bank: " : "", text);
+}
 
 /* --- the command balances --------------------------------------------------------------------- */
 
@@ -67,20 +77,16 @@ static int run_balances(const struct bank_options *options)
 
     if (rc == 0)
         rc = replay_await(books, options->at, &balances, &error);
-    if (rc != 0) {
-        char text[BANK_PATH_MAX + BANK_ERROR_TEXT_MAX + 64];
-
-        (void)bank_error_format(&error, text, sizeof text); /* A cut message still helps. */
-        fprintf(stderr, "%s%s\n", error.line == 0 ? "bank: " : "", text);
-    } else {
+    if (rc != 0)
+        print_error(&error);
+    else
         rc = print_balances(&balances, books, options);
-    }
     bank_balances_deinit(&balances);
     bank_books_free(books);
     return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* --- the program ------------------------------------------------------------------------------ */
+/* --- the other commands ----------------------------------------------------------------------- */
 
 static int run_help(const struct bank_options *options)
 {
@@ -89,6 +95,18 @@ static int run_help(const struct bank_options *options)
     fprintf(stderr, "bank: cannot write the help: %s\n", strerror(errno));
     return EXIT_FAILURE;
 }
+
+static int run_demo(const struct bank_options *options)
+{
+    struct bank_error error;
+    int rc = bank_demo_await(options, &error);
+
+    if (rc != 0 && error.text[0] != '\0')
+        print_error(&error);
+    return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* --- the program ------------------------------------------------------------------------------ */
 
 /*
  * Makes sure that descriptors 0 to 2 are taken, so that no file or socket of
@@ -127,7 +145,7 @@ int main(int argc, char **argv)
         status = run_balances(&options);
         break;
     case BANK_DEMO:
-        fprintf(stderr, "bank demo: not here\n");
+        status = run_demo(&options);
         break;
     }
     return grove_deinit() == 0 ? status : EXIT_FAILURE;
