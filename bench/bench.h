@@ -34,6 +34,8 @@ int bench_idle_await(const int64_t *numbers, struct bench_result *result);     /
 int bench_parked_await(const int64_t *numbers, struct bench_result *result);   /* greenlets */
 int bench_bank_await(const int64_t *numbers,
                      struct bench_result *result); /* accounts, tellers, transfers */
+int bench_offload_await(const int64_t *numbers,
+                        struct bench_result *result); /* jobs, at once, microseconds */
 
 /* Resident memory of this process in KiB: now, and at most so far. 0 if unknown. */
 int64_t bench_resident_kb(void);

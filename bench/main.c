@@ -42,6 +42,9 @@ static const struct bench {
      {{"ACCOUNTS", 2, 1000000, 1000},
       {"TELLERS", 1, 1024, 10},
       {"TRANSFERS", 1, 1000000000, 1000000}}},
+    {"offload",
+     bench_offload_await,
+     {{"JOBS", 1, 10000000, 20000}, {"AT_ONCE", 1, 4096, 64}, {"MICROSECONDS", 0, 1000000, 20}}},
 };
 
 #define N_BENCHES (sizeof benches / sizeof benches[0])

@@ -42,5 +42,6 @@ refused 2 "ROUND_TRIPS" pingpong ""
 refused 2 "ACTORS HOPS" ring 10
 refused 2 "ACTORS HOPS" ring 10 10 10
 refused 2 "GREENLETS" parked 0
+refused 2 "AT_ONCE" offload 10 0 10
 refused 2 "TELLERS" bank 10 5000 10
 exit $failed
