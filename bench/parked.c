@@ -31,7 +31,7 @@ static void sleeper(void *argument)
     struct grove_letter letter;
 
     hall->n_parked++;
-    hall->a_stack = (uintptr_t)&letter;
+    hall->a_stack = (uintptr_t)__builtin_frame_address(0);
     if (grove_receive_await(GROVE_INFINITE, &letter) == 0)
         hall->sum += ((const Bench__V1__WakeRequest *)letter.request)->value;
     hall->n_parked--;
