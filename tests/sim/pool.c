@@ -138,6 +138,14 @@ static void check_outcome(uint32_t number, bool may_rerun, int rc)
     }
 }
 
+static void check_answer(uint32_t number, uint32_t answered, const ProtobufCBinaryData *sent,
+                         const ProtobufCBinaryData *came)
+{
+    SIM_CHECK(answered == number && came->len == sent->len
+                  && (sent->len == 0 || memcmp(came->data, sent->data, sent->len) == 0),
+              "job %u got the answer of another one", number);
+}
+
 static int call_once(uint32_t number, ProtobufCBinaryData ballast)
 {
     Sim__Jobs__V1__OnceRequest request = SIM__JOBS__V1__ONCE_REQUEST__INIT;
@@ -147,10 +155,8 @@ static int call_once(uint32_t number, ProtobufCBinaryData ballast)
     request.job = number;
     request.ballast = ballast;
     rc = job_once_await(play.pool, &request, &response);
-    SIM_CHECK(rc != 0
-                  || (response.job == number && response.ballast.len == ballast.len
-                      && memcmp(response.ballast.data, ballast.data, ballast.len) == 0),
-              "job %u got the answer of another one", number);
+    if (rc == 0)
+        check_answer(number, response.job, &ballast, &response.ballast);
     return rc;
 }
 
@@ -163,10 +169,8 @@ static int call_again(uint32_t number, ProtobufCBinaryData ballast)
     request.job = number;
     request.ballast = ballast;
     rc = job_again_await(play.pool, &request, &response);
-    SIM_CHECK(rc != 0
-                  || (response.job == number && response.ballast.len == ballast.len
-                      && memcmp(response.ballast.data, ballast.data, ballast.len) == 0),
-              "job %u got the answer of another one", number);
+    if (rc == 0)
+        check_answer(number, response.job, &ballast, &response.ballast);
     return rc;
 }
 

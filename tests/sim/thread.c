@@ -5,6 +5,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "runtime/sanitize.h"
+
+#if GV_ASAN
+#    include <sanitizer/lsan_interface.h>
+#endif
+
 #include "runtime/loop.h"
 #include "tests/sim/process.h"
 #include "tests/sim/world.h"
@@ -110,10 +116,28 @@ static struct sim_thread *pick(void)
     }
 }
 
+/* What a child allocates may be lost with it: only the process under test must free all. */
+static void watch_leaks(const struct sim_thread *next)
+{
+#if GV_ASAN
+    static bool off;
+    bool is_child = next->process->parent != NULL;
+
+    if (is_child && !off)
+        __lsan_disable();
+    if (!is_child && off)
+        __lsan_enable();
+    off = is_child;
+#else
+    (void)next;
+#endif
+}
+
 static struct sim_thread *pick_noted(void)
 {
     struct sim_thread *next = pick();
 
+    watch_leaks(next);
     if (next != running)
         sim_note("switch", next->number, sim.n_steps);
     return next;
