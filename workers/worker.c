@@ -384,7 +384,18 @@ static const struct gv_link_events link_events = {
 
 /* --- life ----------------------------------------------------------------------------------------- */
 
-/* Counts the WORKER methods of the entries, and lists them if there is a list. */
+/* True if the program has given a function for this WORKER method. */
+static bool is_served(const struct grove_worker_entry *entry, const struct grove_method *method)
+{
+    void (*function)(void);
+
+    if (method->isolation != GROVE_WORKER_PROCESS)
+        return false;
+    memcpy(&function, (const char *)entry->functions + method->function_offset, sizeof function);
+    return function != NULL;
+}
+
+/* Counts the methods that the entries serve, and lists them if there is a list. */
 static uint32_t list_methods(const struct gv_worker_options *options, struct served *served)
 {
     uint32_t n = 0;
@@ -393,7 +404,7 @@ static uint32_t list_methods(const struct gv_worker_options *options, struct ser
         for (uint32_t i = 0; i < entry->service->n_methods; i++) {
             const struct grove_method *method = &entry->service->methods[i];
 
-            if (method->isolation != GROVE_WORKER_PROCESS)
+            if (!is_served(entry, method))
                 continue;
             if (served != NULL)
                 served[n] = (struct served){method, entry->functions};
