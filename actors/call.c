@@ -75,6 +75,8 @@ struct gv_call *gv_call_take(struct gv_loop *loop, uint64_t target, uint16_t met
     call->since_ms = loop->now_ms;
     call->deadline_ms = deadline_ms;
     call->timer = (struct gv_timer){0};
+    call->reply = NULL;
+    call->answered = 0;
     call->open = 1;
     return call;
 }
@@ -105,34 +107,35 @@ void gv_call_give(struct gv_loop *loop, struct gv_call *call)
 
 /* --- giving up -------------------------------------------------------------------------------- */
 
-/* True if it was still there. */
-static bool take_request_back(struct gv_loop *loop, struct gv_task *task, uint64_t id)
+bool gv_call_withdraw(struct gv_loop *loop, struct gv_call *call)
 {
+    struct gv_task *task = gv_slot_find(call->target);
     struct gv_message *message;
 
+    if (task == NULL)
+        return false;
     if (task->loop == loop->index && task->class->form == GV_FORM_STRUCT) {
-        message = gv_task_take_back(loop, task, id);
+        message = gv_task_take_back(loop, task, call->id);
         if (message != NULL)
             gv_message_give(&loop->blocks, message);
         return message != NULL;
     }
-    message = gv_message_take(&loop->blocks, sizeof id);
+    message = gv_message_take(&loop->blocks, sizeof call->id);
     if (message == NULL)
         return false; /* The request will be skipped at its deadline instead. */
     message->method = GV_SIGNAL_CANCEL;
-    message->to = gv_task_id(task);
-    memcpy(message->body, &id, sizeof id);
+    message->to = call->target;
+    memcpy(message->body, &call->id, sizeof call->id);
     gv_signal_send(loop, task, message);
     return false;
 }
 
 bool gv_call_give_up(struct gv_loop *loop, struct gv_call *call)
 {
-    struct gv_task *task = gv_slot_find(call->target);
-    uint64_t id = call->id;
+    bool unseen = gv_call_withdraw(loop, call);
 
     gv_call_give(loop, call);
-    return task != NULL && take_request_back(loop, task, id);
+    return unseen;
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
@@ -165,7 +168,7 @@ static void finish(struct gv_loop *loop, struct gv_message *reply)
 {
     struct gv_call *call = gv_call_find(loop, reply->call);
 
-    if (call == NULL) {
+    if (call == NULL || call->answered) {
         gv_message_give(&loop->blocks, reply);
         return;
     }
@@ -185,13 +188,9 @@ static void finish(struct gv_loop *loop, struct gv_message *reply)
         gv_wake(loop, wait, reply->code);
         break;
     }
-    case GV_SINK_FUTURE: {
-        struct grove_future *future = call->sink.future;
-
-        gv_call_give(loop, call);
-        gv_future_finish(loop, future, reply);
+    case GV_SINK_FUTURE:
+        gv_future_finish(loop, call, reply);
         break;
-    }
     case GV_SINK_CALLBACK:
         call_back(loop, call, reply);
         break;

@@ -43,9 +43,10 @@ struct gv_outcome {
 
 struct gv_call {
     uint64_t id;
-    uint64_t target;       /* task id */
-    struct gv_timer timer; /* of futures and callbacks; a parked turn has its own */
-    struct gv_call *next;  /* free list */
+    uint64_t target;          /* task id */
+    struct gv_timer timer;    /* of futures and callbacks; a parked turn has its own */
+    struct gv_call *next;     /* free list; of a future: its turn's other ones */
+    struct gv_message *reply; /* of a future: the answer until it is awaited */
     union {
         struct gv_wait *wait;
         struct grove_future *future;
@@ -59,6 +60,7 @@ struct gv_call {
     uint16_t method;
     uint8_t kind; /* enum gv_sink */
     uint8_t open;
+    uint8_t answered; /* of a future: takes no other answer */
 };
 
 /* The records of one loop, made and freed with it. Returns 0 or GROVE_ENOMEM. */
@@ -77,9 +79,12 @@ void gv_call_give(struct gv_loop *loop, struct gv_call *call);
 
 /*
  * The caller no longer waits: takes the request back where it is still
- * queued, and closes the record. True if it is certain that no handler will
+ * queued. True if it is certain that no handler will
  * see the request; for a target on another loop it never is.
  */
+bool gv_call_withdraw(struct gv_loop *loop, struct gv_call *call);
+
+/* The same, and closes the record. */
 bool gv_call_give_up(struct gv_loop *loop, struct gv_call *call);
 
 /*

@@ -14,32 +14,38 @@
 
 /* --- start and finish ------------------------------------------------------------------------- */
 
-void gv_future_finish(struct gv_loop *loop, struct grove_future *future, struct gv_message *reply)
+/* The call is over, however: tells the future and wakes who waits. */
+static void mark_done(struct gv_loop *loop, struct gv_call *call, int rc,
+                      enum grove_started started)
 {
+    struct grove_future *future = call->sink.future;
     struct gv_wait *wait = future->waiter;
 
-    gv_assert(!future->done);
+    gv_assert(!call->answered && !future->done);
+    gv_wheel_disarm(&loop->wheel, &call->timer);
+    call->answered = 1;
     future->done = 1;
-    future->call = 0;
-    future->reply = reply;
-    if (reply != NULL) {
-        future->rc = reply->code;
-        future->started = reply->code == 0 ? GROVE_STARTED_YES : (uint8_t)gv_reply_started(reply);
-    }
+    future->rc = rc;
+    future->started = (uint8_t)started;
     if (wait == NULL || wait->woken || --wait->n_left > 0)
         return;
     gv_wake(loop, wait, 0);
+}
+
+void gv_future_finish(struct gv_loop *loop, struct gv_call *call, struct gv_message *reply)
+{
+    call->reply = reply;
+    mark_done(loop, call, reply->code,
+              reply->code == 0 ? GROVE_STARTED_YES : gv_reply_started(reply));
 }
 
 static void future_expired(struct gv_timer *timer)
 {
     struct gv_loop *loop = gv_loop_here;
     struct gv_call *call = (struct gv_call *)((char *)timer - offsetof(struct gv_call, timer));
-    struct grove_future *future = call->sink.future;
+    bool unseen = gv_call_withdraw(loop, call);
 
-    future->started = gv_call_give_up(loop, call) ? GROVE_STARTED_NO : GROVE_STARTED_UNKNOWN;
-    future->rc = GROVE_ETIMEDOUT;
-    gv_future_finish(loop, future, NULL);
+    mark_done(loop, call, GROVE_ETIMEDOUT, unseen ? GROVE_STARTED_NO : GROVE_STARTED_UNKNOWN);
 }
 
 int grove_call_start(grove_ref ref, const struct grove_service *service, uint32_t method,
@@ -77,57 +83,56 @@ int grove_call_start(grove_ref ref, const struct grove_service *service, uint32_
     future->call = call->id;
     future->target = call->target;
     future->method = verb.method;
-    future->next = verb.turn->futures;
-    verb.turn->futures = future;
+    call->next = verb.turn->futures;
+    verb.turn->futures = call;
     return 0;
 }
 
 /* --- giving up -------------------------------------------------------------------------------- */
 
-static void give_up(struct gv_loop *loop, struct grove_future *future)
+static void give_up(struct gv_loop *loop, struct gv_call *call)
 {
-    struct gv_call *call = future->call != 0 ? gv_call_find(loop, future->call) : NULL;
-
-    if (call != NULL)
-        (void)gv_call_give_up(loop, call); /* Nobody asks what became of it. */
-    if (future->reply != NULL)
-        gv_message_give(&loop->blocks, future->reply);
-    future->call = 0;
-    future->reply = NULL;
+    if (!call->answered)
+        (void)gv_call_withdraw(loop, call); /* Nobody asks what became of it. */
+    if (call->reply != NULL)
+        gv_message_give(&loop->blocks, call->reply);
+    gv_call_give(loop, call);
 }
 
 void gv_futures_give_up(struct gv_loop *loop, struct gv_turn *turn)
 {
     while (turn->futures != NULL) {
-        struct grove_future *future = turn->futures;
+        struct gv_call *call = turn->futures;
 
-        turn->futures = future->next;
-        give_up(loop, future);
-        if (!future->done) {
-            future->done = 1;
-            future->rc = GROVE_ECANCELED;
-        }
+        turn->futures = call->next;
+        give_up(loop, call);
     }
 }
 
-/* Takes a future off its turn's list; false if it does not hang there. */
-static bool unlink_future(struct gv_turn *turn, struct grove_future *future)
+/* Takes the call of a future off its turn's list; NULL if it does not hang there (any more). */
+static struct gv_call *unlink_call(struct gv_turn *turn, const struct grove_future *future)
 {
-    for (struct grove_future **link = &turn->futures; *link != NULL; link = &(*link)->next)
-        if (*link == future) {
-            *link = future->next;
-            return true;
+    for (struct gv_call **link = &turn->futures; *link != NULL; link = &(*link)->next)
+        if ((*link)->id == future->call) {
+            struct gv_call *call = *link;
+
+            *link = call->next;
+            return call;
         }
-    return false;
+    return NULL;
 }
 
 void grove_future_cancel(struct grove_future *future)
 {
     struct gv_loop *loop = gv_loop_here;
+    struct gv_call *call;
 
-    if (loop == NULL || loop->turn == NULL || !unlink_future(loop->turn, future))
+    if (loop == NULL || loop->turn == NULL)
         return;
-    give_up(loop, future);
+    call = unlink_call(loop->turn, future);
+    if (call == NULL)
+        return;
+    give_up(loop, call);
     future->done = 1;
     future->rc = GROVE_ECANCELED;
     future->started = GROVE_STARTED_UNKNOWN;
@@ -138,14 +143,42 @@ void grove_future_cancel(struct grove_future *future)
 /* The future is done: writes the caller's response or notes the failure. */
 static int collect(struct gv_loop *loop, struct gv_turn *turn, struct grove_future *future)
 {
-    struct gv_message *reply = future->reply;
+    struct gv_call *call = unlink_call(turn, future);
+    struct gv_message *reply;
 
-    if (!unlink_future(turn, future))
-        return future->rc; /* Awaited before. */
-    future->reply = NULL;
+    if (call == NULL)
+        return future->rc; /* Awaited before, or cancelled. */
+    reply = call->reply;
+    gv_call_give(loop, call);
     if (reply != NULL)
         return gv_turn_take_answer(loop, turn, future->method, reply, future->response);
     return gv_turn_failed(turn, NULL, future->rc, future->started, NULL);
+}
+
+static void clear_waiter(const struct gv_wait *wait)
+{
+    for (uint32_t i = 0; i < wait->n_futures; i++)
+        wait->futures[i]->waiter = NULL;
+}
+
+/* Makes wait the waiter of its futures and counts for how many. False if it need not wait at all. */
+static bool set_waiter(struct gv_wait *wait)
+{
+    bool one_done = false;
+
+    for (uint32_t i = 0; i < wait->n_futures; i++) {
+        struct grove_future *future = wait->futures[i];
+
+        one_done |= future->done != 0;
+        /* One that is named twice comes once. */
+        wait->n_left += !future->done && future->waiter != wait;
+        future->waiter = wait;
+    }
+    if (wait->kind == GV_WAIT_ANY)
+        wait->n_left = one_done ? 0 : 1;
+    if (wait->n_left == 0)
+        clear_waiter(wait);
+    return wait->n_left > 0;
 }
 
 /* Parks until n_left of the futures that are not done yet have come. */
@@ -159,23 +192,17 @@ static int park_for(struct gv_loop *loop, struct grove_future *const futures[], 
     gv_wait_init(loop, &wait, kind, 0); /* Each future has its own deadline. */
     wait.futures = futures;
     wait.n_futures = n;
-    for (unsigned i = 0; i < n; i++)
-        if (!futures[i]->done)
-            wait.n_left++;
-    if (wait.n_left == 0 || (kind == GV_WAIT_ANY && wait.n_left < n))
+    if (!set_waiter(&wait))
         return 0;
-    if (gv_deadlock_closes(loop, &wait, &cycle))
+    if (gv_deadlock_closes(loop, &wait, &cycle)) {
+        clear_waiter(&wait);
         return gv_turn_failed(loop->turn, NULL, GROVE_EDEADLK, GROVE_STARTED_UNKNOWN,
                               cycle.text); /* The calls have been sent. */
-    if (kind == GV_WAIT_ANY)
-        wait.n_left = 1;
-    for (unsigned i = 0; i < n; i++)
-        futures[i]->waiter = &wait;
+    }
     gv_deadlock_watch(loop, &wait, &cycle);
     rc = gv_park(loop, &wait);
     gv_deadlock_unwatch(loop, &cycle);
-    for (unsigned i = 0; i < n; i++)
-        futures[i]->waiter = NULL;
+    clear_waiter(&wait);
     if (rc != 0)
         (void)gv_turn_failed(loop->turn, NULL, rc, GROVE_STARTED_UNKNOWN,
                              rc == GROVE_EDEADLK ? cycle.text : NULL); /* Returns rc. */

@@ -1,9 +1,13 @@
 /*
- * Future: a call in flight that lies in its caller's frame.
+ * Future: a call in flight whose caller goes on meanwhile.
  *
- * It hangs on its turn's list from start until it is awaited or given up,
- * so that none outlives the frame it lies in. Its answer is kept until it is
- * awaited; only then the caller's response is written.
+ * The future itself lies in its caller's frame, and that may be gone when
+ * the turn ends: a handler returns before its dispatcher looks at what it
+ * left. So it is the call record that hangs on the turn's list, from start
+ * until the future is awaited or given up, and that keeps the answer. Only
+ * the await writes the caller's response.
+ *
+ * Always: the future of a record whose turn has not ended can be written to.
  */
 #ifndef GV_FUTURE_H
 #define GV_FUTURE_H
@@ -12,10 +16,12 @@
 
 #include "runtime/loop.h"
 
-/* Its answer came, or it failed: marks it done and wakes who waits. Owns reply (NULL: code only). */
-void gv_future_finish(struct gv_loop *loop, struct grove_future *future, struct gv_message *reply);
+struct gv_call;
 
-/* Gives up every future of the turn. */
+/* The answer of a future's call has come: keeps it and wakes who waits. Owns reply. */
+void gv_future_finish(struct gv_loop *loop, struct gv_call *call, struct gv_message *reply);
+
+/* Gives up every future of the turn, without touching them. */
 void gv_futures_give_up(struct gv_loop *loop, struct gv_turn *turn);
 
 #endif

@@ -23,6 +23,7 @@
 #include "runtime/stack.h"
 #include "runtime/timer.h"
 
+struct gv_call;
 struct gv_cycle;
 struct gv_task;
 struct gv_turn;
@@ -64,13 +65,13 @@ struct gv_wait {
 };
 
 struct gv_turn {
-    struct gv_task *task;         /* NULL for main */
-    struct gv_message *message;   /* the request, NULL for main and greenlets */
-    struct gv_stack *stack;       /* NULL for main */
-    struct gv_wait *wait;         /* what it is parked in */
-    struct gv_message *held;      /* answers whose pointers the handler may use */
-    struct gv_message *letter;    /* envelope for the answer to the letter last received */
-    struct grove_future *futures; /* started and not yet awaited */
+    struct gv_task *task;       /* NULL for main */
+    struct gv_message *message; /* the request, NULL for main and greenlets */
+    struct gv_stack *stack;     /* NULL for main */
+    struct gv_wait *wait;       /* what it is parked in */
+    struct gv_message *held;    /* answers whose pointers the handler may use */
+    struct gv_message *letter;  /* envelope for the answer to the letter last received */
+    struct gv_call *futures;    /* calls of futures that were started and not yet awaited */
     struct gv_arena arena;
     const struct grove_method *method;
     uint32_t deadline_ms;                      /* inherited, 0 = none */

@@ -53,17 +53,13 @@ GROVE_API int grove_send_await(grove_ref ref, const struct grove_service *servic
                                const ProtobufCMessage *request);
 
 /*
- * A call in flight. Lives in the caller's frame; all fields but
- * response are ours. A
- * future that was started must be awaited before the handler returns: one
- * that was not is cancelled there.
+ * A call in flight. Lives in the caller's frame; all fields but response
+ * are ours. A future that was started must be awaited before the handler
+ * returns: one that was not is cancelled there.
  */
 struct grove_future {
-    struct grove_future *next;         /* ours: the turn's other futures */
     ProtobufCMessage *response;        /* where the answer goes; set by the generated verb */
-    const struct grove_shape *shape;   /* ours */
     void *waiter;                      /* ours */
-    void *reply;                       /* ours: the answer until it is awaited */
     const struct grove_method *method; /* ours */
     uint64_t call;                     /* ours */
     uint64_t target;                   /* ours: whom it waits for */
@@ -75,8 +71,9 @@ struct grove_future {
 /*
  * Sends the request and returns at once. future->response, set before, is
  * where the answer will go. On 0 the future is in flight; it and the
- * response must live until it is awaited. Errors as grove_send, and
- * GROVE_EFULL at once. Never suspends.
+ * response must live until it is awaited. A full mailbox is waited for as
+ * in grove_call_await, by the future and not here. Errors as
+ * grove_call_await before its request has left. Never suspends.
  */
 GROVE_API int grove_call_start(grove_ref ref, const struct grove_service *service, uint32_t method,
                                const ProtobufCMessage *request, struct grove_future *future);

@@ -146,16 +146,26 @@ static int echo(struct play *me, const Play__V1__EchoRequest *request,
     return 0;
 }
 
+static _Atomic(unsigned) n_running;
+
+void stage_settle(void)
+{
+    while (n_running > 0)
+        assert_int_equal(grove_sleep_await(1), 0);
+}
+
 static int run(struct play *me, uint64_t address)
 {
     struct script *script = (struct script *)(uintptr_t)address;
     int rc;
 
+    n_running++;
     me->in_handler++;
     script->n_runs++;
     rc = script->act(me, script);
     script->n_ends++;
     me->in_handler--;
+    n_running--;
     return rc;
 }
 

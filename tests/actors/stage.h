@@ -72,6 +72,9 @@ int stage_start(grove_ref who, struct script *script, Play__V1__PerformResponse 
 /* Adds n at who; *total may be NULL. */
 int stage_add(grove_ref who, int64_t n, int64_t *total);
 
+/* Waits until no handler runs a script: those lie on the stack of the test. */
+void stage_settle(void);
+
 /* Notes rc and the failure record in the script; returns rc. */
 int stage_note(struct script *script, int rc);
 

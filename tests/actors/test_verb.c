@@ -277,6 +277,7 @@ static void test_a_call_that_timed_out_is_unknown_when_the_handler_had_begun(voi
     assert_int_equal(nap.n_runs, 1);
     assert_int_equal(grove_failure()->class, GROVE_UNKNOWN);
     assert_int_equal(grove_failure()->started, GROVE_STARTED_UNKNOWN);
+    stage_settle();
 }
 
 static void test_a_call_that_timed_out_in_the_queue_was_never_begun(void **state)
@@ -306,6 +307,7 @@ static void test_within_bounds_the_next_call_only(void **state)
     assert_int_equal(stage_perform(stage_spawn(NULL), &nap), GROVE_ETIMEDOUT);
     assert_in_range(stage_now_ms() - begin_ms, 10, 15);
     assert_int_equal(stage_perform(stage_spawn(NULL), &nap), 0);
+    stage_settle();
 }
 
 static void test_within_is_used_up_by_a_send_too(void **state)
@@ -328,7 +330,7 @@ static void test_a_call_ends_after_five_seconds_by_itself(void **state)
     (void)state;
     assert_int_equal(stage_perform(ref, &nap), GROVE_ETIMEDOUT);
     assert_in_range(stage_now_ms() - begin_ms, 5000, 5005);
-    assert_int_equal(grove_stop(ref, GROVE_STOP_KILL), 0);
+    assert_int_equal(grove_stop_await(ref, GROVE_STOP_KILL), 0);
 }
 
 static int hurry_await(grove_ref ref, struct script *script)
@@ -348,6 +350,7 @@ static void test_the_proto_may_say_a_timeout_of_its_own(void **state)
     (void)state;
     assert_int_equal(hurry_await(stage_spawn(NULL), &nap), GROVE_ETIMEDOUT);
     assert_in_range(stage_now_ms() - begin_ms, 20, 25);
+    stage_settle();
 }
 
 static void test_infinite_lifts_the_timeout_of_the_method(void **state)
@@ -420,6 +423,7 @@ static void test_infinite_never_lifts_an_inherited_deadline(void **state)
     assert_in_range(hurried.inner.ms, 20, 31);
     assert_int_equal(stage_add(ref, 1, NULL), 0);
     assert_int_equal(hurried.script.rc, GROVE_ETIMEDOUT);
+    stage_settle();
 }
 
 struct overdue {
