@@ -205,49 +205,6 @@ static void await_call(unsigned self, unsigned depth)
     note_outcome(&asked, rc, grove_failure()->started);
 }
 
-/* Starts up to ORACLE_ARMS_MAX calls and waits for all, for one, or for none of them. */
-static void start_calls(unsigned self, unsigned depth)
-{
-    struct asked asked[ORACLE_ARMS_MAX];
-    struct grove_future *futures[ORACLE_ARMS_MAX];
-    struct oracle_arm arms[ORACLE_ARMS_MAX];
-    unsigned n_wanted = 1 + sim_draw(SIM_LOAD, ORACLE_ARMS_MAX), n = 0,
-             kind = sim_draw(SIM_LOAD, 3), which;
-    int rc = 0;
-
-    for (unsigned i = 0; i < n_wanted && prepare_call(&asked[n], self, depth); i++) {
-        rc = peer_work_start(play.refs[asked[n].target], &asked[n].request, &asked[n].response,
-                             &asked[n].future);
-        if (rc != 0) {
-            note_outcome(&asked[n], rc, grove_failure()->started);
-            continue;
-        }
-        arms[n] = (struct oracle_arm){asked[n].target, asked[n].request.call};
-        futures[n] = &asked[n].future;
-        n++;
-    }
-    if (n > 0 && kind != 0) {
-        unsigned n_arms = 0;
-
-        for (unsigned i = 0; i < n; i++)
-            if (!asked[i].future.done)
-                arms[n_arms++] = arms[i];
-        oracle_wait(self, kind == 1 || n == 1 ? ORACLE_ALL : ORACLE_ANY, arms, n_arms);
-        rc = kind == 1 ? grove_all_await(futures, n) : grove_any_await(futures, n, &which);
-        oracle_judge(self,
-                     rc == GROVE_ETIMEDOUT ? 0 : rc); /* Each future has a deadline of its own. */
-    }
-    for (unsigned i = 0; i < n; i++) {
-        if (asked[i].future.done && asked[i].future.call == 0 && kind == 1 && rc != GROVE_ECANCELED
-            && rc != GROVE_EDEADLK)
-            note_outcome(&asked[i], asked[i].future.rc,
-                         (enum grove_started)asked[i].future.started);
-        else
-            play.outcomes[asked[i].request.call] = LEFT;
-        grove_future_cancel(&asked[i].future);
-    }
-}
-
 static void send_note(unsigned self, bool may_wait)
 {
     Sim__Calls__V1__NoteRequest request = SIM__CALLS__V1__NOTE_REQUEST__INIT;
@@ -267,6 +224,79 @@ static void send_note(unsigned self, bool may_wait)
     rc = peer_note_send_await(play.refs[arm.target], &request);
     oracle_judge(self, rc);
     SIM_CHECK(is_allowed(rc), "a send that waits ended with %s (%d)", grove_error_name(rc), rc);
+}
+
+/* What was started by one handler and is in flight. */
+struct started {
+    struct asked asked[ORACLE_ARMS_MAX];
+    struct grove_future *futures[ORACLE_ARMS_MAX];
+    unsigned n;
+};
+
+static void start_some(struct started *started, unsigned self, unsigned depth)
+{
+    unsigned n_wanted = 1 + sim_draw(SIM_LOAD, ORACLE_ARMS_MAX);
+
+    started->n = 0;
+    for (unsigned i = 0; i < n_wanted; i++) {
+        struct asked *asked = &started->asked[started->n];
+        int rc;
+
+        if (!prepare_call(asked, self, depth))
+            return;
+        rc = peer_work_start(play.refs[asked->target], &asked->request, &asked->response,
+                             &asked->future);
+        if (rc != 0)
+            note_outcome(asked, rc, grove_failure()->started);
+        else
+            started->futures[started->n++] = &asked->future;
+    }
+}
+
+static int await_started(struct started *started, unsigned self, bool all)
+{
+    struct oracle_arm arms[ORACLE_ARMS_MAX];
+    unsigned n_arms = 0, which;
+    int rc;
+
+    for (unsigned i = 0; i < started->n; i++)
+        if (!started->asked[i].future.done)
+            arms[n_arms++] =
+                (struct oracle_arm){started->asked[i].target, started->asked[i].request.call};
+    oracle_wait(self, all || started->n == 1 ? ORACLE_ALL : ORACLE_ANY, arms, n_arms);
+    rc = all ? grove_all_await(started->futures, started->n)
+             : grove_any_await(started->futures, started->n, &which);
+    oracle_judge(self, rc == GROVE_ETIMEDOUT ? 0 : rc); /* Each future has a deadline of its own. */
+    return rc;
+}
+
+/* Starts some calls and waits for all, for one, or for none of them. */
+static void start_calls(unsigned self, unsigned depth)
+{
+    unsigned kind = sim_draw(SIM_LOAD, 3);
+    struct started started;
+    bool all_came = false;
+
+    start_some(&started, self, depth);
+    /* What is sent now must not overtake a call that waits for room. */
+    for (unsigned i = 0; i < started.n && sim_draw(SIM_LOAD, 2) == 0; i++) {
+        (void)grove_sleep_await(sim_draw(SIM_LOAD, 4)); /* Who is being stopped ends soon. */
+        send_note(self, false);
+    }
+    if (started.n > 0 && kind != 0) {
+        int rc = await_started(&started, self, kind == 1);
+
+        all_came = kind == 1 && rc != GROVE_ECANCELED && rc != GROVE_EDEADLK;
+    }
+    for (unsigned i = 0; i < started.n; i++) {
+        struct asked *asked = &started.asked[i];
+
+        if (all_came)
+            note_outcome(asked, asked->future.rc, (enum grove_started)asked->future.started);
+        else
+            play.outcomes[asked->request.call] = LEFT;
+        grove_future_cancel(&asked->future);
+    }
 }
 
 static void stop_somebody(unsigned self)
