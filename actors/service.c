@@ -62,16 +62,9 @@ int grove_service_register(const struct grove_service *service)
     return rc;
 }
 
-uint16_t gv_method_index(const struct grove_service *service, uint32_t method)
+uint32_t gv_service_first_index(const struct grove_service *service)
 {
-    uint32_t first = known_index(service);
-
-    if (__builtin_expect(first == 0, 0)) {
-        if (grove_service_register(service) != 0)
-            return 0;
-        first = known_index(service);
-    }
-    return (uint16_t)(first + method);
+    return grove_service_register(service) == 0 ? known_index(service) : 0;
 }
 
 const struct grove_method *gv_method(uint16_t index)

@@ -24,8 +24,19 @@ struct gv_method_entry {
 
 extern struct gv_method_entry gv_methods[GV_METHODS_MAX + 1];
 
+/* Index of methods[0] of a service, which is registered if it was not. 0 if it cannot be. */
+uint32_t gv_service_first_index(const struct grove_service *service);
+
 /* Index of methods[method] of a service; registers it on first use. Returns 0 if it cannot be registered. */
-uint16_t gv_method_index(const struct grove_service *service, uint32_t method);
+static inline uint16_t gv_method_index(const struct grove_service *service, uint32_t method)
+{
+    /* acquire: pairs with the release of registration, so that the table is filled. */
+    uint32_t first = __atomic_load_n(service->index, __ATOMIC_ACQUIRE);
+
+    if (__builtin_expect(first == 0, 0))
+        first = gv_service_first_index(service);
+    return first != 0 ? (uint16_t)(first + method) : 0;
+}
 
 /* The method with this index, NULL if there is none. */
 const struct grove_method *gv_method(uint16_t index);

@@ -14,7 +14,7 @@ enum {
     HEAP_HEAD_BYTES = 16,
 };
 
-static const uint32_t class_bytes[GV_BLOCK_CLASSES] = {64, 128, 256, 1024};
+const uint32_t gv_block_bytes[GV_BLOCK_CLASSES] = {64, 128, 256, 1024};
 
 /* Head of a slab; blocks follow, the first one at the size of a block. */
 struct gv_block_slab {
@@ -31,7 +31,7 @@ static_assert(sizeof(struct gv_block_slab) <= 64, "the head of a slab is smaller
 
 static uint32_t slab_capacity(unsigned class)
 {
-    return (uint32_t)GV_BLOCK_SLAB_BYTES / class_bytes[class] - 1;
+    return (uint32_t)GV_BLOCK_SLAB_BYTES / gv_block_bytes[class] - 1;
 }
 
 static struct gv_block_slab *slab_of(const struct gv_message *message)
@@ -111,15 +111,15 @@ static void cut(struct gv_blocks *blocks, unsigned class)
         blocks->cutting[class] = slab;
     }
 
-    char *start = (char *)slab + (slab->n_cut + (size_t)1) * class_bytes[class];
-    uint32_t n = CUT_BYTES / class_bytes[class];
+    char *start = (char *)slab + (slab->n_cut + (size_t)1) * gv_block_bytes[class];
+    uint32_t n = CUT_BYTES / gv_block_bytes[class];
 
     if (n > slab_capacity(class) - slab->n_cut)
         n = slab_capacity(class) - slab->n_cut;
     slab->n_cut += n;
     /* Backwards, so that they are taken in the order of their addresses. */
     while (n-- > 0) {
-        struct gv_message *message = (void *)(start + (size_t)n * class_bytes[class]);
+        struct gv_message *message = (void *)(start + (size_t)n * gv_block_bytes[class]);
 
         message->block = (uint8_t)(blocks->loop << 2 | class);
         gv_block_hide(message);
@@ -194,12 +194,10 @@ static struct gv_message *take_heap(struct gv_blocks *blocks, size_t body_bytes)
     return message;
 }
 
-uint32_t gv_message_charge(const struct gv_message *message)
+uint32_t gv_message_heap_bytes(const struct gv_message *message)
 {
     uint32_t charge;
 
-    if (message->block != GV_BLOCK_HEAP)
-        return class_bytes[message->block & 3];
     memcpy(&charge, (const char *)message - HEAP_HEAD_BYTES, sizeof(charge));
     return charge;
 }

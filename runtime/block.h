@@ -91,8 +91,17 @@ void gv_blocks_trim(struct gv_blocks *blocks);
 struct gv_message *gv_message_take_slowly(struct gv_blocks *blocks, size_t body_bytes);
 void gv_message_give_slowly(struct gv_blocks *blocks, struct gv_message *message);
 
+/* Size of the blocks of a class; of a message that lies on the heap. */
+extern const uint32_t gv_block_bytes[GV_BLOCK_CLASSES];
+uint32_t gv_message_heap_bytes(const struct gv_message *message);
+
 /* Bytes this message is charged with in a mailbox: its whole block. */
-uint32_t gv_message_charge(const struct gv_message *message);
+static inline uint32_t gv_message_charge(const struct gv_message *message)
+{
+    if (__builtin_expect(message->block == GV_BLOCK_HEAP, 0))
+        return gv_message_heap_bytes(message);
+    return gv_block_bytes[message->block & 3];
+}
 
 /* Room behind the envelope of this very block. */
 static inline size_t gv_message_room(const struct gv_message *message)

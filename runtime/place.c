@@ -9,7 +9,7 @@
 #include "runtime/runtime.h"
 
 #define KIND_SHIFT        8u
-#define INCARNATION_SHIFT 16u
+#define INCARNATION_SHIFT (64 - GV_INCARNATION_BITS)
 
 static int home_of(const struct gv_loop *loop, int place)
 {
@@ -85,13 +85,6 @@ grove_ref gv_task_ref(const struct gv_task *task)
             gv_runtime.incarnation << INCARNATION_SHIFT | (uint64_t)task->class->kind << KIND_SHIFT,
         .slot_generation = gv_task_id(task),
     };
-}
-
-uint64_t gv_ref_id(grove_ref ref)
-{
-    if (ref.node_kind >> INCARNATION_SHIFT != gv_runtime.incarnation)
-        return 0;
-    return ref.slot_generation;
 }
 
 grove_ref grove_self(void)

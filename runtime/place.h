@@ -11,6 +11,7 @@
 #include <grove/ref.h>
 
 #include "runtime/loop.h"
+#include "runtime/runtime.h"
 
 /*
  * Takes a slot of `bytes` for a task at `place` (see grove/actor.h). The task
@@ -37,7 +38,12 @@ static inline unsigned gv_ref_kind(grove_ref ref)
 }
 
 /* The id of a task of this process that ref names, 0 if it is of another process or of nothing that has a task. */
-uint64_t gv_ref_id(grove_ref ref);
+static inline uint64_t gv_ref_id(grove_ref ref)
+{
+    uint64_t incarnation = ref.node_kind >> (64 - GV_INCARNATION_BITS);
+
+    return incarnation == gv_runtime.incarnation ? ref.slot_generation : 0;
+}
 
 /* Hands a message to a task that may live anywhere: at once if here, else posted. Signals only. Owns message. */
 void gv_signal_send(struct gv_loop *loop, struct gv_task *task, struct gv_message *message);
