@@ -310,6 +310,8 @@ static int audit(struct ledger *me, const Bank__V1__AuditRequest *request,
     for (size_t i = 0; i < me->rows.n_rows; i++) {
         const struct bank_ledger_row *row = &me->rows.rows[i];
 
+        if (row->held != 0)
+            response->partly_held++;
         if (row->held >= 0 && (__int128)row->amount - row->held >= row->floor)
             continue;
         if (response->below_floor++ == 0)

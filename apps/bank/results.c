@@ -59,6 +59,7 @@ int bank_results_audit_await(const struct bank_shards *shards, struct bank_audit
         audit->settled += response.settled;
         audit->released += response.released;
         audit->held += response.held;
+        audit->partly_held += response.partly_held;
         audit->below_floor += response.below_floor;
         if (response.below_floor > 0)
             (void)snprintf(audit->lowest, sizeof audit->lowest, "%s",
@@ -115,6 +116,9 @@ static bool check_work(const struct bank_results *results, char *broken)
                          got->accepted, audit->credited, audit->settled);
     if (audit->held != 0)
         return broken_by(broken, "%" PRIu64 " amounts are still held", audit->held);
+    if (audit->partly_held != 0)
+        return broken_by(broken, "%" PRIu64 " balances are partly held, for no transfer",
+                         audit->partly_held);
     if (audit->released != got->screened_out)
         return broken_by(broken, "%" PRIu64 " payees were refused, %" PRIu64 " amounts released",
                          got->screened_out, audit->released);

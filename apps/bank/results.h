@@ -30,6 +30,7 @@ struct bank_audit {
     uint64_t settled;
     uint64_t released;
     uint64_t held;
+    uint64_t partly_held;
     uint64_t below_floor;
     char lowest[128]; /* one account of those, perhaps cut */
 };

@@ -5,7 +5,7 @@
 # shellcheck disable=SC2016 # backticks are part of messages
 set -eu
 
-program=$1
+program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 here=$(cd "$(dirname "$0")" && pwd)
 scratch=$(mktemp -d)
 trap 'rm -r "$scratch"' EXIT

@@ -214,7 +214,9 @@ static void test_what_is_held_cannot_be_spent_again(void **state)
 static void test_release_gives_back_what_was_held(void **state)
 {
     assert_int_equal(reserve(*state, 1, CASH, 60), 0);
+    assert_int_equal(audit(*state).partly_held, 1);
     assert_int_equal(release(*state, 1), 0);
+    assert_int_equal(audit(*state).partly_held, 0);
     assert_int_equal(amount_of(*state, CASH), 100);
     assert_int_equal(reserve(*state, 2, CASH, 100), 0);
     assert_int_equal(audit(*state).released, 1);
