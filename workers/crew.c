@@ -45,7 +45,7 @@ static void open_breaker(struct gv_pool *pool)
 static void born_in_vain(struct gv_pool *pool)
 {
     pool->births_in_vain++;
-    if (pool->births_in_vain >= GV_POOL_BIRTHS_MAX)
+    if (pool->births_in_vain >= GV_POOL_BIRTHS_MAX * pool->n_workers || pool->broken)
         open_breaker(pool);
 }
 

@@ -13,8 +13,8 @@
  *                                                                   │
  *          caller ◀─ gv_call_answer ◀─ answer ◀─ REPLY frame ◀──────┘
  *
- * When ten births in a row have come to nothing, the breaker opens: calls
- * fail at once, and every five seconds one worker is tried.
+ * When ten births for each place have come to nothing, in a row, the breaker
+ * opens: calls fail at once, and every five seconds one worker is tried.
  *
  * Files: pool.c the task, pool_open.c its birth and the public functions,
  * crew.c who gets which job, child.c one worker process, job.c the queue,
@@ -38,7 +38,7 @@
 #define GV_POOL_NAME_BYTES  32u
 #define GV_POOL_PATH_BYTES  108u /* what fits a socket's address */
 #define GV_POOL_TICK_MS     500u /* how often patience is looked at */
-#define GV_POOL_BIRTHS_MAX  10u  /* in vain, in a row, until the breaker opens */
+#define GV_POOL_BIRTHS_MAX  10u  /* in vain, in a row, for each place, until the breaker opens */
 #define GV_POOL_RETRY_MS    5000u
 #define GV_POOL_DEATHS_MAX  2u    /* workers that one job may take along */
 #define GV_POOL_LEAVE_MS    2000u /* from DRAIN to SIGKILL */

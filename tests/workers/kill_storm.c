@@ -66,6 +66,16 @@ static uint64_t chance(uint64_t n)
 
 /* --- those who ask -------------------------------------------------------------------------------- */
 
+/* An answer that a storm does not explain. */
+static void note_other(const char *method, int rc)
+{
+    if (rc == 0 || rc == GROVE_ECRASHED)
+        return;
+    if (storm.n_other++ < 10)
+        fprintf(stderr, "%s: %s: %s\n", method, grove_error_name(rc), grove_why());
+    (void)grove_sleep_await(10); /* main and greenlets here are never cancelled. */
+}
+
 /* A job that may run once: its count says what really happened. */
 static void ask_once(uint64_t id, uint64_t busy_us)
 {
@@ -81,13 +91,11 @@ static void ask_once(uint64_t id, uint64_t busy_us)
     started = grove_failure()->started;
     storm.n_done += rc == 0;
     storm.n_crashed += rc == GROVE_ECRASHED;
-    storm.n_other += rc != 0 && rc != GROVE_ECRASHED;
+    note_other("once", rc);
     storm.n_lost += rc == 0 && (storm.counts[id] != 1 || response.id != id);
     storm.n_twice += storm.counts[id] > 1;
     /* What is said not to have begun must not have. */
     storm.n_twice += rc != 0 && started == GROVE_STARTED_NO && storm.counts[id] != 0;
-    if (rc != 0 && rc != GROVE_ECRASHED)
-        fprintf(stderr, "once: %s: %s\n", grove_error_name(rc), grove_why());
 }
 
 static void ask_again(uint64_t id, uint64_t busy_us)
@@ -105,9 +113,7 @@ static void ask_again(uint64_t id, uint64_t busy_us)
     /* Only who was running when two workers died may be given up. */
     storm.n_dead += rc == GROVE_ECRASHED;
     storm.n_lost += rc == GROVE_ECRASHED && storm.counts[id] < 2;
-    storm.n_other += rc != 0 && rc != GROVE_ECRASHED;
-    if (rc != 0 && rc != GROVE_ECRASHED)
-        fprintf(stderr, "again: %s: %s\n", grove_error_name(rc), grove_why());
+    note_other("again", rc);
 }
 
 static void ask(void *argument)
@@ -177,12 +183,21 @@ static void kill_by_chance(void)
     }
 }
 
+/* A machine too slow for the rhythm of the storm shall not look like a program that cannot start. */
+static bool somebody_works(void)
+{
+    struct grove_pool_stats stats;
+
+    return grove_pool_stats(storm.pool, &stats) == 0 && stats.n_ready > 0;
+}
+
 static void kill_workers(void *argument)
 {
     (void)argument;
     while (storm.n_kills < storm.n_kills_wanted) {
         (void)grove_sleep_await((uint32_t)chance(40));
-        kill_by_chance();
+        if (somebody_works())
+            kill_by_chance();
     }
     storm.n_askers--;
 }
@@ -209,7 +224,8 @@ static bool find_socket(struct sockaddr_un *address)
 /* Connects, says nothing or nonsense, hangs up. */
 static void connect_once(const struct sockaddr_un *address)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    /* Not blocking: it is this very thread that must accept, when the backlog is full. */
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (fd < 0)
         return;
