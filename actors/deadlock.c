@@ -142,6 +142,19 @@ static bool walk_closes(struct gv_loop *loop, struct gv_wait *wait, struct gv_cy
     return false;
 }
 
+/*
+ * Numbers the waits that send probes, over all loops. A clock would not do:
+ * who takes the later number is certain to have closed the circle, and its
+ * request cannot have been begun by somebody who waited already.
+ */
+static uint64_t next_order(void)
+{
+    static _Atomic uint64_t last;
+
+    /* relaxed: messages between the loops order what must be ordered; for the rest any order will do. */
+    return atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
+}
+
 bool gv_deadlock_closes(struct gv_loop *loop, struct gv_wait *wait, struct gv_cycle *cycle)
 {
     cycle->wait = NULL;
@@ -157,19 +170,22 @@ bool gv_deadlock_closes(struct gv_loop *loop, struct gv_wait *wait, struct gv_cy
             && wait_of(task) == NULL)
             return false;
     }
-    return walk_closes(loop, wait, cycle);
+    if (walk_closes(loop, wait, cycle))
+        return true;
+    if (cycle->far)
+        cycle->order = next_order(); /* before the request leaves */
+    return false;
 }
 
 /* --- over loops: probes ----------------------------------------------------------------------- */
 
 struct probe {
-    uint64_t origin;      /* task whose wait is probed */
-    uint64_t number;      /* of that wait */
-    uint64_t mark;        /* of this lap */
-    uint64_t path;        /* digest of the waits met in this lap */
-    uint64_t first_path;  /* of those in the first lap */
-    uint64_t newest_task; /* the newest wait met that sends probes, by (since, task) */
-    uint32_t newest_ms;
+    uint64_t origin;     /* task whose wait is probed */
+    uint64_t number;     /* of that wait */
+    uint64_t mark;       /* of this lap */
+    uint64_t path;       /* digest of the waits met in this lap */
+    uint64_t first_path; /* of those in the first lap */
+    uint64_t newest;     /* order of the newest wait met that sends probes */
     uint16_t hops;
     uint16_t lap;
     char text[160]; /* names met in the first lap */
@@ -187,12 +203,8 @@ static void note_wait(struct probe *probe, const struct gv_task *task, const str
 
     probe->path = (probe->path ^ id) * UINT64_C(0x9e3779b97f4a7c15) + wait->number;
     /* A wait that looked no further than its own loop sends no probe: were it chosen, nobody would be told. */
-    if (wait->cycle != NULL
-        && (gv_ms_before(probe->newest_ms, wait->since_ms)
-            || (probe->newest_ms == wait->since_ms && probe->newest_task < id))) {
-        probe->newest_ms = wait->since_ms;
-        probe->newest_task = id;
-    }
+    if (wait->cycle != NULL && probe->newest < wait->cycle->order)
+        probe->newest = wait->cycle->order;
     if (probe->lap == 0 && used + 8 < sizeof probe->text) {
         char name[64];
 
@@ -234,7 +246,7 @@ static bool came_home(struct gv_loop *loop, struct gv_wait *wait, struct probe *
 {
     struct gv_cycle *cycle = wait->cycle;
 
-    if (wait->number != probe->number || cycle == NULL || probe->newest_task != probe->origin)
+    if (wait->number != probe->number || cycle == NULL || probe->newest != cycle->order)
         return false;
     if (probe->lap == 0) {
         if (wait->searched == probe->mark)
@@ -295,12 +307,10 @@ static void send_probe(struct gv_timer *timer)
     struct gv_cycle *cycle = (struct gv_cycle *)((char *)timer - offsetof(struct gv_cycle, timer));
     struct gv_wait *wait = cycle->wait;
     struct gv_task *task = wait->turn->task;
-    struct probe probe = {
-        .origin = gv_task_id(task), .number = wait->number, .newest_ms = wait->since_ms};
+    struct probe probe = {.origin = gv_task_id(task), .number = wait->number};
     struct gv_message *list;
 
     probe.mark = mark_of(task, ++loop->n_waits);
-    probe.newest_task = probe.origin;
     note_wait(&probe, task, wait);
     list = spread(loop, &probe, wait, NULL);
     while (list != NULL) {

@@ -11,7 +11,8 @@
  * loop to loop, first after 1 ms, then at doubling distance. It must come
  * home twice over the very same waits, each known by its number; since no
  * number is used twice, all of them stood at the moment the first lap
- * ended. Of the waits in the circle that send probes the newest one fails.
+ * ended. Of the waits in the circle that send probes the newest one fails:
+ * it is the one that closed the circle, and its request was never begun.
  */
 #ifndef GV_DEADLOCK_H
 #define GV_DEADLOCK_H
@@ -24,6 +25,7 @@
 struct gv_cycle {
     struct gv_timer timer; /* when the next probe leaves */
     struct gv_wait *wait;
+    uint64_t order; /* later than all waits that caused it, on any loop */
     uint32_t delay_ms;
     bool far;                /* the waits lead to another loop: worth probing */
     char text[GV_WHY_BYTES]; /* "a -> b -> a", set when a circle was found */

@@ -84,20 +84,20 @@ static void answer_done(struct gv_loop *loop, struct envelope *answer)
     gv_call_answer(loop, reply);
 }
 
-int gv_turn_check_refusal(struct gv_turn *turn, int code)
+int gv_turn_check_refusal(struct gv_turn *turn, const struct grove_method *method, int code)
 {
-    const ProtobufCEnumDescriptor *refusals = turn->method->refusals;
+    const ProtobufCEnumDescriptor *refusals = method->refusals;
     bool passed_on =
         turn->refused_by != refusals && turn->refused_by != NULL && turn->failure.code == code;
 
     if (!passed_on
         && (refusals == NULL || protobuf_c_enum_descriptor_get_value(refusals, code) != NULL))
         return code;
-    (void)snprintf(
-        turn->why, sizeof turn->why,
-        "%s returned %d, which is a refusal of %s and not of its own %s", turn->method->name, code,
-        turn->refused_by != NULL ? turn->refused_by->name : "no service",
-        refusals != NULL ? refusals->name : "enum"); /* A cut reason is still a reason. */
+    (void)snprintf(turn->why, sizeof turn->why,
+                   "%s returned %d, which is a refusal of %s and not of its own %s", method->name,
+                   code, turn->refused_by != NULL ? turn->refused_by->name : "no service",
+                   refusals != NULL ? refusals->name
+                                    : "enum"); /* A cut reason is still a reason. */
     return GROVE_EFOREIGN;
 }
 
@@ -118,7 +118,7 @@ static void end_turn(struct gv_loop *loop, struct gv_turn *turn, struct envelope
 {
     gv_turn_settle(loop, turn);
     if (code > 0)
-        code = gv_turn_check_refusal(turn, code);
+        code = gv_turn_check_refusal(turn, turn->method, code);
     if (code == 0) {
         answer_done(loop, answer);
     } else {

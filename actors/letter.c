@@ -70,17 +70,18 @@ int grove_receive_await(uint32_t timeout_ms, struct grove_letter *letter)
         gv_call_fail(loop, message, GROVE_ETIMEDOUT, GROVE_STARTED_NO, NULL);
         message = NULL;
     } while (message == NULL);
-    rc = open_letter(loop, turn, message, letter);
+    /* The body stays readable; the answer needs an envelope of its own, taken now so that it cannot fail later. */
+    copy = message->call != 0 ? gv_message_take(&loop->blocks, GV_WHY_BYTES) : NULL;
+    rc = message->call != 0 && copy == NULL ? GROVE_ENOMEM
+                                            : open_letter(loop, turn, message, letter);
     if (rc != 0) {
+        if (copy != NULL)
+            gv_message_give(&loop->blocks, copy);
         gv_call_fail(loop, message, rc, GROVE_STARTED_NO, NULL);
         return rc;
     }
-    /* The body stays readable; the answer needs an envelope of its own, taken now so that it cannot fail later. */
-    copy = message->call != 0 ? gv_message_take(&loop->blocks, GV_WHY_BYTES) : NULL;
-    if (copy != NULL) {
+    if (copy != NULL)
         copy->call = message->call;
-        copy->method = message->method;
-    }
     turn->letter = copy;
     message->next = turn->held;
     turn->held = message;
@@ -117,9 +118,10 @@ int grove_letter_answer(const struct grove_letter *letter, int code,
     if (envelope == NULL || envelope->call != letter->call)
         return GROVE_EUSAGE;
     turn->letter = NULL;
+    if (code > 0)
+        code = gv_turn_check_refusal(turn, letter->method, code);
     if (code != 0) {
-        gv_call_fail(loop, envelope, code, GROVE_STARTED_YES,
-                     turn->failure.code == code ? turn->why : NULL);
+        gv_call_fail(loop, envelope, code, GROVE_STARTED_YES, gv_turn_reason(turn, code));
         return 0;
     }
     reply = respond(loop, letter->method->response, response, letter->call);

@@ -52,7 +52,7 @@ int gv_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
  * A refusal must be one of the service's own enum: returns code if it is,
  * GROVE_EFOREIGN with a reason if another service's was passed on.
  */
-int gv_turn_check_refusal(struct gv_turn *turn, int code);
+int gv_turn_check_refusal(struct gv_turn *turn, const struct grove_method *method, int code);
 
 /*
  * Takes an answer for the turn: on 0 opens it into response and keeps its

@@ -51,7 +51,7 @@ static int end_job(void *owner, int code, const char **text)
     if (turn->failed)
         code = GROVE_EDOWN;
     else if (code > 0)
-        code = gv_turn_check_refusal(turn, code);
+        code = gv_turn_check_refusal(turn, turn->method, code);
     if (code != 0 && (turn->failure.code == code || code == GROVE_EFOREIGN))
         *text = turn->why;
     grove_scope_end(&around->scope);
