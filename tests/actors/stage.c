@@ -278,7 +278,8 @@ int stage_note(struct script *script, int rc)
 {
     script->rc = rc;
     script->failure = *grove_failure();
-    (void)snprintf(script->text, sizeof script->text, "%s", script->failure.text); /* As long as any. */
+    (void)snprintf(script->text, sizeof script->text, "%s",
+                   script->failure.text); /* As long as any. */
     return rc;
 }
 

@@ -80,7 +80,8 @@ int stage_note(struct script *script, int rc);
 
 /* Acts. */
 int act_nothing(struct play *me, struct script *script);
-int act_nap(struct play *me, struct script *script);   /* sleeps script->ms, returns what that returned */
+int act_nap(struct play *me,
+            struct script *script); /* sleeps script->ms, returns what that returned */
 int act_relay(struct play *me, struct script *script); /* performs script->next at script->to */
 int act_add(struct play *me, struct script *script);   /* adds script->number at script->to */
 

@@ -177,8 +177,8 @@ static int stop_target(struct play *me, struct script *script)
     return stage_note(script, grove_stop_await(script->to, (enum grove_stop_mode)script->ms));
 }
 
-static void test_to_await_the_end_of_who_waits_for_oneself_is_a_circle_unless_it_is_killed(
-    void **state)
+static void
+test_to_await_the_end_of_who_waits_for_oneself_is_a_circle_unless_it_is_killed(void **state)
 {
     grove_ref a = stage_spawn("a"), b = stage_spawn("b");
     struct script stop = {.act = stop_target, .to = a, .ms = GROVE_STOP_NOW};
@@ -204,8 +204,7 @@ static void test_a_long_wait_is_no_circle(void **state)
     for (int i = 0; i < 4; i++)
         refs[i] = stage_spawn(NULL);
     for (int i = 0; i < 3; i++)
-        scripts[i] =
-            (struct script){.act = act_relay, .to = refs[i + 1], .next = &scripts[i + 1]};
+        scripts[i] = (struct script){.act = act_relay, .to = refs[i + 1], .next = &scripts[i + 1]};
     scripts[3] = (struct script){.act = act_nap, .ms = 4000};
     assert_int_equal(stage_perform(refs[0], &scripts[0]), 0);
     assert_in_range(stage_now_ms() - begin_ms, 4000, 4010);

@@ -118,7 +118,8 @@ static void test_a_positive_code_outside_the_enum_is_foreign(void **state)
 
 static void test_grove_fail_ends_the_incarnation_and_its_queued_calls(void **state)
 {
-    struct verdict broken = {.script = {.act = judge}, .why = "the books do not add up", .fails = true};
+    struct verdict broken = {
+        .script = {.act = judge}, .why = "the books do not add up", .fails = true};
     struct script never = {.act = act_nothing};
     struct grove_loop_stats before, after;
     Play__V1__PerformResponse responses[2];

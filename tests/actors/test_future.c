@@ -368,5 +368,7 @@ int main(void)
     };
     int n = cmocka_run_group_tests_name("future", tests, stage_set_up, stage_tear_down);
 
-    return n + cmocka_run_group_tests_name("future, far", far_tests, stage_set_up_two_loops, stage_tear_down);
+    return n
+           + cmocka_run_group_tests_name("future, far", far_tests, stage_set_up_two_loops,
+                                         stage_tear_down);
 }

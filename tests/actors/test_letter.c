@@ -58,7 +58,8 @@ static grove_ref open_desk(struct desk *desk)
 
     if (desk->timeout_ms == 0)
         desk->timeout_ms = GROVE_INFINITE;
-    assert_int_equal(grove_go(go_desk, desk, &(struct grove_spawn_options){.label = "desk"}, &ref), 0);
+    assert_int_equal(grove_go(go_desk, desk, &(struct grove_spawn_options){.label = "desk"}, &ref),
+                     0);
     return ref;
 }
 
@@ -89,7 +90,8 @@ static void test_a_greenlet_receives_calls_and_answers_them(void **state)
 static int refuse(struct desk *desk, const struct grove_letter *letter)
 {
     (void)desk;
-    return grove_letter_answer(letter, grove_refuse(PLAY__V1__REFUSAL__REFUSAL_BUSY, "closed"), NULL);
+    return grove_letter_answer(letter, grove_refuse(PLAY__V1__REFUSAL__REFUSAL_BUSY, "closed"),
+                               NULL);
 }
 
 static void test_a_letter_may_be_refused_with_a_reason(void **state)
@@ -246,8 +248,8 @@ static void test_a_full_desk_makes_senders_wait_and_keeps_their_order(void **sta
     struct script script = {.act = send_ten};
 
     (void)state;
-    assert_int_equal(grove_go(go_read_slowly, &reader, &(struct grove_spawn_options){.depth_max = 2},
-                              &script.to),
+    assert_int_equal(grove_go(go_read_slowly, &reader,
+                              &(struct grove_spawn_options){.depth_max = 2}, &script.to),
                      0);
     assert_int_equal(stage_perform(actor, &script), 0);
     while (!reader.done)
@@ -324,5 +326,7 @@ int main(void)
     };
     int n = cmocka_run_group_tests_name("letter", tests, stage_set_up, stage_tear_down);
 
-    return n + cmocka_run_group_tests_name("letter, two loops", far_tests, stage_set_up_two_loops, stage_tear_down);
+    return n
+           + cmocka_run_group_tests_name("letter, two loops", far_tests, stage_set_up_two_loops,
+                                         stage_tear_down);
 }
