@@ -25,6 +25,8 @@ void gv_job_fail(struct gv_job *job, int code, enum grove_started started, const
     struct gv_pool *pool = job->pool;
     struct gv_message *request;
 
+    if (job->has_run)
+        started = GROVE_STARTED_YES; /* Whatever is true of its last try. */
     gv_probe(&pool->loop->probes, JOB, job->id, (uint64_t)(int64_t)code);
     gv_wheel_disarm(&pool->loop->wheel, &job->timer);
     if (code < 0)
@@ -109,6 +111,7 @@ void gv_job_bereaved(struct gv_job *job, uint64_t started)
     if (job->seq <= started) {
         /* Only the running one may be to blame; the answers of others were lost with it. */
         job->deaths += job->seq == started;
+        job->has_run = true;
         ran_and_died(job);
         return;
     }

@@ -40,6 +40,7 @@ struct gv_job {
     int gave_up;           /* 0, or the code its caller has got: GROVE_ETIMEDOUT, GROVE_ECANCELED */
     uint32_t gave_up_ms;   /* when that was */
     uint8_t deaths;        /* workers that died while they ran it */
+    bool has_run;          /* some worker began it, and its answer is lost */
 };
 
 struct gv_job_list {
