@@ -7,6 +7,7 @@
 #include "actors/call.h"
 #include "actors/deadlock.h"
 #include "actors/service.h"
+#include "runtime/figure.h"
 #include "runtime/go.h"
 #include "runtime/log.h"
 #include "runtime/place.h"
@@ -114,7 +115,7 @@ void gv_mail_orphaned(struct gv_loop *loop, struct gv_message *message, int code
 {
     gv_probe(&loop->probes, DROP, message->to, (uint64_t)(int64_t)code);
     if (message->call == 0 && message->method < GV_SIGNAL_FIRST) {
-        loop->stats.dead_letters++;
+        gv_figure_set(&loop->stats.dead_letters, loop->stats.dead_letters + 1);
         gv_log(GV_LOG_INFO, "letter.dead", "method=%s reason=%s",
                gv_methods[message->method].method->name, grove_error_name(code));
     }

@@ -249,13 +249,7 @@ void grove_log(const char *format, ...)
 
 /* --- counters --------------------------------------------------------------------------------- */
 
-/*
- * Another loop writes its figures without a thought for us: each is read
- * whole, as they are aligned, but they may be from different moments. That
- * is all that is promised, so the thread sanitizer is not asked.
- */
-__attribute__((no_sanitize("thread"))) int grove_loop_stats(unsigned k,
-                                                            struct grove_loop_stats *stats)
+int grove_loop_stats(unsigned k, struct grove_loop_stats *stats)
 {
     const struct gv_loop *loop;
 

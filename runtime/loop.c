@@ -6,6 +6,7 @@
 #include <grove/error.h>
 
 #include "runtime/assert.h"
+#include "runtime/figure.h"
 #include "runtime/log.h"
 #include "runtime/options.h"
 #include "runtime/runtime.h"
@@ -31,7 +32,7 @@ void gv_loop_post(struct gv_loop *loop, unsigned to, struct gv_message *message)
     if (out->newest == NULL)
         out->oldest = message;
     out->newest = message;
-    loop->stats.sent_far++;
+    gv_figure_set(&loop->stats.sent_far, loop->stats.sent_far + 1);
     loop->out_dirty++;
     if (++out->n >= GV_CHAIN_MAX)
         gv_loop_publish(loop);
@@ -195,10 +196,12 @@ static void wait_for_world(struct gv_loop *loop)
         loop->env->poller_poll(loop->poller, 0);
         return;
     }
+    gv_figure_set(&loop->rest, GV_LOOP_ASLEEP | (loop->now_ns - loop->started_ns - loop->slept_ns));
     loop->env->poller_poll(loop->poller, timeout_ms < 0 ? -1 : timeout_ms * 1000000);
     gv_inbox_awake(&loop->inbox);
     slept_ns = loop->env->now_ns(loop->env->world) - loop->now_ns;
     loop->slept_ns += slept_ns;
+    gv_figure_set(&loop->rest, loop->slept_ns);
     loop->spin_pays = slept_ns < loop->spin_ns;
 }
 
@@ -223,7 +226,7 @@ static void run_tick(struct gv_loop *loop)
     gv_loop_look(loop);
     adapt_tick(loop, loop->now_ns - start_ns);
     if (!loop->turn_clock && loop->now_ns - start_ns > loop->stats.longest_turn_ns)
-        loop->stats.longest_turn_ns = loop->now_ns - start_ns;
+        gv_figure_set(&loop->stats.longest_turn_ns, loop->now_ns - start_ns);
 }
 
 void gv_loop_step(struct gv_loop *loop, bool may_wait)

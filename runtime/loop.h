@@ -84,6 +84,7 @@ struct gv_loop {
     uint64_t n_waits;         /* numbers of waits given out */
     uint64_t spin_ns;         /* 0: never */
     uint64_t slept_ns;        /* waited for the world, in all */
+    uint64_t rest;            /* the same for readers; see gv_loop_busy_ns */
     uint64_t trimmed_ns;      /* when memory was last given back */
     bool spin_pays;           /* the last sleep was shorter than spin_ns */
     uint32_t tick;            /* messages per tick, adaptive */
@@ -96,6 +97,21 @@ struct gv_loop {
     struct gv_out out[GV_LOOPS_MAX];
     _Alignas(64) struct gv_inbox inbox; /* the one thing that other loops write */
 };
+
+/*
+ * What rest holds: while the loop is awake, how long it has slept so far;
+ * while it sleeps, this mark and how long it was busy before. So one load
+ * tells how busy it has been, and a sleep does not count before it ends.
+ */
+#define GV_LOOP_ASLEEP ((uint64_t)1 << 63)
+
+/* How long a loop has been busy until wall_ns after its start. Any thread. */
+static inline uint64_t gv_loop_busy_ns(uint64_t rest, uint64_t wall_ns)
+{
+    if (rest & GV_LOOP_ASLEEP)
+        return rest & ~GV_LOOP_ASLEEP;
+    return wall_ns > rest ? wall_ns - rest : 0;
+}
 
 /* The loop of this thread, NULL in a thread that is none. In simulation it follows the simulated thread. */
 extern __thread struct gv_loop *gv_loop_here __attribute__((tls_model("initial-exec")));

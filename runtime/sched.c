@@ -3,6 +3,7 @@
 #include <grove/error.h>
 
 #include "runtime/assert.h"
+#include "runtime/figure.h"
 #include "runtime/runtime.h"
 #include "runtime/switch.h"
 
@@ -171,7 +172,7 @@ static void clock_turn(struct gv_loop *loop)
     uint64_t turn_ns = now_ns - loop->turn_started_ns;
 
     if (turn_ns > loop->stats.longest_turn_ns)
-        loop->stats.longest_turn_ns = turn_ns;
+        gv_figure_set(&loop->stats.longest_turn_ns, turn_ns);
     loop->turn_started_ns = now_ns;
 }
 
@@ -214,7 +215,7 @@ void gv_turn_end(struct gv_loop *loop, struct gv_turn *turn)
         gv_arena_cut(&turn->arena, &loop->blocks, NULL, 0);
     if (__builtin_expect(loop->turn_clock, 0))
         clock_turn(loop);
-    loop->stats.turns++;
+    gv_figure_set(&loop->stats.turns, loop->stats.turns + 1);
     if (turn->stack != NULL)
         turn->stack->owner = NULL;
     if (turn->task != NULL)
@@ -281,12 +282,12 @@ static void go(struct gv_loop *loop, struct gv_turn *turn, struct gv_wait *wait)
         clock_turn(loop);
     turn->wait = wait;
     loop->turn = NULL;
-    loop->n_parked++;
+    gv_figure_set32(&loop->n_parked, loop->n_parked + 1);
 }
 
 static void come(struct gv_loop *loop, struct gv_turn *turn, const struct gv_wait *wait)
 {
-    loop->n_parked--;
+    gv_figure_set32(&loop->n_parked, loop->n_parked - 1);
     loop->turn = turn;
     turn->wait = NULL;
     if (__builtin_expect(loop->turn_clock, 0))

@@ -23,6 +23,7 @@
 #endif
 
 #include "runtime/assert.h"
+#include "runtime/figure.h"
 
 #ifndef MADV_GUARD_INSTALL
 #    define MADV_GUARD_INSTALL 102
@@ -248,7 +249,7 @@ struct gv_stack *gv_stack_take(struct gv_stacks *stacks)
         if (stack == NULL)
             return NULL;
     }
-    stacks->n_taken++;
+    gv_figure_set32(&stacks->n_taken, stacks->n_taken + 1);
     return stack;
 }
 
@@ -259,7 +260,7 @@ void gv_stack_give(struct gv_stacks *stacks, struct gv_stack *stack)
     stack->owner = NULL;
     stack->next = stacks->free;
     stacks->free = stack;
-    stacks->n_taken--;
+    gv_figure_set32(&stacks->n_taken, stacks->n_taken - 1);
 }
 
 /* --- trim ----------------------------------------------------------------------------------- */
