@@ -265,6 +265,29 @@ static void test_counters_count(void **state)
     assert_int_equal(grove_loop_stats(0, &stats), GROVE_EUSAGE);
 }
 
+static void test_a_sleeping_loop_is_not_busy(void **state)
+{
+    struct grove_loop_stats before, after;
+    unsigned long long start_ns;
+    uint64_t same_ns = 0;
+
+    (void)state;
+    stage_open_loops(2);
+    (void)stage_spawn_on(1, NULL); /* It is only there. */
+    start_ns = grove_now_ns();
+    assert_int_equal(grove_loop_stats(1, &before), 0);
+    /* It has nothing to do and falls asleep soon; then its busy time stands still. */
+    while (same_ns < 1000000 && grove_now_ns() - start_ns < 5000000000u) {
+        assert_int_equal(grove_loop_stats(1, &after), 0);
+        assert_true(after.busy_ns >= before.busy_ns);
+        same_ns = after.busy_ns == before.busy_ns ? after.wall_ns - before.wall_ns : 0;
+        if (same_ns == 0)
+            before = after;
+    }
+    assert_true(same_ns >= 1000000);
+    stage_close();
+}
+
 static void test_figures_of_another_loop_may_be_read_at_any_time(void **state)
 {
     struct grove_loop_stats stats = {0};
@@ -296,6 +319,7 @@ int main(void)
         cmocka_unit_test(test_the_end_of_two_loops_with_traffic_between_them),
         cmocka_unit_test(test_only_main_ends_the_runtime),
         cmocka_unit_test(test_counters_count),
+        cmocka_unit_test(test_a_sleeping_loop_is_not_busy),
         cmocka_unit_test(test_figures_of_another_loop_may_be_read_at_any_time),
     };
 
