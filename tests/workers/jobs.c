@@ -13,6 +13,9 @@
 
 #include <grove.h>
 
+#include "links/frame.h"
+#include "workers/page.h"
+
 static uint64_t now_us(void)
 {
     struct timespec now;
@@ -92,6 +95,29 @@ static void spoil_link(const char *bytes, size_t n_bytes)
     }
 }
 
+/* Answers the running job with 10 000 levels of an unfinished message. */
+static void answer_badly(void)
+{
+    static uint8_t bytes[GV_FRAME_HEAD_BYTES + 30000 + GV_FRAME_CHECK_BYTES];
+    struct gv_frame frame = {.type = GV_FRAME_REPLY, .flags = GV_FRAME_CALLEE};
+    const struct gv_worker_page *page =
+        mmap(NULL, GV_WORKER_PAGE_BYTES, PROT_READ, MAP_SHARED, GV_WORKER_PAGE_FD, 0);
+    uint8_t *at;
+
+    if (page == MAP_FAILED)
+        return;
+    frame.call = atomic_load(&page->job);
+    frame.aux = gv_frame_outcome(GROVE_DONE, GROVE_STARTED_YES, 0);
+    at = gv_frame_write_head(&frame, bytes, 30000);
+    for (unsigned i = 0; i < 10000; i++) {
+        *at++ = 1 << 3 | 2;
+        *at++ = 0xff;
+        *at++ = 0x7f;
+    }
+    gv_frame_seal(bytes);
+    spoil_link((const char *)bytes, sizeof bytes);
+}
+
 static int crash(const Jobs__V1__CrashRequest *request, Jobs__V1__CrashResponse *response)
 {
     static const char garbage[64] = "this is no frame but sixty-four bytes of something else!";
@@ -102,6 +128,10 @@ static int crash(const Jobs__V1__CrashRequest *request, Jobs__V1__CrashResponse 
         abort();
     case 1:
         _exit(7);
+    case 3:
+        answer_badly();
+        jobs_burn(10000000); /* The pool ends it before. */
+        return 0;
     default:
         spoil_link(garbage, sizeof garbage);
         jobs_burn(10000000); /* The pool ends it before. */
