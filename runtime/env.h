@@ -73,7 +73,7 @@ struct gv_watch_options {
 struct gv_page {
     void *memory;
     size_t bytes;
-    int fd; /* to be inherited by the child; -1 in simulation */
+    int fd; /* to be inherited by the child; in simulation a number that only it understands */
 };
 
 /* What kind of choice is asked for; the simulator weighs and traces them. */
