@@ -2,8 +2,8 @@
 #include "apps/bank/teller.h"
 
 enum {
-    ASK_AGAIN_MAX = 100, /* times one step is asked again */
-    ASK_AGAIN_PAUSE_MS = 50,
+    ASK_AGAIN_MAX = 250, /* times one step is asked again */
+    ASK_AGAIN_PAUSE_MS = 20,
 };
 
 struct teller {
