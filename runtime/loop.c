@@ -221,6 +221,7 @@ static void run_tick(struct gv_loop *loop)
 {
     uint64_t start_ns = loop->now_ns;
 
+    loop->tick_ns = start_ns;
     loop->budget = (int32_t)loop->tick;
     gv_sched_run(loop);
     gv_loop_look(loop);

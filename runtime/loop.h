@@ -79,6 +79,7 @@ struct gv_loop {
     struct gv_flush *flushes;
     struct gv_turn main_turn; /* of main, on loop 0 */
     uint64_t now_ns;          /* as of the tick */
+    uint64_t tick_ns;         /* when the running tick began */
     uint64_t started_ns;
     uint64_t turn_started_ns; /* with turn_clock: when the running turn began or was resumed */
     uint64_t n_waits;         /* numbers of waits given out */

@@ -248,11 +248,15 @@ void gv_wait_init(struct gv_loop *loop, struct gv_wait *wait, enum gv_wait_kind 
 static void park_main(struct gv_loop *loop, struct gv_wait *wait)
 {
     while (!wait->woken) {
-        /* What is left of the tick needs no look at the world. */
-        if (loop->budget > 0 && (loop->run_head != NULL || loop->ready_head != NULL))
+        /* What is left of the tick needs no look at the world, unless its time is over. */
+        if (loop->budget > 0 && (loop->run_head != NULL || loop->ready_head != NULL)) {
             gv_sched_run(loop);
-        else
+            gv_loop_look(loop);
+            if (loop->now_ns - loop->tick_ns >= (uint64_t)loop->tick_us * 1000)
+                loop->budget = 0;
+        } else {
             gv_loop_step(loop, true);
+        }
     }
 }
 

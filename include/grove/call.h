@@ -29,6 +29,7 @@
 
 /*
  * Sends the request of methods[method] and suspends until its answer.
+ * response must be a message of the method's response type, never NULL.
  * Returns 0 with *response filled; > 0 a refusal; GROVE_EFULL (no room
  * within the deadline), GROVE_ENOACTOR, GROVE_ESTOPPING, GROVE_ETIMEDOUT,
  * GROVE_ECANCELED, GROVE_EDEADLK, GROVE_EDOWN, GROVE_ECRASHED, GROVE_ENOTSUP,
