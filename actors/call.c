@@ -267,7 +267,7 @@ int gv_call_begin(struct gv_loop *loop, const struct gv_call_options *options, u
     rc = gv_mail_make(loop, options->ref, options->method, options->request, &message);
     if (rc != 0)
         return rc;
-    call = gv_call_take(loop, gv_task_id(task), options->method, options->deadline_ms);
+    call = gv_call_take(loop, message->to, options->method, options->deadline_ms);
     if (call == NULL) {
         gv_message_give(&loop->blocks, message);
         return GROVE_ENOMEM;

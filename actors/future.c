@@ -61,7 +61,7 @@ int grove_call_start(grove_ref ref, const struct grove_service *service, uint32_
     rc = gv_verb_begin(&verb, ref, service, method, request);
     if (rc != 0)
         return rc;
-    call = gv_call_take(verb.loop, gv_task_id(verb.task), verb.index, verb.deadline_ms);
+    call = gv_call_take(verb.loop, verb.message->to, verb.index, verb.deadline_ms);
     if (call == NULL) {
         gv_message_give(&verb.loop->blocks, verb.message);
         return gv_turn_failed(verb.turn, NULL, GROVE_ENOMEM, GROVE_STARTED_NO, NULL);
