@@ -7,7 +7,7 @@
  * GROVE_EDEADLK without a circle is a false alarm, GROVE_ETIMEDOUT in a circle
  * that stood for long is a miss.
  *
- * An `any` of several arms is no edge: another arm may come.
+ * An `any` is no edge: another arm may come. With one arm only it is an `all`.
  */
 #ifndef SIM_ORACLE_H
 #define SIM_ORACLE_H
