@@ -2,6 +2,7 @@
 #include "apps/bank/plan.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 
 enum {
     AMOUNT_SHARE = 10,   /* amounts go up to a tenth of the average that may be spent */
+    ANY_ONE_IN = 4,      /* accounts drawn from all, not only from those that began with money */
     NEAR_ONE_IN = 50,    /* payees that resemble one of the watch list */
     PARTICIPANTS_MIN = 2 /* of each commodity */
 };
@@ -16,8 +18,9 @@ enum {
 /* The accounts between which one commodity moves. */
 struct market {
     uint32_t commodity;
-    uint32_t *accounts;
+    uint32_t *accounts; /* those with money to spend at the beginning come first */
     size_t n_accounts;
+    size_t n_rich; /* how many those are */
     size_t capacity;
     unsigned __int128 spendable; /* the sum of what is above the floors */
     int64_t amount_max;
@@ -26,6 +29,7 @@ struct market {
 struct bank_plan {
     struct market *markets; /* by commodity while it is made, then those that have money */
     size_t n_markets;
+    size_t n_accounts; /* of all markets together */
     struct bank_names payees;
     struct bank_watchlist *watchlist;
 };
@@ -54,9 +58,14 @@ static int note_balance(void *context, const Bank__V1__Balance *balance)
 {
     struct bank_plan *plan = context;
     struct market *market = &plan->markets[balance->commodity];
+    int rc = add_account(market, balance->account);
 
+    if (rc != 0 || balance->amount <= balance->floor)
+        return rc;
     market->spendable += (unsigned __int128)((__int128)balance->amount - balance->floor);
-    return add_account(market, balance->account);
+    market->accounts[market->n_accounts - 1] = market->accounts[market->n_rich];
+    market->accounts[market->n_rich++] = balance->account;
+    return 0;
 }
 
 /* Adds accounts that hold nothing yet until there are enough. */
@@ -99,6 +108,7 @@ static int finish_markets(struct bank_plan *plan, const struct bank_books *books
         kept = *market;
         *market = plan->markets[n];
         plan->markets[n++] = kept;
+        plan->n_accounts += kept.n_accounts;
     }
     for (size_t i = n; i < plan->n_markets; i++)
         free(plan->markets[i].accounts);
@@ -189,15 +199,43 @@ static char *draw_payee(const struct bank_plan *plan, char payee[BANK_PAYEE_MAX]
     return (char *)plan->payees.names[below(plan->payees.n_names)].text;
 }
 
+/* A market, the likelier the more accounts it has. */
+static const struct market *draw_market(const struct bank_plan *plan)
+{
+    uint64_t place = below(plan->n_accounts);
+    const struct market *market = plan->markets;
+
+    for (; place >= market->n_accounts; market++)
+        place -= market->n_accounts;
+    return market;
+}
+
+/*
+ * The place of an account, mostly one that began with money. Sources and
+ * destinations are drawn alike, so that no account drains for good.
+ */
+static uint64_t draw_account(const struct market *market)
+{
+    bool any = below(ANY_ONE_IN) == 0;
+
+    return below(any ? market->n_accounts : market->n_rich);
+}
+
 void bank_plan_draw(const struct bank_plan *plan, Bank__V1__TransferRequest *transfer,
                     char payee[BANK_PAYEE_MAX])
 {
-    const struct market *market = &plan->markets[below(plan->n_markets)];
-    uint64_t source = below(market->n_accounts);
-    uint64_t destination = below(market->n_accounts - 1);
+    const struct market *market = draw_market(plan);
+    uint64_t source = draw_account(market);
+    uint64_t destination = draw_account(market);
 
-    if (destination >= source)
-        destination++; /* any but the source */
+    if (destination == source) {
+        uint64_t other = (source + 1 + below(market->n_accounts - 1)) % market->n_accounts;
+
+        if (below(2) == 0)
+            source = other;
+        else
+            destination = other;
+    }
     transfer->commodity = market->commodity;
     transfer->source = market->accounts[source];
     transfer->destination = market->accounts[destination];
