@@ -81,6 +81,43 @@ static void test_a_late_answer_touches_nothing(void **state)
     assert_int_equal(response.number, 0);
 }
 
+static void test_a_late_answer_is_not_taken_for_that_of_the_next_call(void **state)
+{
+    Play__V1__PerformRequest request = PLAY__V1__PERFORM_REQUEST__INIT;
+    Play__V1__PerformResponse response = PLAY__V1__PERFORM_RESPONSE__INIT;
+    struct script nap = {.act = act_nap, .ms = 30, .number = 5};
+    struct script next = {.act = act_nap, .ms = 60, .number = 6};
+
+    (void)state;
+    request.script = (uintptr_t)&nap;
+    grove_within(10);
+    assert_int_equal(play_perform_await(stage_spawn(NULL), &request, &response), GROVE_ETIMEDOUT);
+    /* It has the same record, one generation later. */
+    request.script = (uintptr_t)&next;
+    assert_int_equal(play_perform_await(stage_spawn(NULL), &request, &response), 0);
+    assert_int_equal(nap.n_ends, 1);
+    assert_int_equal(response.number, 6);
+}
+
+static void test_the_queued_request_of_a_stopped_caller_is_taken_back(void **state)
+{
+    struct script nap = {.act = act_nap, .ms = 30}, late = {.act = act_nothing};
+    struct script green = {.to = stage_spawn(NULL), .next = &late};
+    grove_ref ref;
+
+    (void)state;
+    assert_int_equal(stage_send(green.to, &nap), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(grove_go(go_relay, &green, NULL, &ref), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(grove_stop_await(ref, GROVE_STOP_KILL), 0);
+    assert_int_equal(green.rc, GROVE_ECANCELED);
+    assert_int_equal(green.failure.started, GROVE_STARTED_NO);
+    stage_settle();
+    assert_int_equal(stage_add(green.to, 1, NULL), 0);
+    assert_int_equal(late.n_runs, 0);
+}
+
 static void test_giving_up_takes_the_queued_request_back(void **state)
 {
     struct script nap = {.act = act_nap, .ms = 30}, late = {.act = act_nothing};
@@ -220,6 +257,8 @@ int main(void)
         cmocka_unit_test(test_ids_are_never_zero_and_never_match_again),
         cmocka_unit_test(test_a_generation_that_wraps_does_not_become_zero),
         cmocka_unit_test(test_a_late_answer_touches_nothing),
+        cmocka_unit_test(test_a_late_answer_is_not_taken_for_that_of_the_next_call),
+        cmocka_unit_test(test_the_queued_request_of_a_stopped_caller_is_taken_back),
         cmocka_unit_test(test_giving_up_takes_the_queued_request_back),
         cmocka_unit_test(test_a_callback_gets_answer_refusal_and_failure_exactly_once),
         cmocka_unit_test(test_a_callback_comes_at_its_deadline_and_not_again),

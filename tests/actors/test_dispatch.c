@@ -293,6 +293,28 @@ static void test_expired_work_is_never_started(void **state)
     assert_int_equal(late.n_runs, 0);
 }
 
+static void test_work_that_expired_while_its_caller_was_held_up_is_not_started(void **state)
+{
+    struct script nap = {.act = act_nap, .ms = 15}, late = {.act = act_nothing};
+    Play__V1__PerformResponse response;
+    struct grove_future future;
+    grove_ref ref = stage_spawn_on(1, NULL);
+    unsigned long long begin_ms;
+
+    (void)state;
+    assert_int_equal(stage_send(ref, &nap), 0);
+    grove_within(5);
+    assert_int_equal(stage_start(ref, &late, &response, &future), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    /* Main eats CPU: its loop cannot take the request back, the other one must see for itself. */
+    begin_ms = stage_now_ms();
+    while (stage_now_ms() - begin_ms < 40)
+        continue;
+    assert_int_equal(grove_future_await(&future), GROVE_ETIMEDOUT);
+    assert_int_equal(stage_add(ref, 1, NULL), 0);
+    assert_int_equal(late.n_runs, 0);
+}
+
 struct watch {
     struct script script;
     int in_handler_max;
@@ -325,6 +347,9 @@ static void test_one_message_at_a_time_also_across_awaits(void **state)
     for (int i = 0; i < N; i++) {
         watches[i] = (struct watch){.script = {.act = watch_state, .ms = (uint32_t)(N - i)}};
         all[i] = &futures[i];
+        /* Some come before the first handler has begun, some while one is parked. */
+        if (i >= N / 2)
+            assert_int_equal(grove_sleep_await(1), 0);
         assert_int_equal(stage_start(ref, &watches[i].script, &responses[i], &futures[i]), 0);
     }
     assert_int_equal(grove_all_await(all, N), 0);
@@ -421,7 +446,12 @@ int main(void)
     const struct CMUnitTest own_tests[] = {
         cmocka_unit_test(test_an_await_beyond_the_last_stack_fails_and_the_system_goes_on),
     };
+    const struct CMUnitTest far_tests[] = {
+        cmocka_unit_test(test_work_that_expired_while_its_caller_was_held_up_is_not_started),
+    };
     int n = cmocka_run_group_tests_name("dispatch", tests, stage_set_up, stage_tear_down);
 
+    n += cmocka_run_group_tests_name("dispatch, far", far_tests, stage_set_up_two_loops,
+                                     stage_tear_down);
     return n + cmocka_run_group_tests_name("dispatch, few stacks", own_tests, NULL, NULL);
 }

@@ -65,8 +65,12 @@ static void test_a_cut_gives_back_what_came_after_its_mark_and_nothing_else(void
 
     (void)state;
     strcpy(kept, "kept");
-    for (int i = 0; i < 100; i++)
-        assert_non_null(gv_arena_take(&arena, &blocks, 300));
+    for (int i = 0; i < 100; i++) {
+        char *piece = gv_arena_take(&arena, &blocks, 300);
+
+        assert_non_null(piece);
+        memset(piece, 0xaa, 300);
+    }
     gv_arena_cut(&arena, &blocks, chunk, used_bytes);
     assert_int_equal(blocks.n_taken, 1);
     assert_string_equal(kept, "kept");
