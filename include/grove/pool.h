@@ -26,7 +26,8 @@
 struct grove_pool_options {
     const char *name;    /* for reports, default "workers" */
     unsigned n_workers;  /* default: cores - 1, at least 1 */
-    unsigned credits;    /* jobs a worker may hold, the running one included; default 2 */
+    unsigned credits;    /* jobs a worker may hold, the running one included; default: 2 to 64,
+                            the more the shorter jobs are */
     unsigned queue_max;  /* jobs waiting for a worker; default 10 000; full: GROVE_EFULL at once */
     uint64_t bytes_max;  /* bytes of waiting jobs; default 64 MiB */
     const char *program; /* default: this program again */

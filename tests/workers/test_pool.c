@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "tests/workers/pools.h"
 
@@ -142,13 +143,31 @@ static void test_a_sent_job_runs_without_an_answer(void **state)
     assert_int_equal(count_of(3), 1);
 }
 
+static void test_another_program_may_be_the_worker(void **state)
+{
+    struct grove_pool_options options = {.n_workers = 1,
+                                         .program = GV_BUILD_ROOT "/tests/workers/only_worker"};
+    grove_ref pool = open_pool(&options);
+
+    (void)state;
+    assert_serves(pool);
+    close_pool(pool);
+}
+
+static void test_a_worker_program_that_no_pool_started_says_so(void **state)
+{
+    (void)state;
+    assert_int_equal(WEXITSTATUS(system(GV_BUILD_ROOT "/tests/workers/only_worker 2>/dev/null")),
+                     2);
+}
+
 /* --- bounds --------------------------------------------------------------------------------------- */
 
 static void test_a_full_queue_answers_at_once(void **state)
 {
     struct grove_pool_options options = {.n_workers = 1, .credits = 1, .queue_max = 4};
     grove_ref pool = open_pool(&options);
-    Jobs__V1__OnceRequest request = once_request(0, 50000);
+    Jobs__V1__OnceRequest request = once_request(0, 400000);
     Jobs__V1__OnceResponse responses[8];
     struct grove_future futures[8], *list[8];
     unsigned n_full = 0;
@@ -161,7 +180,10 @@ static void test_a_full_queue_answers_at_once(void **state)
         request.id = i;
         list[i] = &futures[i];
         assert_int_equal(job_once_start(pool, &request, &responses[i], &futures[i]), 0);
-        assert_int_equal(grove_sleep_await(1), 0); /* Let it be filed. */
+        while (stats_of(pool).running == 0) /* The first one leaves the queue, */
+            assert_int_equal(grove_sleep_await(1), 0);
+        assert_int_equal(grove_yield_await(), 0); /* the others are filed. */
+        request.busy_us = 0;
     }
     assert_int_equal(grove_all_await(list, 8), GROVE_EFULL);
     for (unsigned i = 0; i < 8; i++) {
@@ -250,6 +272,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_large_requests_and_answers_go_in_parts),
         cmocka_unit_test(test_many_jobs_at_once_are_all_answered),
         cmocka_unit_test(test_a_sent_job_runs_without_an_answer),
+        cmocka_unit_test(test_another_program_may_be_the_worker),
+        cmocka_unit_test(test_a_worker_program_that_no_pool_started_says_so),
         cmocka_unit_test(test_a_full_queue_answers_at_once),
         cmocka_unit_test(test_an_overdue_job_is_answered_and_its_worker_replaced),
         cmocka_unit_test(test_expired_work_is_never_started),
