@@ -424,6 +424,25 @@ static void test_an_await_beyond_the_last_stack_fails_and_the_system_goes_on(voi
     stage_close();
 }
 
+static void test_a_far_await_without_a_stack_sends_nothing(void **state)
+{
+    struct script nap = {.act = act_nap, .ms = 20}, never = {.act = act_nothing};
+    struct script call = {.act = act_relay, .next = &never};
+
+    (void)state;
+    stage_open_loops(2);
+    assert_int_equal(grove_option_set("stacks_max", "2"), 0);
+    call.to = stage_spawn_on(1, NULL);
+    assert_int_equal(stage_send(stage_spawn(NULL), &nap), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(stage_perform(stage_spawn(NULL), &call), GROVE_ENOSTACK);
+    assert_int_equal(call.failure.started, GROVE_STARTED_NO);
+    assert_int_equal(stage_add(call.to, 1, NULL), 0);
+    assert_int_equal(never.n_runs, 0);
+    stage_settle();
+    stage_close();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -445,6 +464,7 @@ int main(void)
     };
     const struct CMUnitTest own_tests[] = {
         cmocka_unit_test(test_an_await_beyond_the_last_stack_fails_and_the_system_goes_on),
+        cmocka_unit_test(test_a_far_await_without_a_stack_sends_nothing),
     };
     const struct CMUnitTest far_tests[] = {
         cmocka_unit_test(test_work_that_expired_while_its_caller_was_held_up_is_not_started),

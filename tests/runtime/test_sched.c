@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -261,6 +262,56 @@ static void test_queued_tasks_do_not_starve_ready_handlers(void **state)
     ground_close();
 }
 
+/* Two handlers that wake each other for ever; the first one pokes a task on its way. */
+static struct {
+    struct gv_wait waits[2];
+    struct worker *poked;
+    unsigned n_handovers, n_at_poke, n_waited;
+    bool over;
+} pair;
+
+static void wake_each_other(struct worker *me)
+{
+    unsigned own = (unsigned)(uintptr_t)me->argument;
+
+    while (!pair.over) {
+        gv_wait_init(gv_loop_here, &pair.waits[own], GV_WAIT_SLEEP, 0);
+        if (pair.waits[1 - own].turn != NULL && !pair.waits[1 - own].woken)
+            gv_wake(gv_loop_here, &pair.waits[1 - own], 0);
+        if (gv_park(gv_loop_here, &pair.waits[own]) != 0)
+            break;
+        if (++pair.n_handovers == 100) {
+            pair.n_at_poke = pair.n_handovers;
+            ground_poke(pair.poked);
+        }
+    }
+    if (!pair.waits[1 - own].woken)
+        gv_wake(gv_loop_here, &pair.waits[1 - own], 0);
+    ground_end(me);
+}
+
+static void note_waiting(struct worker *me)
+{
+    if (pair.n_at_poke == 0)
+        return;
+    pair.n_waited = pair.n_handovers - pair.n_at_poke;
+    pair.over = true;
+    ground_end(me);
+}
+
+static void test_direct_handovers_are_bounded(void **state)
+{
+    (void)state;
+    ground_open(NULL, NULL);
+    memset(&pair, 0, sizeof pair);
+    pair.poked = ground_worker(0, note_waiting, NULL);
+    (void)ground_worker(0, wake_each_other, (void *)0);
+    (void)ground_worker(0, wake_each_other, (void *)1);
+    ground_drain();
+    assert_in_range(pair.n_waited, 0, 66);
+    ground_close();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -274,6 +325,7 @@ int main(void)
         cmocka_unit_test(test_a_park_without_a_stack_for_a_dispatcher_fails_at_once),
         cmocka_unit_test(test_ready_handlers_do_not_starve_queued_tasks),
         cmocka_unit_test(test_queued_tasks_do_not_starve_ready_handlers),
+        cmocka_unit_test(test_direct_handovers_are_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
