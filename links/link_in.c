@@ -27,6 +27,8 @@ static const char *add_part(struct gv_assembly *assembly, const struct gv_frame 
 {
     if (frame->body_bytes > GV_LINK_MESSAGE_MAX - assembly->body.n_bytes)
         return "a body in parts is longer than may be";
+    if (frame->body_bytes == 0)
+        return NULL; /* There may be no memory yet to add nothing to. */
     if (!gv_bytes_grow(&assembly->body, frame->body_bytes))
         return "memory is short";
     memcpy(assembly->body.bytes + assembly->body.n_bytes, frame->body, frame->body_bytes);
