@@ -154,6 +154,13 @@ void stage_settle(void)
         assert_int_equal(grove_sleep_await(1), 0);
 }
 
+int stage_check_settled(void **state)
+{
+    (void)state;
+    assert_int_equal(n_running, 0);
+    return 0;
+}
+
 static int run(struct play *me, uint64_t address)
 {
     struct script *script = (struct script *)(uintptr_t)address;

@@ -54,6 +54,10 @@ int stage_set_up(void **state);
 int stage_set_up_two_loops(void **state);
 int stage_tear_down(void **state);
 
+/* After each test: no handler may run on, its script would lie on a stack that is gone. */
+int stage_check_settled(void **state);
+#define stage_test(function) cmocka_unit_test_setup_teardown(function, NULL, stage_check_settled)
+
 /* Milliseconds of (virtual) time. */
 unsigned long long stage_now_ms(void);
 

@@ -250,11 +250,12 @@ static int spawn_birth(struct birth *birth, bool waiting, grove_ref *ref)
 
 static void test_init_is_the_first_turn_and_gets_a_copy_of_the_argument(void **state)
 {
-    struct birth birth = {.total = 100};
+    static struct birth birth;
     int64_t total = 0;
     grove_ref ref;
 
     (void)state;
+    birth = (struct birth){.total = 100};
     assert_int_equal(spawn_birth(&birth, false, &ref), 0);
     assert_int_equal(birth.n_inits, 0);
     assert_int_equal(stage_add(ref, 1, &total), 0);
@@ -266,11 +267,12 @@ static void test_init_is_the_first_turn_and_gets_a_copy_of_the_argument(void **s
 
 static void test_spawn_await_waits_for_an_init_that_waits(void **state)
 {
-    struct birth birth = {.nap_ms = 50};
+    static struct birth birth;
     unsigned long long begin_ms = stage_now_ms();
     grove_ref ref;
 
     (void)state;
+    birth = (struct birth){.nap_ms = 50};
     assert_int_equal(spawn_birth(&birth, true, &ref), 0);
     assert_true(stage_now_ms() - begin_ms >= 50);
     assert_int_equal(stage_add(ref, 1, NULL), 0);
@@ -278,10 +280,11 @@ static void test_spawn_await_waits_for_an_init_that_waits(void **state)
 
 static void test_spawn_await_returns_what_init_returned_and_leaves_no_actor(void **state)
 {
-    struct birth birth = {.rc = -ENOENT};
+    static struct birth birth;
     grove_ref ref;
 
     (void)state;
+    birth = (struct birth){.rc = -ENOENT};
     assert_int_equal(spawn_birth(&birth, true, &ref), -ENOENT);
     assert_int_equal(grove_failure()->code, -ENOENT);
     assert_int_equal(stage_add(ref, 1, NULL), GROVE_ENOACTOR);
@@ -290,10 +293,11 @@ static void test_spawn_await_returns_what_init_returned_and_leaves_no_actor(void
 
 static void test_spawn_await_brings_the_reason_of_a_refusing_init(void **state)
 {
-    struct birth birth = {.rc = 3, .why = "no room in the inn"};
+    static struct birth birth;
     grove_ref ref;
 
     (void)state;
+    birth = (struct birth){.rc = 3, .why = "no room in the inn"};
     assert_int_equal(spawn_birth(&birth, true, &ref), 3);
     assert_string_equal(grove_why(), "no room in the inn");
     assert_int_equal(grove_failure()->class, GROVE_REFUSED);
@@ -301,10 +305,11 @@ static void test_spawn_await_brings_the_reason_of_a_refusing_init(void **state)
 
 static void test_spawn_await_keeps_an_older_reason_out_of_a_failing_init(void **state)
 {
-    struct birth birth = {.rc = 3, .why = "old"};
+    static struct birth birth;
     grove_ref ref;
 
     (void)state;
+    birth = (struct birth){.rc = 3, .why = "old"};
     assert_int_equal(spawn_birth(&birth, true, &ref), 3);
     birth = (struct birth){.rc = -ENOENT};
     assert_int_equal(spawn_birth(&birth, true, &ref), -ENOENT);
@@ -313,10 +318,11 @@ static void test_spawn_await_keeps_an_older_reason_out_of_a_failing_init(void **
 
 static void test_an_init_that_calls_grove_fail_has_failed_whatever_it_returns(void **state)
 {
-    struct birth birth = {.fails = true};
+    static struct birth birth;
     grove_ref ref;
 
     (void)state;
+    birth = (struct birth){.fails = true};
     assert_int_equal(spawn_birth(&birth, true, &ref), GROVE_EDOWN);
     assert_string_equal(grove_why(), "born broken");
     assert_int_equal(stage_add(ref, 1, NULL), GROVE_ENOACTOR);
@@ -324,10 +330,11 @@ static void test_an_init_that_calls_grove_fail_has_failed_whatever_it_returns(vo
 
 static void test_calls_queued_behind_a_failing_init_get_enoactor(void **state)
 {
-    struct birth birth = {.rc = -EIO};
+    static struct birth birth;
     grove_ref ref;
 
     (void)state;
+    birth = (struct birth){.rc = -EIO};
     assert_int_equal(spawn_birth(&birth, false, &ref), 0);
     assert_int_equal(stage_add(ref, 1, NULL), GROVE_ENOACTOR);
     assert_int_equal(grove_failure()->started, GROVE_STARTED_NO);
@@ -358,10 +365,11 @@ static void go_stop_child(void *argument)
 
 static void test_spawn_await_hears_of_a_child_that_is_stopped_before_its_init(void **state)
 {
-    struct birth birth = {0};
+    static struct birth birth;
     struct nursery nursery = {.birth = &birth};
 
     (void)state;
+    birth = (struct birth){0};
     /* In this order: the spawner, which queues its child; the stopper; the child. A shuffled queue may differ. */
     assert_int_equal(grove_go(go_spawn, &nursery, NULL, NULL), 0);
     assert_int_equal(grove_go(go_stop_child, &nursery, NULL, NULL), 0);
@@ -404,192 +412,18 @@ static void test_a_label_is_copied_and_cut(void **state)
     assert_string_equal(text, "play/a-label-of-more-than-thirty-one");
 }
 
-/* --- stop ------------------------------------------------------------------------------------- */
-
-static void test_drain_handles_what_is_queued_and_takes_nothing_more(void **state)
-{
-    struct script scripts[5];
-    grove_ref ref = stage_spawn(NULL);
-
-    (void)state;
-    for (int i = 0; i < 5; i++) {
-        scripts[i] = (struct script){.act = act_nothing};
-        assert_int_equal(stage_send(ref, &scripts[i]), 0);
-    }
-    assert_int_equal(grove_stop(ref, GROVE_STOP_DRAIN), 0);
-    assert_int_equal(stage_send(ref, &scripts[0]), GROVE_ESTOPPING);
-    assert_int_equal(stage_add(ref, 1, NULL), GROVE_ESTOPPING);
-    assert_int_equal(grove_stop_await(ref, GROVE_STOP_DRAIN), 0);
-    for (int i = 0; i < 5; i++)
-        assert_int_equal(scripts[i].n_ends, 1);
-    assert_int_equal(stage_send(ref, &scripts[0]), GROVE_ENOACTOR);
-    assert_int_equal(grove_stop_await(ref, GROVE_STOP_DRAIN), GROVE_ENOACTOR);
-}
-
-static void test_now_finishes_the_running_handler_and_fails_what_is_queued(void **state)
-{
-    struct script nap = {.act = act_nap, .ms = 30}, late = {.act = act_nothing};
-    Play__V1__PerformResponse responses[2];
-    struct grove_future futures[2];
-    grove_ref ref = stage_spawn(NULL);
-
-    (void)state;
-    assert_int_equal(stage_start(ref, &nap, &responses[0], &futures[0]), 0);
-    assert_int_equal(grove_sleep_await(5), 0);
-    assert_int_equal(stage_start(ref, &late, &responses[1], &futures[1]), 0);
-    assert_int_equal(grove_stop_await(ref, GROVE_STOP_NOW), 0);
-    assert_int_equal(grove_future_await(&futures[0]), 0);
-    assert_int_equal(grove_future_await(&futures[1]), GROVE_ENOACTOR);
-    assert_int_equal(futures[1].started, GROVE_STARTED_NO);
-    assert_int_equal(nap.n_ends, 1);
-    assert_int_equal(late.n_runs, 0);
-}
-
-static void test_kill_ends_the_await_of_the_running_handler_and_all_later_ones(void **state)
-{
-    struct script nap = {.act = act_nap, .ms = 100000};
-    Play__V1__PerformResponse response;
-    struct grove_future future;
-    grove_ref ref = stage_spawn(NULL);
-    unsigned long long begin_ms = stage_now_ms();
-
-    (void)state;
-    assert_int_equal(stage_start(ref, &nap, &response, &future), 0);
-    assert_int_equal(grove_sleep_await(2), 0);
-    assert_int_equal(grove_stop_await(ref, GROVE_STOP_KILL), 0);
-    assert_int_equal(grove_future_await(&future), GROVE_ECANCELED);
-    assert_int_equal(nap.rc, GROVE_ECANCELED);
-    assert_true(stage_now_ms() - begin_ms < 100);
-}
-
-static int call_after_kill(struct play *me, struct script *script)
-{
-    (void)me;
-    script->rc = grove_sleep_await(100000);
-    (void)stage_note(script, stage_perform(script->to, script->next));
-    if (grove_sleep_await(1) != GROVE_ECANCELED || grove_yield_await() != GROVE_ECANCELED)
-        return -EIO;
-    return script->rc;
-}
-
-static void test_a_killed_handler_can_begin_no_new_call(void **state)
-{
-    struct script never = {.act = act_nothing};
-    struct script killed = {.act = call_after_kill, .next = &never, .to = stage_spawn(NULL)};
-    grove_ref ref = stage_spawn(NULL);
-
-    (void)state;
-    assert_int_equal(stage_send(ref, &killed), 0);
-    assert_int_equal(grove_sleep_await(2), 0);
-    assert_int_equal(grove_stop_await(ref, GROVE_STOP_KILL), 0);
-    assert_int_equal(killed.rc, GROVE_ECANCELED);
-    assert_int_equal(killed.failure.code, GROVE_ECANCELED);
-    assert_int_equal(killed.failure.started, GROVE_STARTED_NO);
-    assert_int_equal(grove_sleep_await(2), 0);
-    assert_int_equal(never.n_runs, 0);
-}
-
-static void test_stop_goes_before_all_queued_messages(void **state)
-{
-    static struct script scripts[500];
-    grove_ref ref = stage_spawn(NULL);
-    unsigned n_run = 0;
-
-    (void)state;
-    for (int i = 0; i < 500; i++) {
-        scripts[i] = (struct script){.act = act_nothing};
-        assert_int_equal(stage_send(ref, &scripts[i]), 0);
-    }
-    assert_int_equal(grove_stop_await(ref, GROVE_STOP_KILL), 0);
-    for (int i = 0; i < 500; i++)
-        n_run += scripts[i].n_runs;
-    assert_int_equal(n_run, 0);
-}
-
-static int stop_self(struct play *me, struct script *script)
-{
-    (void)me;
-    script->rc = grove_stop_await(grove_self(), GROVE_STOP_NOW);
-    return grove_stop(grove_self(), GROVE_STOP_NOW);
-}
-
-static void test_an_actor_may_stop_itself_but_not_wait_for_it(void **state)
-{
-    struct script script = {.act = stop_self};
-    grove_ref ref = stage_spawn(NULL);
-
-    (void)state;
-    assert_int_equal(stage_perform(ref, &script), 0);
-    assert_int_equal(script.rc, GROVE_EDEADLK);
-    assert_int_equal(grove_sleep_await(1), 0);
-    assert_int_equal(stage_add(ref, 1, NULL), GROVE_ENOACTOR);
-}
-
-static void test_stop_await_gives_up_at_its_deadline(void **state)
-{
-    struct script nap = {.act = act_nap, .ms = 1000};
-    grove_ref ref = stage_spawn(NULL);
-    unsigned long long begin_ms = stage_now_ms();
-
-    (void)state;
-    assert_int_equal(stage_send(ref, &nap), 0);
-    assert_int_equal(grove_sleep_await(2), 0);
-    grove_within(20);
-    assert_int_equal(grove_stop_await(ref, GROVE_STOP_NOW), GROVE_ETIMEDOUT);
-    assert_int_equal(grove_failure()->code, GROVE_ETIMEDOUT);
-    assert_true(stage_now_ms() - begin_ms < 100);
-    /* It goes on stopping, and within was used up. */
-    assert_int_equal(stage_add(ref, 1, NULL), GROVE_ESTOPPING);
-    assert_int_equal(grove_stop_await(ref, GROVE_STOP_NOW), 0);
-    assert_true(stage_now_ms() - begin_ms >= 1000);
-}
-
-static int calling_deinit_rc;
-
-static void calling_deinit(struct play *me)
-{
-    (void)me;
-    calling_deinit_rc = grove_sleep_await(5);
-}
-
-static void test_deinit_may_wait_also_after_a_kill(void **state)
-{
-    static struct play_service calling;
-    grove_ref ref;
-
-    (void)state;
-    calling = stage_player;
-    calling.deinit = calling_deinit;
-    calling_deinit_rc = -1;
-    assert_int_equal(play_spawn_await(&calling, NULL, NULL, &ref), 0);
-    assert_int_equal(grove_stop_await(ref, GROVE_STOP_KILL), 0);
-    assert_int_equal(calling_deinit_rc, 0);
-}
-
 /* --- two loops -------------------------------------------------------------------------------- */
-
-static void test_far_actors_answer_and_stop(void **state)
-{
-    grove_ref ref = stage_spawn_on(1, "far");
-    int64_t total = 0;
-
-    (void)state;
-    for (int i = 0; i < 200; i++)
-        assert_int_equal(stage_add(ref, 1, &total), 0);
-    assert_int_equal(total, 200);
-    assert_int_equal(grove_stop_await(ref, GROVE_STOP_DRAIN), 0);
-    assert_int_equal(stage_add(ref, 1, NULL), GROVE_ENOACTOR);
-}
 
 static void test_far_spawn_await_returns_what_init_returned(void **state)
 {
-    struct birth birth = {.rc = -ENOENT};
+    static struct birth birth;
     const struct birth *argument = &birth;
     struct grove_spawn_options options = {.place = GROVE_ON_LOOP(1),
                                           .argument_bytes = sizeof argument};
     grove_ref ref;
 
     (void)state;
+    birth = (struct birth){.rc = -ENOENT};
     with_birth = stage_player;
     with_birth.init = init_from_birth;
     assert_int_equal(play_spawn_await(&with_birth, &argument, &options, &ref), -ENOENT);
@@ -598,109 +432,32 @@ static void test_far_spawn_await_returns_what_init_returned(void **state)
     assert_int_equal(stage_add(ref, 1, NULL), 0);
 }
 
-static void test_far_spawn_and_stop_reuse_their_slots(void **state)
-{
-    uint64_t slot_max = 0;
-
-    (void)state;
-    for (int i = 0; i < 3000; i++) {
-        grove_ref ref = stage_spawn_on(1, NULL);
-        uint64_t slot = ref.slot_generation >> GV_SLOT_SHIFT;
-
-        slot_max = slot > slot_max ? slot : slot_max;
-        assert_int_equal(grove_stop_await(ref, GROVE_STOP_NOW), 0);
-    }
-    /* Its index within its class. */
-    assert_true((slot_max & 0x1ffffff) < 1000);
-}
-
-struct hammer {
-    _Atomic(uint64_t) slot;
-    _Atomic(uint64_t) node;
-    _Atomic(bool) stop;
-    unsigned n_wrong;
-};
-
-static void go_hammer(void *argument)
-{
-    struct hammer *hammer = argument;
-
-    while (!hammer->stop) {
-        grove_ref ref = {hammer->node, hammer->slot};
-        Play__V1__AddRequest request = PLAY__V1__ADD_REQUEST__INIT;
-        Play__V1__AddResponse response = PLAY__V1__ADD_RESPONSE__INIT;
-        int rc;
-
-        /* Whoever answers 2 has been reached by two refs. */
-        request.n = 1;
-        rc = play_add_await(ref, &request, &response);
-        if (rc == 0 && response.total != 1)
-            hammer->n_wrong++;
-        hammer->slot = 0;
-        hammer->node = 0;
-        (void)grove_yield_await();
-    }
-}
-
-static void test_stale_refs_from_another_loop_reach_nobody_while_slots_are_reborn(void **state)
-{
-    static struct hammer hammer;
-    struct grove_spawn_options far = {.place = GROVE_ON_LOOP(1)};
-    grove_ref greenlet;
-
-    (void)state;
-    hammer = (struct hammer){0};
-    assert_int_equal(grove_go(go_hammer, &hammer, &far, &greenlet), 0);
-    for (int i = 0; i < 2000; i++) {
-        grove_ref ref = stage_spawn(NULL);
-
-        hammer.node = ref.node_kind;
-        hammer.slot = ref.slot_generation;
-        (void)grove_yield_await();
-        assert_int_equal(grove_stop_await(ref, GROVE_STOP_NOW), 0);
-    }
-    hammer.stop = true;
-    (void)grove_stop_await(greenlet, GROVE_STOP_NOW); /* It may have ended by itself. */
-    assert_int_equal(hammer.n_wrong, 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_spawned_actor_answers),
-        cmocka_unit_test(test_an_actor_that_was_just_spawned_takes_messages_at_once),
-        cmocka_unit_test(test_spawn_refuses_functions_with_an_empty_slot_and_names_it),
-        cmocka_unit_test(test_spawn_refuses_a_service_without_actors),
-        cmocka_unit_test(test_spawn_refuses_functions_that_are_not_there),
-        cmocka_unit_test(test_spawn_refuses_bounds_and_places_that_cannot_be),
-        cmocka_unit_test(test_refs_of_stopped_actors_never_reach_their_successors),
-        cmocka_unit_test(test_nobody_and_refs_of_other_processes_are_no_actors),
-        cmocka_unit_test(test_a_state_larger_than_a_slot_begins_as_zeros_in_each_life),
-        cmocka_unit_test(test_a_state_in_a_slot_begins_as_zeros_in_each_life),
-        cmocka_unit_test(test_init_is_the_first_turn_and_gets_a_copy_of_the_argument),
-        cmocka_unit_test(test_spawn_await_waits_for_an_init_that_waits),
-        cmocka_unit_test(test_spawn_await_returns_what_init_returned_and_leaves_no_actor),
-        cmocka_unit_test(test_spawn_await_brings_the_reason_of_a_refusing_init),
-        cmocka_unit_test(test_spawn_await_keeps_an_older_reason_out_of_a_failing_init),
-        cmocka_unit_test(test_an_init_that_calls_grove_fail_has_failed_whatever_it_returns),
-        cmocka_unit_test(test_calls_queued_behind_a_failing_init_get_enoactor),
-        cmocka_unit_test(test_spawn_await_hears_of_a_child_that_is_stopped_before_its_init),
-        cmocka_unit_test(test_a_child_killed_in_its_init_tells_its_spawner),
-        cmocka_unit_test(test_a_label_is_copied_and_cut),
-        cmocka_unit_test(test_drain_handles_what_is_queued_and_takes_nothing_more),
-        cmocka_unit_test(test_now_finishes_the_running_handler_and_fails_what_is_queued),
-        cmocka_unit_test(test_kill_ends_the_await_of_the_running_handler_and_all_later_ones),
-        cmocka_unit_test(test_a_killed_handler_can_begin_no_new_call),
-        cmocka_unit_test(test_stop_goes_before_all_queued_messages),
-        cmocka_unit_test(test_an_actor_may_stop_itself_but_not_wait_for_it),
-        cmocka_unit_test(test_stop_await_gives_up_at_its_deadline),
-        cmocka_unit_test(test_deinit_may_wait_also_after_a_kill),
+        stage_test(test_a_spawned_actor_answers),
+        stage_test(test_an_actor_that_was_just_spawned_takes_messages_at_once),
+        stage_test(test_spawn_refuses_functions_with_an_empty_slot_and_names_it),
+        stage_test(test_spawn_refuses_a_service_without_actors),
+        stage_test(test_spawn_refuses_functions_that_are_not_there),
+        stage_test(test_spawn_refuses_bounds_and_places_that_cannot_be),
+        stage_test(test_refs_of_stopped_actors_never_reach_their_successors),
+        stage_test(test_nobody_and_refs_of_other_processes_are_no_actors),
+        stage_test(test_a_state_larger_than_a_slot_begins_as_zeros_in_each_life),
+        stage_test(test_a_state_in_a_slot_begins_as_zeros_in_each_life),
+        stage_test(test_init_is_the_first_turn_and_gets_a_copy_of_the_argument),
+        stage_test(test_spawn_await_waits_for_an_init_that_waits),
+        stage_test(test_spawn_await_returns_what_init_returned_and_leaves_no_actor),
+        stage_test(test_spawn_await_brings_the_reason_of_a_refusing_init),
+        stage_test(test_spawn_await_keeps_an_older_reason_out_of_a_failing_init),
+        stage_test(test_an_init_that_calls_grove_fail_has_failed_whatever_it_returns),
+        stage_test(test_calls_queued_behind_a_failing_init_get_enoactor),
+        stage_test(test_spawn_await_hears_of_a_child_that_is_stopped_before_its_init),
+        stage_test(test_a_child_killed_in_its_init_tells_its_spawner),
+        stage_test(test_a_label_is_copied_and_cut),
     };
     const struct CMUnitTest far_tests[] = {
-        cmocka_unit_test(test_far_actors_answer_and_stop),
-        cmocka_unit_test(test_far_spawn_await_returns_what_init_returned),
-        cmocka_unit_test(test_far_spawn_and_stop_reuse_their_slots),
-        cmocka_unit_test(test_stale_refs_from_another_loop_reach_nobody_while_slots_are_reborn),
+        stage_test(test_far_spawn_await_returns_what_init_returned),
     };
     int n = cmocka_run_group_tests_name("actor", tests, stage_set_up, stage_tear_down);
 

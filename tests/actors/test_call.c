@@ -254,18 +254,18 @@ static void test_far_calls_that_give_up_are_taken_back_there(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ids_are_never_zero_and_never_match_again),
-        cmocka_unit_test(test_a_generation_that_wraps_does_not_become_zero),
-        cmocka_unit_test(test_a_late_answer_touches_nothing),
-        cmocka_unit_test(test_a_late_answer_is_not_taken_for_that_of_the_next_call),
-        cmocka_unit_test(test_the_queued_request_of_a_stopped_caller_is_taken_back),
-        cmocka_unit_test(test_giving_up_takes_the_queued_request_back),
-        cmocka_unit_test(test_a_callback_gets_answer_refusal_and_failure_exactly_once),
-        cmocka_unit_test(test_a_callback_comes_at_its_deadline_and_not_again),
+        stage_test(test_ids_are_never_zero_and_never_match_again),
+        stage_test(test_a_generation_that_wraps_does_not_become_zero),
+        stage_test(test_a_late_answer_touches_nothing),
+        stage_test(test_a_late_answer_is_not_taken_for_that_of_the_next_call),
+        stage_test(test_the_queued_request_of_a_stopped_caller_is_taken_back),
+        stage_test(test_giving_up_takes_the_queued_request_back),
+        stage_test(test_a_callback_gets_answer_refusal_and_failure_exactly_once),
+        stage_test(test_a_callback_comes_at_its_deadline_and_not_again),
     };
     const struct CMUnitTest far_tests[] = {
-        cmocka_unit_test(test_a_far_callback_comes_home),
-        cmocka_unit_test(test_far_calls_that_give_up_are_taken_back_there),
+        stage_test(test_a_far_callback_comes_home),
+        stage_test(test_far_calls_that_give_up_are_taken_back_there),
     };
     int n = cmocka_run_group_tests_name("call", tests, stage_set_up, stage_tear_down);
 

@@ -345,22 +345,21 @@ static void test_a_long_far_wait_is_no_circle(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_an_actor_that_calls_itself_is_told_at_once),
-        cmocka_unit_test(test_two_actors_that_call_each_other_are_told_and_named),
-        cmocka_unit_test(test_rings_of_three_and_of_a_hundred_are_found),
-        cmocka_unit_test(test_a_circle_through_one_arm_of_all_is_found),
-        cmocka_unit_test(test_an_any_with_another_arm_is_no_circle),
-        cmocka_unit_test(test_a_circle_through_a_full_mailbox_is_found),
-        cmocka_unit_test(
-            test_to_await_the_end_of_who_waits_for_oneself_is_a_circle_unless_it_is_killed),
-        cmocka_unit_test(test_a_long_wait_is_no_circle),
-        cmocka_unit_test(test_who_has_its_answer_already_is_waited_for_without_a_circle),
-        cmocka_unit_test(test_a_child_whose_init_calls_its_waiting_spawner_is_told),
-        cmocka_unit_test(test_greenlets_are_part_of_circles_too),
+        stage_test(test_an_actor_that_calls_itself_is_told_at_once),
+        stage_test(test_two_actors_that_call_each_other_are_told_and_named),
+        stage_test(test_rings_of_three_and_of_a_hundred_are_found),
+        stage_test(test_a_circle_through_one_arm_of_all_is_found),
+        stage_test(test_an_any_with_another_arm_is_no_circle),
+        stage_test(test_a_circle_through_a_full_mailbox_is_found),
+        stage_test(test_to_await_the_end_of_who_waits_for_oneself_is_a_circle_unless_it_is_killed),
+        stage_test(test_a_long_wait_is_no_circle),
+        stage_test(test_who_has_its_answer_already_is_waited_for_without_a_circle),
+        stage_test(test_a_child_whose_init_calls_its_waiting_spawner_is_told),
+        stage_test(test_greenlets_are_part_of_circles_too),
     };
     const struct CMUnitTest far_tests[] = {
-        cmocka_unit_test(test_circles_over_two_loops_are_found_in_a_few_ms_and_named),
-        cmocka_unit_test(test_a_long_far_wait_is_no_circle),
+        stage_test(test_circles_over_two_loops_are_found_in_a_few_ms_and_named),
+        stage_test(test_a_long_far_wait_is_no_circle),
     };
     int n = cmocka_run_group_tests_name("deadlock", tests, stage_set_up, stage_tear_down);
 

@@ -446,28 +446,28 @@ static void test_a_far_await_without_a_stack_sends_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_zero_is_done_and_fills_the_response),
-        cmocka_unit_test(test_a_refusal_is_an_answer_with_enum_and_reason),
-        cmocka_unit_test(test_a_plain_code_of_the_own_enum_is_a_refusal),
-        cmocka_unit_test(test_a_negative_code_fails_the_call_and_the_actor_lives_on),
-        cmocka_unit_test(test_a_positive_code_outside_the_enum_is_foreign),
-        cmocka_unit_test(test_grove_fail_ends_the_incarnation_and_its_queued_calls),
-        cmocka_unit_test(test_a_foreign_refusal_that_is_passed_on_is_caught),
-        cmocka_unit_test(test_a_foreign_refusal_may_be_turned_into_an_own_one),
-        cmocka_unit_test(test_without_an_enum_every_positive_code_is_a_refusal),
-        cmocka_unit_test(test_a_method_of_another_service_is_not_supported),
-        cmocka_unit_test(test_a_worker_method_without_a_function_is_not_supported),
-        cmocka_unit_test(test_a_send_of_another_service_is_a_dead_letter),
-        cmocka_unit_test(test_expired_work_is_never_started),
-        cmocka_unit_test(test_one_message_at_a_time_also_across_awaits),
-        cmocka_unit_test(test_more_messages_than_a_run_of_turns_keep_their_order),
+        stage_test(test_zero_is_done_and_fills_the_response),
+        stage_test(test_a_refusal_is_an_answer_with_enum_and_reason),
+        stage_test(test_a_plain_code_of_the_own_enum_is_a_refusal),
+        stage_test(test_a_negative_code_fails_the_call_and_the_actor_lives_on),
+        stage_test(test_a_positive_code_outside_the_enum_is_foreign),
+        stage_test(test_grove_fail_ends_the_incarnation_and_its_queued_calls),
+        stage_test(test_a_foreign_refusal_that_is_passed_on_is_caught),
+        stage_test(test_a_foreign_refusal_may_be_turned_into_an_own_one),
+        stage_test(test_without_an_enum_every_positive_code_is_a_refusal),
+        stage_test(test_a_method_of_another_service_is_not_supported),
+        stage_test(test_a_worker_method_without_a_function_is_not_supported),
+        stage_test(test_a_send_of_another_service_is_a_dead_letter),
+        stage_test(test_expired_work_is_never_started),
+        stage_test(test_one_message_at_a_time_also_across_awaits),
+        stage_test(test_more_messages_than_a_run_of_turns_keep_their_order),
     };
     const struct CMUnitTest own_tests[] = {
-        cmocka_unit_test(test_an_await_beyond_the_last_stack_fails_and_the_system_goes_on),
-        cmocka_unit_test(test_a_far_await_without_a_stack_sends_nothing),
+        stage_test(test_an_await_beyond_the_last_stack_fails_and_the_system_goes_on),
+        stage_test(test_a_far_await_without_a_stack_sends_nothing),
     };
     const struct CMUnitTest far_tests[] = {
-        cmocka_unit_test(test_work_that_expired_while_its_caller_was_held_up_is_not_started),
+        stage_test(test_work_that_expired_while_its_caller_was_held_up_is_not_started),
     };
     int n = cmocka_run_group_tests_name("dispatch", tests, stage_set_up, stage_tear_down);
 

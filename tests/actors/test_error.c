@@ -129,12 +129,12 @@ static void test_nothing_can_be_awaited_without_a_runtime(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_code_has_name_text_and_connect_code),
-        cmocka_unit_test(test_errno_zero_refusals_and_nonsense_have_words_too),
-        cmocka_unit_test(test_a_handler_refuses_without_a_runtime),
-        cmocka_unit_test(test_a_long_reason_is_cut_at_255_bytes),
-        cmocka_unit_test(test_nothing_can_be_awaited_without_a_runtime),
-        cmocka_unit_test(test_a_long_reason_reaches_the_caller_cut),
+        stage_test(test_every_code_has_name_text_and_connect_code),
+        stage_test(test_errno_zero_refusals_and_nonsense_have_words_too),
+        stage_test(test_a_handler_refuses_without_a_runtime),
+        stage_test(test_a_long_reason_is_cut_at_255_bytes),
+        stage_test(test_nothing_can_be_awaited_without_a_runtime),
+        stage_test(test_a_long_reason_reaches_the_caller_cut),
     };
 
     return cmocka_run_group_tests_name("error", tests, NULL, NULL);

@@ -176,6 +176,7 @@ static void test_a_future_ends_at_its_deadline(void **state)
     assert_int_equal(future.rc, GROVE_ETIMEDOUT);
     assert_int_equal(grove_failure()->class, GROVE_UNKNOWN);
     assert_int_equal(grove_all_await(flock.all, N), 0);
+    stage_settle();
 }
 
 static void test_cancel_takes_a_queued_request_back(void **state)
@@ -347,24 +348,24 @@ static void test_far_futures_come_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_start_does_not_wait_and_await_brings_the_answer),
-        cmocka_unit_test(test_the_response_of_a_future_is_written_by_its_await_alone),
-        cmocka_unit_test(test_all_waits_for_the_slowest),
-        cmocka_unit_test(test_all_returns_the_first_failure_of_the_array_and_keeps_each_rc),
-        cmocka_unit_test(test_all_bears_the_same_future_twice),
-        cmocka_unit_test(test_any_returns_the_first_to_come_and_leaves_the_others_in_flight),
-        cmocka_unit_test(test_any_returns_a_failure_too),
-        cmocka_unit_test(test_a_future_ends_at_its_deadline),
-        cmocka_unit_test(test_cancel_takes_a_queued_request_back),
-        cmocka_unit_test(test_cancel_of_a_running_call_lets_the_handler_finish),
-        cmocka_unit_test(test_a_cancelled_future_that_was_done_gives_its_answer_back),
-        cmocka_unit_test(test_futures_that_nobody_awaits_are_cancelled_when_the_handler_returns),
-        cmocka_unit_test(test_what_was_not_started_cannot_be_awaited),
-        cmocka_unit_test(test_a_thousand_futures_at_once),
-        cmocka_unit_test(test_a_stopped_greenlet_leaves_its_futures_at_once),
+        stage_test(test_start_does_not_wait_and_await_brings_the_answer),
+        stage_test(test_the_response_of_a_future_is_written_by_its_await_alone),
+        stage_test(test_all_waits_for_the_slowest),
+        stage_test(test_all_returns_the_first_failure_of_the_array_and_keeps_each_rc),
+        stage_test(test_all_bears_the_same_future_twice),
+        stage_test(test_any_returns_the_first_to_come_and_leaves_the_others_in_flight),
+        stage_test(test_any_returns_a_failure_too),
+        stage_test(test_a_future_ends_at_its_deadline),
+        stage_test(test_cancel_takes_a_queued_request_back),
+        stage_test(test_cancel_of_a_running_call_lets_the_handler_finish),
+        stage_test(test_a_cancelled_future_that_was_done_gives_its_answer_back),
+        stage_test(test_futures_that_nobody_awaits_are_cancelled_when_the_handler_returns),
+        stage_test(test_what_was_not_started_cannot_be_awaited),
+        stage_test(test_a_thousand_futures_at_once),
+        stage_test(test_a_stopped_greenlet_leaves_its_futures_at_once),
     };
     const struct CMUnitTest far_tests[] = {
-        cmocka_unit_test(test_far_futures_come_back),
+        stage_test(test_far_futures_come_back),
     };
     int n = cmocka_run_group_tests_name("future", tests, stage_set_up, stage_tear_down);
 

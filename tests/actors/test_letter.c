@@ -310,19 +310,19 @@ static void test_the_argument_of_a_greenlet_may_be_copied(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_greenlet_receives_calls_and_answers_them),
-        cmocka_unit_test(test_a_letter_may_be_refused_with_a_reason),
-        cmocka_unit_test(test_a_refusal_outside_the_enum_is_foreign_from_a_greenlet_too),
-        cmocka_unit_test(test_a_letter_that_is_not_answered_fails_at_the_next_receive_or_the_end),
-        cmocka_unit_test(test_a_letter_is_answered_once_and_a_send_not_at_all),
-        cmocka_unit_test(test_receive_gives_up_at_its_timeout),
-        cmocka_unit_test(test_only_greenlets_receive),
-        cmocka_unit_test(test_a_full_desk_makes_senders_wait_and_keeps_their_order),
-        cmocka_unit_test(test_letters_whose_time_is_over_are_not_received),
-        cmocka_unit_test(test_the_argument_of_a_greenlet_may_be_copied),
+        stage_test(test_a_greenlet_receives_calls_and_answers_them),
+        stage_test(test_a_letter_may_be_refused_with_a_reason),
+        stage_test(test_a_refusal_outside_the_enum_is_foreign_from_a_greenlet_too),
+        stage_test(test_a_letter_that_is_not_answered_fails_at_the_next_receive_or_the_end),
+        stage_test(test_a_letter_is_answered_once_and_a_send_not_at_all),
+        stage_test(test_receive_gives_up_at_its_timeout),
+        stage_test(test_only_greenlets_receive),
+        stage_test(test_a_full_desk_makes_senders_wait_and_keeps_their_order),
+        stage_test(test_letters_whose_time_is_over_are_not_received),
+        stage_test(test_the_argument_of_a_greenlet_may_be_copied),
     };
     const struct CMUnitTest far_tests[] = {
-        cmocka_unit_test(test_a_greenlet_receives_calls_and_answers_them),
+        stage_test(test_a_greenlet_receives_calls_and_answers_them),
     };
     int n = cmocka_run_group_tests_name("letter", tests, stage_set_up, stage_tear_down);
 

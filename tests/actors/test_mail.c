@@ -404,25 +404,25 @@ static void test_far_sends_beyond_the_window_are_refused_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_full_mailbox_refuses_sends_at_once),
-        cmocka_unit_test(test_a_mailbox_is_bounded_in_bytes_too),
-        cmocka_unit_test(test_what_is_larger_than_the_mailbox_is_too_big_for_every_verb),
-        cmocka_unit_test(test_calls_wait_for_room_and_are_let_in_in_order),
-        cmocka_unit_test(test_a_call_that_finds_no_room_in_time_was_not_begun),
-        cmocka_unit_test(test_send_await_waits_for_room_and_not_for_the_handler),
-        cmocka_unit_test(test_send_await_without_room_is_full_at_its_deadline),
-        cmocka_unit_test(test_what_send_await_put_in_has_no_deadline_any_more),
-        cmocka_unit_test(test_a_send_does_not_overtake_a_call_that_waits),
-        cmocka_unit_test(test_waiting_calls_enter_when_the_queued_ones_are_taken_back),
-        cmocka_unit_test(test_who_waits_for_room_hears_of_the_end),
-        cmocka_unit_test(test_drain_lets_those_who_wait_in),
-        cmocka_unit_test(test_accepted_messages_that_nobody_handles_are_dead_letters),
+        stage_test(test_a_full_mailbox_refuses_sends_at_once),
+        stage_test(test_a_mailbox_is_bounded_in_bytes_too),
+        stage_test(test_what_is_larger_than_the_mailbox_is_too_big_for_every_verb),
+        stage_test(test_calls_wait_for_room_and_are_let_in_in_order),
+        stage_test(test_a_call_that_finds_no_room_in_time_was_not_begun),
+        stage_test(test_send_await_waits_for_room_and_not_for_the_handler),
+        stage_test(test_send_await_without_room_is_full_at_its_deadline),
+        stage_test(test_what_send_await_put_in_has_no_deadline_any_more),
+        stage_test(test_a_send_does_not_overtake_a_call_that_waits),
+        stage_test(test_waiting_calls_enter_when_the_queued_ones_are_taken_back),
+        stage_test(test_who_waits_for_room_hears_of_the_end),
+        stage_test(test_drain_lets_those_who_wait_in),
+        stage_test(test_accepted_messages_that_nobody_handles_are_dead_letters),
     };
     const struct CMUnitTest far_tests[] = {
-        cmocka_unit_test(test_far_sends_that_find_no_room_are_dead_letters_there),
-        cmocka_unit_test(test_far_calls_and_send_awaits_wait_for_room_there),
-        cmocka_unit_test(test_the_far_window_is_bounded_and_opens_again),
-        cmocka_unit_test(test_far_sends_beyond_the_window_are_refused_at_once),
+        stage_test(test_far_sends_that_find_no_room_are_dead_letters_there),
+        stage_test(test_far_calls_and_send_awaits_wait_for_room_there),
+        stage_test(test_the_far_window_is_bounded_and_opens_again),
+        stage_test(test_far_sends_beyond_the_window_are_refused_at_once),
     };
     int n = cmocka_run_group_tests_name("mail", tests, stage_set_up, stage_tear_down);
 

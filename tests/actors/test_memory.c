@@ -211,16 +211,16 @@ static void test_memory_without_a_runtime_is_there_too(void **state)
 int main(void)
 {
     const struct CMUnitTest own_tests[] = {
-        cmocka_unit_test(test_memory_without_a_runtime_is_there_too),
+        stage_test(test_memory_without_a_runtime_is_there_too),
     };
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_memory_is_zeroed_aligned_and_distinct),
-        cmocka_unit_test(test_large_pieces_come_and_larger_ones_do_not),
-        cmocka_unit_test(test_text_is_copied_and_printed),
-        cmocka_unit_test(test_scopes_nest_and_free_what_was_taken_in_them),
-        cmocka_unit_test(test_answers_of_a_scope_end_with_it_and_older_ones_live_on),
-        cmocka_unit_test(test_a_loop_of_a_hundred_thousand_awaits_in_scopes_does_not_grow),
-        cmocka_unit_test(test_each_turn_has_its_own_memory_until_it_ends),
+        stage_test(test_memory_is_zeroed_aligned_and_distinct),
+        stage_test(test_large_pieces_come_and_larger_ones_do_not),
+        stage_test(test_text_is_copied_and_printed),
+        stage_test(test_scopes_nest_and_free_what_was_taken_in_them),
+        stage_test(test_answers_of_a_scope_end_with_it_and_older_ones_live_on),
+        stage_test(test_a_loop_of_a_hundred_thousand_awaits_in_scopes_does_not_grow),
+        stage_test(test_each_turn_has_its_own_memory_until_it_ends),
     };
     int n = cmocka_run_group_tests_name("memory, alone", own_tests, NULL, NULL);
 

@@ -81,10 +81,10 @@ static void test_more_methods_than_the_table_holds_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_registering_twice_gives_the_same_indices),
-        cmocka_unit_test(test_methods_stand_in_a_row_and_are_found_by_name),
-        cmocka_unit_test(test_code_of_another_generator_is_refused_by_every_way_in),
-        cmocka_unit_test(test_more_methods_than_the_table_holds_are_refused),
+        stage_test(test_registering_twice_gives_the_same_indices),
+        stage_test(test_methods_stand_in_a_row_and_are_found_by_name),
+        stage_test(test_code_of_another_generator_is_refused_by_every_way_in),
+        stage_test(test_more_methods_than_the_table_holds_are_refused),
     };
 
     return cmocka_run_group_tests_name("service", tests, stage_set_up, stage_tear_down);
