@@ -8,6 +8,7 @@
 
 #define NODES_MAX      256u /* tasks looked at in one local walk */
 #define HOPS_MAX       64u  /* waits a probe follows */
+#define SHARES_MAX     256u /* copies of a probe on their way at once */
 #define FIRST_PROBE_MS 1u
 #define LAST_PROBE_MS  1024u
 
@@ -187,6 +188,7 @@ struct probe {
     uint64_t first_path; /* of those in the first lap */
     uint64_t newest;     /* order of the newest wait met that sends probes */
     uint16_t hops;
+    uint16_t shares; /* into so many copies it may still split, in this lap */
     uint16_t lap;
     char text[160]; /* names met in the first lap */
 };
@@ -218,8 +220,13 @@ static void note_wait(struct probe *probe, const struct gv_task *task, const str
 static struct gv_message *spread(struct gv_loop *loop, const struct probe *probe,
                                  const struct gv_wait *wait, struct gv_message *list)
 {
-    unsigned n = n_targets(wait);
+    unsigned n = n_targets(wait), shares = n > 0 ? probe->shares / n : 0;
 
+    /* Searches from many sides wipe out each other's marks: what bounds them then is this. */
+    if (shares == 0) {
+        n = n < probe->shares ? n : probe->shares;
+        shares = 1;
+    }
     for (unsigned i = 0; i < n; i++) {
         uint64_t id = target_of(wait, i);
         struct gv_task *task = id != 0 ? gv_slot_find(id) : NULL;
@@ -231,6 +238,7 @@ static struct gv_message *spread(struct gv_loop *loop, const struct probe *probe
         copy->method = GV_SIGNAL_PROBE;
         copy->to = id;
         *probe_of(copy) = *probe;
+        probe_of(copy)->shares = (uint16_t)shares;
         if (task->loop != loop->index) {
             gv_loop_post(loop, task->loop, copy);
         } else {
@@ -257,6 +265,7 @@ static bool came_home(struct gv_loop *loop, struct gv_wait *wait, struct probe *
         probe->first_path = probe->path;
         probe->path = 0;
         probe->hops = 0;
+        probe->shares = SHARES_MAX;
         return true;
     }
     if (probe->path != probe->first_path)
@@ -307,7 +316,7 @@ static void send_probe(struct gv_timer *timer)
     struct gv_cycle *cycle = (struct gv_cycle *)((char *)timer - offsetof(struct gv_cycle, timer));
     struct gv_wait *wait = cycle->wait;
     struct gv_task *task = wait->turn->task;
-    struct probe probe = {.origin = gv_task_id(task), .number = wait->number};
+    struct probe probe = {.origin = gv_task_id(task), .number = wait->number, .shares = SHARES_MAX};
     struct gv_message *list;
 
     probe.mark = mark_of(task, ++loop->n_waits);
