@@ -28,14 +28,29 @@ struct bench_result {
 /* Runs a benchmark. Returns 0 with *result filled, or the code of the call that failed. Suspends. */
 typedef int (*bench_fn)(const int64_t *numbers, struct bench_result *result);
 
+/* On one loop. */
 int bench_pingpong_await(const int64_t *numbers, struct bench_result *result); /* round trips */
 int bench_ring_await(const int64_t *numbers, struct bench_result *result);     /* actors, hops */
-int bench_idle_await(const int64_t *numbers, struct bench_result *result);     /* actors */
-int bench_parked_await(const int64_t *numbers, struct bench_result *result);   /* greenlets */
+int bench_fanin_await(const int64_t *numbers,
+                      struct bench_result *result); /* producers, messages */
+int bench_spawn_await(const int64_t *numbers, struct bench_result *result);  /* actors */
+int bench_skynet_await(const int64_t *numbers, struct bench_result *result); /* leaves */
+int bench_idle_await(const int64_t *numbers, struct bench_result *result);   /* actors */
+int bench_many_await(const int64_t *numbers, struct bench_result *result); /* actors, deliveries */
+int bench_parked_await(const int64_t *numbers, struct bench_result *result); /* greenlets */
+int bench_switch_await(const int64_t *numbers, struct bench_result *result); /* switches */
+int bench_call_await(const int64_t *numbers, struct bench_result *result);   /* clients, calls */
+int bench_timers_await(const int64_t *numbers, struct bench_result *result); /* alive at once */
+int bench_blocks_await(const int64_t *numbers, struct bench_result *result); /* bytes, messages */
 int bench_bank_await(const int64_t *numbers,
                      struct bench_result *result); /* accounts, tellers, transfers */
 int bench_offload_await(const int64_t *numbers,
                         struct bench_result *result); /* jobs, at once, microseconds */
+
+/* On two loops, each bound to a CPU. */
+int bench_xping_await(const int64_t *numbers, struct bench_result *result);   /* round trips */
+int bench_xstream_await(const int64_t *numbers, struct bench_result *result); /* messages */
+int bench_remote_await(const int64_t *numbers, struct bench_result *result);  /* clients, calls */
 
 /* Resident memory of this process in KiB: now, and at most so far. 0 if unknown. */
 int64_t bench_resident_kb(void);

@@ -4,7 +4,8 @@
  *     grove-bench BENCH [ARGUMENT…]
  *     ops seconds peak_rss_kb [key=value …] check=ok
  *
- * Without arguments it takes sizes that run for about a second. Exit status:
+ * Without arguments it takes sizes that run for about a second. GROVE_LOOPS
+ * in the environment gives it other loops than its own. Exit status:
  * 0 done; 1 something failed, or the benchmark's own check did; 2 wrong
  * arguments; 64 no such benchmark.
  */
@@ -31,20 +32,52 @@ struct number {
 static const struct bench {
     const char *name;
     bench_fn run;
+    const char *loops; /* unless the user says otherwise with GROVE_LOOPS */
     struct number numbers[BENCH_NUMBERS_MAX];
 } benches[] = {
-    {"pingpong", bench_pingpong_await, {{"ROUND_TRIPS", 1, 1000000000, 5000000}}},
-    {"ring", bench_ring_await, {{"ACTORS", 2, 1000000, 1000}, {"HOPS", 1, 1000000000, 10000000}}},
-    {"idle", bench_idle_await, {{"ACTORS", 1, 10000000, 1000000}}},
-    {"parked", bench_parked_await, {{"GREENLETS", 1, 10000000, 100000}}},
+    {"pingpong", bench_pingpong_await, "1", {{"ROUND_TRIPS", 1, 1000000000, 5000000}}},
+    {"ring",
+     bench_ring_await,
+     "1",
+     {{"ACTORS", 2, 1000000, 1000}, {"HOPS", 1, 1000000000, 10000000}}},
+    {"fanin",
+     bench_fanin_await,
+     "1",
+     {{"PRODUCERS", 1, 100000, 8}, {"MESSAGES", 1, 1000000000, 10000000}}},
+    {"spawn", bench_spawn_await, "1", {{"ACTORS", 1, 1000000, 500000}}},
+    {"skynet", bench_skynet_await, "1", {{"LEAVES", 10, 10000000, 1000000}}},
+    {"idle", bench_idle_await, "1", {{"ACTORS", 1, 10000000, 1000000}}},
+    {"many",
+     bench_many_await,
+     "1",
+     {{"ACTORS", 1, 100000000, 1000000}, {"DELIVERIES", 1, 1000000000, 5000000}}},
+    {"parked", bench_parked_await, "1", {{"GREENLETS", 1, 10000000, 100000}}},
+    {"switch", bench_switch_await, "1", {{"SWITCHES", 2, 1000000000, 10000000}}},
+    {"call",
+     bench_call_await,
+     "1",
+     {{"CLIENTS", 1, 1000000, 1000}, {"CALLS", 1, 1000000000, 5000000}}},
+    {"timers", bench_timers_await, "1", {{"ALIVE", 1, 10000000, 1000000}}},
+    {"blocks",
+     bench_blocks_await,
+     "1",
+     {{"BYTES", 1, 1000000, 1024}, {"MESSAGES", 1, 1000000000, 2000000}}},
     {"bank",
      bench_bank_await,
+     "1",
      {{"ACCOUNTS", 2, 1000000, 1000},
       {"TELLERS", 1, 1024, 10},
       {"TRANSFERS", 1, 1000000000, 1000000}}},
     {"offload",
      bench_offload_await,
+     "1",
      {{"JOBS", 1, 10000000, 20000}, {"AT_ONCE", 1, 4096, 64}, {"MICROSECONDS", 0, 1000000, 20}}},
+    {"xping", bench_xping_await, "2", {{"ROUND_TRIPS", 1, 1000000000, 100000}}},
+    {"xstream", bench_xstream_await, "2", {{"MESSAGES", 1, 1000000, 1000000}}},
+    {"remote",
+     bench_remote_await,
+     "2",
+     {{"CLIENTS", 1, 1000000, 64}, {"CALLS", 1, 1000000000, 1000000}}},
 };
 
 #define N_BENCHES (sizeof benches / sizeof benches[0])
@@ -119,8 +152,10 @@ static void run_bench(void *argument)
 /* Runs the benchmark in a greenlet, which main cannot be: it has no mailbox. */
 static int run_await(struct run *run)
 {
-    int rc = grove_option_set("loops", "1");
+    int rc = 0;
 
+    if (getenv("GROVE_LOOPS") == NULL)
+        rc = grove_option_set("loops", run->bench->loops);
     if (rc == 0)
         rc = grove_go(run_bench, run, NULL, NULL);
     while (rc == 0 && !run->over)

@@ -1,8 +1,8 @@
 /*
- * Ring and pingpong: a token goes round among actors, each passes it on
- * less one, until it is zero. Nobody waits for an answer. The last one
+ * Ring, pingpong and xping: a token goes round among actors, each passes it
+ * on less one, until it is zero. Nobody waits for an answer. The last one
  * tells the referee, which is the greenlet that started the game; the
- * check is that the right one did.
+ * check is that the right one did. In xping two actors live on two loops.
  */
 #include "bench.h"
 
@@ -12,6 +12,7 @@
 #include <grove.h>
 
 #include "bench.grove.h"
+#include "pin.h"
 
 struct player {
     grove_ref next, referee;
@@ -42,11 +43,12 @@ static int hit(struct player *me, const Bench__V1__HitRequest *request,
 static const struct player_service functions = {
     .state_bytes = sizeof(struct player), .meet = meet, .hit = hit};
 
-/* Spawns the players and tells each of its neighbour. */
-static int seat_await(grove_ref *players, int64_t n)
+/* Spawns the players, in turn on so many loops, and tells each of its neighbour. */
+static int seat_await(grove_ref *players, int64_t n, unsigned n_loops)
 {
     for (int64_t i = 0; i < n; i++) {
-        int rc = player_spawn(&functions, NULL, NULL, &players[i]);
+        struct grove_spawn_options options = {.place = GROVE_ON_LOOP(i % n_loops)};
+        int rc = player_spawn(&functions, NULL, &options, &players[i]);
 
         if (rc != 0)
             return rc;
@@ -89,14 +91,14 @@ static int play_await(const grove_ref *players, int64_t n, int64_t hops,
     return 0;
 }
 
-static int pass_round_await(int64_t n, int64_t hops, struct bench_result *result)
+static int pass_round_await(int64_t n, int64_t hops, unsigned n_loops, struct bench_result *result)
 {
     grove_ref *players = calloc((size_t)n, sizeof *players);
     int rc;
 
     if (players == NULL)
         return GROVE_ENOMEM;
-    rc = seat_await(players, n);
+    rc = seat_await(players, n, n_loops);
     if (rc == 0)
         rc = play_await(players, n, hops, result);
     free(players);
@@ -105,10 +107,17 @@ static int pass_round_await(int64_t n, int64_t hops, struct bench_result *result
 
 int bench_ring_await(const int64_t *numbers, struct bench_result *result)
 {
-    return pass_round_await(numbers[0], numbers[1], result);
+    return pass_round_await(numbers[0], numbers[1], 1, result);
 }
 
 int bench_pingpong_await(const int64_t *numbers, struct bench_result *result)
 {
-    return pass_round_await(2, 2 * numbers[0], result);
+    return pass_round_await(2, 2 * numbers[0], 1, result);
+}
+
+int bench_xping_await(const int64_t *numbers, struct bench_result *result)
+{
+    int rc = bench_pin_await();
+
+    return rc != 0 ? rc : pass_round_await(2, 2 * numbers[0], 2, result);
 }

@@ -44,4 +44,6 @@ refused 2 "ACTORS HOPS" ring 10 10 10
 refused 2 "GREENLETS" parked 0
 refused 2 "AT_ONCE" offload 10 0 10
 refused 2 "TELLERS" bank 10 5000 10
+refused 2 "LEAVES" skynet 9
+refused 2 "MESSAGES" xstream 1000001
 exit $failed
