@@ -5,13 +5,14 @@
 #ifndef GV_ASSERT_H
 #define GV_ASSERT_H
 
-#define gv_assert(condition)                                         \
-    do {                                                             \
-        if (__builtin_expect(!(condition), 0))                       \
-            gv_assert_failed(#condition, __FILE__, __LINE__);        \
+#define gv_assert(condition)                                  \
+    do {                                                      \
+        if (__builtin_expect(!(condition), 0))                \
+            gv_assert_failed(#condition, __FILE__, __LINE__); \
     } while (0)
 
 /* Reports the broken condition with the running actor and method, then ends the process. */
-void gv_assert_failed(const char *condition, const char *file, int line) __attribute__((noreturn, cold));
+void gv_assert_failed(const char *condition, const char *file, int line)
+    __attribute__((noreturn, cold));
 
 #endif

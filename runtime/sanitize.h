@@ -5,25 +5,25 @@
 #define GV_SANITIZE_H
 
 #if defined(__SANITIZE_ADDRESS__)
-#define GV_ASAN 1
+#    define GV_ASAN 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define GV_ASAN 1
-#endif
+#    if __has_feature(address_sanitizer)
+#        define GV_ASAN 1
+#    endif
 #endif
 #ifndef GV_ASAN
-#define GV_ASAN 0
+#    define GV_ASAN 0
 #endif
 
 #if defined(__SANITIZE_THREAD__)
-#define GV_TSAN 1
+#    define GV_TSAN 1
 #elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define GV_TSAN 1
-#endif
+#    if __has_feature(thread_sanitizer)
+#        define GV_TSAN 1
+#    endif
 #endif
 #ifndef GV_TSAN
-#define GV_TSAN 0
+#    define GV_TSAN 0
 #endif
 
 #define GV_SANITIZED (GV_ASAN || GV_TSAN)

@@ -66,11 +66,11 @@ struct gv_task {
     struct gv_task *run_next;  /* run queue, and free list of slots */
     _Atomic uint64_t id;       /* slot 28 | generation 36; generation odd while alive */
     const struct gv_task_class *class;
-    struct gv_turn *turn; /* the turn that has begun, NULL while idle */
-    uint8_t loop;         /* home, for the life of the slot */
-    uint8_t flags;        /* enum gv_task_flag */
-    uint8_t size_class;   /* of its slot */
-    uint8_t arrived; /* at its home: others may no longer touch it */
+    struct gv_turn *turn;        /* the turn that has begun, NULL while idle */
+    uint8_t loop;                /* home, for the life of the slot */
+    uint8_t flags;               /* enum gv_task_flag */
+    uint8_t size_class;          /* of its slot */
+    uint8_t arrived;             /* at its home: others may no longer touch it */
     uint32_t depth_max     : 20; /* bound of the mailbox in messages */
     uint32_t bytes_max_64k : 12; /* and in units of 64 KiB */
 };
