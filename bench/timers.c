@@ -6,9 +6,14 @@
  *
  * Deadlines are drawn between 100 s and 100 min, so that none comes true
  * meanwhile. All are armed, which is timed, then all disarmed, which is
- * timed too; the newest first, since a turn looks through its futures from
- * the newest on when it gives one up. An operation is one of each. The
- * check: after that, some calls with deadlines of 1 to 32 ms all time out.
+ * timed too. An operation is one of each. Whoever gives a future up pays for
+ * looking it up: the newest is found first in the turn, and a request is
+ * looked for in the receiver's mailbox. So the newest go first here, and no
+ * mailbox holds more than eight.
+ *
+ * Nobody runs in between, so the requests stay where they are. The check:
+ * all were alive until then; after that, some calls with deadlines of 1 to
+ * 32 ms to actors that sleep all time out.
  */
 #include "bench.h"
 
@@ -20,7 +25,7 @@
 
 #include "bench.grove.h"
 
-#define CALLS_OF_ONE 1000 /* a sphinx's mailbox takes a few more */
+#define CALLS_OF_ONE 8 /* waiting in the mailbox of one sphinx */
 #define LEAST_MS     100000
 #define MOST_MS      6000000
 #define SHORT_CALLS  256
@@ -57,17 +62,23 @@ static uint32_t draw(uint64_t *state)
     return (uint32_t)(*state >> 33);
 }
 
-/* Spawns the sphinxes and puts each to sleep. */
-static int seat_await(struct riddles *riddles)
+static int spawn_all_await(struct riddles *riddles)
+{
+    int rc = 0;
+
+    for (int64_t i = 0; i < riddles->n_sphinxes && rc == 0; i++)
+        rc = sphinx_spawn_await(&functions, NULL, NULL, &riddles->sphinxes[i]);
+    return rc;
+}
+
+/* From now on what n more calls send to them waits in their mailboxes. */
+static int put_to_sleep_await(const struct riddles *riddles, int64_t n)
 {
     Bench__V1__AskRequest sleep = BENCH__V1__ASK_REQUEST__INIT;
     int rc = 0;
 
-    for (int64_t i = 0; i < riddles->n_sphinxes && rc == 0; i++) {
-        rc = sphinx_spawn_await(&functions, NULL, NULL, &riddles->sphinxes[i]);
-        if (rc == 0)
-            rc = sphinx_ask_send(riddles->sphinxes[i], &sleep);
-    }
+    for (int64_t i = 0; i < n && rc == 0; i += CALLS_OF_ONE)
+        rc = sphinx_ask_send(riddles->sphinxes[i / CALLS_OF_ONE], &sleep);
     return rc != 0 ? rc : grove_yield_await();
 }
 
@@ -105,7 +116,7 @@ static int64_t disarm_all(struct riddles *riddles)
 /* Some that do come true; *n_timed_out tells how many did. */
 static int let_some_expire_await(struct riddles *riddles, int64_t n, int64_t *n_timed_out)
 {
-    int rc = 0;
+    int rc = put_to_sleep_await(riddles, n);
 
     for (int64_t i = 0; i < n && rc == 0; i++)
         rc = arm(riddles, i, 1 + (uint32_t)i % SHORT_MS);
@@ -161,7 +172,7 @@ int bench_timers_await(const int64_t *numbers, struct bench_result *result)
         memset(riddles.futures, 1, (size_t)riddles.n * sizeof *riddles.futures);
         for (int64_t i = 0; i < riddles.n; i++)
             bench__v1__ask_response__init(&riddles.responses[i]);
-        rc = seat_await(&riddles);
+        rc = spawn_all_await(&riddles);
         if (rc == 0)
             rc = measure_await(&riddles, result);
         kill_all(&riddles);
