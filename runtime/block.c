@@ -144,6 +144,7 @@ static void collect(struct gv_blocks *blocks)
         struct gv_message *next = message->next;
 
         gv_assert(message->block >> 2 == blocks->loop);
+        gv_block_show(message); /* It was hidden when it set out. */
         gv_message_give(blocks, message);
         message = next;
     }

@@ -111,7 +111,7 @@ struct grove_failure {
 };
 
 /*
- * The failure record of the last await of this turn that did not return 0,
+ * The failure record of the last call, send or stop of this turn that did not return 0,
  * or of the last grove_refuse. Lent until the next await or the end of the
  * turn. Never NULL, never suspends.
  */

@@ -19,8 +19,10 @@ typedef void (*grove_go_fn)(void *argument);
 /*
  * Starts function(argument) as a greenlet. options may be NULL (`label`,
  * `place`, mailbox bounds, argument_bytes as for actors). ref may be NULL.
- * Returns 0, GROVE_ENOMEM or GROVE_ESTOPPING. Never suspends: the greenlet
- * runs first when the caller suspends or returns.
+ * Returns 0, GROVE_ENOMEM, GROVE_ESTOPPING, GROVE_EUSAGE (no such loop, a
+ * bound out of range) or GROVE_ETOOBIG (argument_bytes over about 3900).
+ * Never suspends: the greenlet runs first when the caller suspends or
+ * returns.
  */
 GROVE_API int grove_go(grove_go_fn function, void *argument,
                        const struct grove_spawn_options *options, grove_ref *ref);
@@ -28,7 +30,10 @@ GROVE_API int grove_go(grove_go_fn function, void *argument,
 /* Suspends for timeout_ms. Returns 0, or GROVE_ECANCELED if the caller is being stopped. */
 GROVE_API int grove_sleep_await(uint32_t timeout_ms);
 
-/* Lets everything that is ready run first. Returns 0 or GROVE_ECANCELED. Suspends. */
+/*
+ * Lets others run first: every woken handler, and up to 32 tasks of the run
+ * queue. Returns 0, GROVE_ECANCELED or GROVE_ENOSTACK. Suspends.
+ */
 GROVE_API int grove_yield_await(void);
 
 /* A message received by a greenlet. Lent until the next receive, or the end of the scope it was received in. */
