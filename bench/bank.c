@@ -4,6 +4,10 @@
  * destination to credit. Which accounts and how much comes from a generator
  * that all compared programs share. The check asks every account: money is
  * neither made nor lost, no balance is negative.
+ *
+ * branches: the same bank with a branch on every loop. Accounts and tellers
+ * are dealt out to the branches, and a teller moves money between accounts
+ * of its own branch only; else everything is as above.
  */
 #include "bench.h"
 
@@ -14,6 +18,7 @@
 #include <grove.h>
 
 #include "bench.grove.h"
+#include "pin.h"
 
 #define FIRST_BALANCE 1000
 #define AMOUNT_MAX    100
@@ -72,13 +77,15 @@ static const struct account_service account_functions = {
 struct teller {
     const grove_ref *accounts;
     uint32_t n_accounts;
-    uint32_t draws; /* state of the generator */
+    uint32_t branch, n_branches; /* account i belongs to branch i % n_branches */
+    uint32_t draws;              /* state of the generator */
 };
 
 /* What a teller's init is given. */
 struct teller_start {
     const grove_ref *accounts;
     uint32_t n_accounts;
+    uint32_t n_branches;
     uint32_t number;
 };
 
@@ -94,8 +101,16 @@ static int open_teller(struct teller *me, const void *argument)
 
     me->accounts = start->accounts;
     me->n_accounts = start->n_accounts;
+    me->n_branches = start->n_branches;
+    me->branch = start->number % start->n_branches;
     me->draws = 12345u + 7919u * start->number;
     return 0;
+}
+
+/* The number of an account of this branch, for n below how many a branch has. */
+static uint32_t in_branch(const struct teller *me, uint32_t n)
+{
+    return n * me->n_branches + me->branch;
 }
 
 /* Returns 0, the refusal of the source, or a failure. */
@@ -105,19 +120,20 @@ static int transfer_await(struct teller *me)
     Bench__V1__DebitResponse taken = BENCH__V1__DEBIT_RESPONSE__INIT;
     Bench__V1__CreditRequest give = BENCH__V1__CREDIT_REQUEST__INIT;
     Bench__V1__CreditResponse given = BENCH__V1__CREDIT_RESPONSE__INIT;
-    uint32_t source = draw(me) % me->n_accounts;
-    uint32_t destination = draw(me) % me->n_accounts;
+    uint32_t n = me->n_accounts / me->n_branches;
+    uint32_t source = draw(me) % n;
+    uint32_t destination = draw(me) % n;
     int64_t amount = 1 + draw(me) % AMOUNT_MAX;
     int rc;
 
     if (destination == source)
-        destination = (destination + 1) % me->n_accounts;
+        destination = (destination + 1) % n;
     take.amount = amount;
     give.amount = amount;
-    rc = account_debit_await(me->accounts[source], &take, &taken);
+    rc = account_debit_await(me->accounts[in_branch(me, source)], &take, &taken);
     if (rc != 0)
         return rc;
-    return account_credit_await(me->accounts[destination], &give, &given);
+    return account_credit_await(me->accounts[in_branch(me, destination)], &give, &given);
 }
 
 static int work(struct teller *me, const Bench__V1__WorkRequest *request,
@@ -153,19 +169,23 @@ struct bank {
     Bench__V1__WorkResponse days[TELLERS_MAX];
     int64_t n_accounts;
     unsigned n_tellers;
+    unsigned n_branches; /* branch k is on loop k */
 };
 
 static int open_bank_await(struct bank *bank)
 {
     for (int64_t i = 0; i < bank->n_accounts; i++) {
-        int rc = account_spawn_await(&account_functions, NULL, NULL, &bank->accounts[i]);
+        struct grove_spawn_options options = {.place = GROVE_ON_LOOP(i % bank->n_branches)};
+        int rc = account_spawn_await(&account_functions, NULL, &options, &bank->accounts[i]);
 
         if (rc != 0)
             return rc;
     }
     for (unsigned i = 0; i < bank->n_tellers; i++) {
-        struct teller_start start = {bank->accounts, (uint32_t)bank->n_accounts, i};
-        int rc = teller_spawn_await(&teller_functions, &start, NULL, &bank->tellers[i]);
+        struct grove_spawn_options options = {.place = GROVE_ON_LOOP(i % bank->n_branches)};
+        struct teller_start start = {bank->accounts, (uint32_t)bank->n_accounts, bank->n_branches,
+                                     i};
+        int rc = teller_spawn_await(&teller_functions, &start, &options, &bank->tellers[i]);
 
         if (rc != 0)
             return rc;
@@ -240,13 +260,14 @@ static int business_day_await(struct bank *bank, int64_t transfers, struct bench
     return rc;
 }
 
-int bench_bank_await(const int64_t *numbers, struct bench_result *result)
+static int hold_day_await(const int64_t *numbers, unsigned n_branches, struct bench_result *result)
 {
     struct bank *bank = calloc(1, sizeof *bank);
     int rc = GROVE_ENOMEM;
 
     if (bank == NULL)
         return rc;
+    bank->n_branches = n_branches;
     bank->n_accounts = numbers[0];
     bank->n_tellers = (unsigned)numbers[1];
     bank->accounts = calloc((size_t)bank->n_accounts, sizeof *bank->accounts);
@@ -255,4 +276,19 @@ int bench_bank_await(const int64_t *numbers, struct bench_result *result)
     free(bank->accounts);
     free(bank);
     return rc;
+}
+
+int bench_bank_await(const int64_t *numbers, struct bench_result *result)
+{
+    return hold_day_await(numbers, 1, result);
+}
+
+int bench_branches_await(const int64_t *numbers, struct bench_result *result)
+{
+    unsigned n_branches = grove_loops();
+    int rc = bench_pin_await();
+
+    if (numbers[0] < (int64_t)n_branches * 2)
+        return GROVE_EUSAGE; /* A branch has two accounts at least. */
+    return rc != 0 ? rc : hold_day_await(numbers, n_branches, result);
 }

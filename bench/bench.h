@@ -50,7 +50,9 @@ int bench_offload_await(const int64_t *numbers,
 /* On two loops, each bound to a CPU. */
 int bench_xping_await(const int64_t *numbers, struct bench_result *result);   /* round trips */
 int bench_xstream_await(const int64_t *numbers, struct bench_result *result); /* messages */
-int bench_remote_await(const int64_t *numbers, struct bench_result *result);  /* clients, calls */
+int bench_branches_await(const int64_t *numbers,
+                         struct bench_result *result); /* accounts, tellers, transfers */
+int bench_remote_await(const int64_t *numbers, struct bench_result *result); /* clients, calls */
 
 /* Resident memory of this process in KiB: now, and at most so far. 0 if unknown. */
 int64_t bench_resident_kb(void);
