@@ -128,8 +128,10 @@ const struct grove_failure *grove_failure(void)
 {
     struct gv_turn *turn = running_turn();
 
-    if (turn != NULL)
+    if (turn != NULL) {
+        turn->failure.text = turn->why;
         return &turn->failure;
+    }
     if (outside.failure.text == NULL)
         outside.failure.text = outside.why;
     return &outside.failure;

@@ -45,7 +45,7 @@ size_t gv_fault_who(const void *address, const void *sp, char *start, size_t roo
             turn->method != NULL ? turn->method->name : "no message");
     }
     if (loop != NULL && address != NULL && gv_stacks_guard_hit(&loop->stacks, address, &stack)) {
-        describe(stack->owner, name, sizeof name);
+        describe(turn != NULL ? turn->task : NULL, name, sizeof name);
         add(&text,
             "STACK OVERFLOW of %s: keep large data in grove_alloc or the state, recurse less, or do "
             "this work in a WORKER rpc%s\n",

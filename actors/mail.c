@@ -15,22 +15,8 @@
 
 /* --- making ----------------------------------------------------------------------------------- */
 
-static int make_copy(struct gv_loop *loop, const struct grove_shape *shape,
-                     const ProtobufCMessage *request, struct gv_message **message)
-{
-    size_t bytes = shape->size(request);
-
-    if (bytes > GV_BLOCK_BYTES_MAX)
-        return GROVE_ETOOBIG;
-    *message = gv_message_take(&loop->blocks, bytes);
-    if (*message == NULL)
-        return bytes + sizeof **message > GV_BLOCK_BYTES_MAX ? GROVE_ETOOBIG : GROVE_ENOMEM;
-    shape->copy((*message)->body, request);
-    return 0;
-}
-
-static int make_packed(struct gv_loop *loop, const ProtobufCMessage *request,
-                       struct gv_message **message)
+int gv_mail_make_packed(struct gv_loop *loop, const ProtobufCMessage *request,
+                        struct gv_message **message)
 {
     uint64_t bytes = protobuf_c_message_get_packed_size(request);
 
@@ -43,23 +29,6 @@ static int make_packed(struct gv_loop *loop, const ProtobufCMessage *request,
     (void)protobuf_c_message_pack(
         request, (*message)->body + sizeof bytes); /* It writes what it has just measured. */
     (*message)->form_flags = GV_FORM_PACKED;
-    return 0;
-}
-
-int gv_mail_make(struct gv_loop *loop, grove_ref ref, uint16_t method,
-                 const ProtobufCMessage *request, struct gv_message **message)
-{
-    /* By the ref, not by the task: that one may live, and die, on another loop. */
-    int rc = gv_ref_kind(ref) == GROVE_REF_POOL
-                 ? make_packed(loop, request, message)
-                 : make_copy(loop, gv_methods[method].method->request, request, message);
-
-    if (rc != 0)
-        return rc;
-    (*message)->method = method;
-    (*message)->to = ref.slot_generation;
-    (*message)->from =
-        loop->turn != NULL && loop->turn->task != NULL ? gv_task_id(loop->turn->task) : 0;
     return 0;
 }
 
@@ -83,7 +52,7 @@ static int put(struct gv_loop *loop, struct gv_task *task, struct gv_message *me
     return rc;
 }
 
-int gv_mail_post(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)
+int gv_mail_post_slowly(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)
 {
     if (task->loop == loop->index)
         return put(loop, task, message);
@@ -100,13 +69,6 @@ int gv_mail_post(struct gv_loop *loop, struct gv_task *task, struct gv_message *
     }
     gv_loop_post(loop, task->loop, message);
     return 0;
-}
-
-struct gv_task *gv_mail_task(grove_ref ref)
-{
-    uint64_t id = gv_ref_id(ref);
-
-    return id != 0 ? gv_slot_find(id) : NULL;
 }
 
 /* --- arriving --------------------------------------------------------------------------------- */

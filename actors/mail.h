@@ -10,27 +10,80 @@
 #ifndef GV_MAIL_H
 #define GV_MAIL_H
 
+#include <grove/error.h>
 #include <grove/method.h>
 #include <grove/ref.h>
 
+#include "actors/service.h"
+#include "runtime/go.h"
 #include "runtime/loop.h"
+#include "runtime/place.h"
+
+/* The rare ways of the three functions below: a pool's request, far and full mailboxes. */
+int gv_mail_make_packed(struct gv_loop *loop, const ProtobufCMessage *request,
+                        struct gv_message **message);
+int gv_mail_post_slowly(struct gv_loop *loop, struct gv_task *task, struct gv_message *message);
+
+static inline int gv_mail_make_copy(struct gv_loop *loop, const struct grove_shape *shape,
+                                    const ProtobufCMessage *request, struct gv_message **message)
+{
+    size_t bytes = shape->size(request);
+
+    if (bytes > GV_BLOCK_BYTES_MAX)
+        return GROVE_ETOOBIG;
+    *message = gv_message_take(&loop->blocks, bytes);
+    if (*message == NULL)
+        return bytes + sizeof **message > GV_BLOCK_BYTES_MAX ? GROVE_ETOOBIG : GROVE_ENOMEM;
+    shape->copy((*message)->body, request);
+    return 0;
+}
 
 /*
  * An envelope with the request for ref, a task of this process: a copy, or
  * packed for a pool. Returns 0 with *message (the caller's), GROVE_ENOMEM,
  * GROVE_ETOOBIG.
  */
-int gv_mail_make(struct gv_loop *loop, grove_ref ref, uint16_t method,
-                 const ProtobufCMessage *request, struct gv_message **message);
+static inline int gv_mail_make(struct gv_loop *loop, grove_ref ref, uint16_t method,
+                               const ProtobufCMessage *request, struct gv_message **message)
+{
+    /* By the ref, not by the task: that one may live, and die, on another loop. */
+    int rc = gv_ref_kind(ref) == GROVE_REF_POOL
+                 ? gv_mail_make_packed(loop, request, message)
+                 : gv_mail_make_copy(loop, gv_methods[method].method->request, request, message);
+
+    if (rc != 0)
+        return rc;
+    (*message)->method = method;
+    (*message)->to = ref.slot_generation;
+    (*message)->from =
+        loop->turn != NULL && loop->turn->task != NULL ? gv_task_id(loop->turn->task) : 0;
+    return 0;
+}
 
 /*
  * Sends a message on its way. On 0 it is gone. Otherwise it is still the
- * caller's: GROVE_EFULL, GROVE_ESTOPPING.
+ * caller's: GROVE_EFULL, GROVE_ESTOPPING, GROVE_ETOOBIG.
  */
-int gv_mail_post(struct gv_loop *loop, struct gv_task *task, struct gv_message *message);
+static inline int gv_mail_post(struct gv_loop *loop, struct gv_task *task,
+                               struct gv_message *message)
+{
+    uint64_t to = message->to;
+    uint16_t method = message->method;
+
+    if (task->loop != loop->index || task->flags & (GV_TASK_STOPPING | GV_TASK_WAITED)
+        || gv_task_push(loop, task, message) != 0)
+        return gv_mail_post_slowly(loop, task, message);
+    gv_probe(&loop->probes, SEND, to, method);
+    return 0;
+}
 
 /* The living task that ref names, or NULL: it may live on any loop. */
-struct gv_task *gv_mail_task(grove_ref ref);
+static inline struct gv_task *gv_mail_task(grove_ref ref)
+{
+    uint64_t id = gv_ref_id(ref);
+
+    return id != 0 ? gv_slot_find(id) : NULL;
+}
 
 /* A message came from another loop for a task here, or a reply. Owns it. The runtime's upcall. */
 void gv_mail_arrived(struct gv_loop *loop, struct gv_message *message);

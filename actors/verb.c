@@ -105,7 +105,7 @@ static int begin_to_wait(struct gv_verb *verb)
     return 0;
 }
 
-static int begin(struct gv_verb *verb, grove_ref ref, const ProtobufCMessage *request)
+static inline int begin(struct gv_verb *verb, grove_ref ref, const ProtobufCMessage *request)
 {
     int rc = 0;
 
@@ -121,8 +121,10 @@ static int begin(struct gv_verb *verb, grove_ref ref, const ProtobufCMessage *re
     return gv_mail_make(verb->loop, ref, verb->index, request, &verb->message);
 }
 
-int gv_verb_begin(struct gv_verb *verb, grove_ref ref, const struct grove_service *service,
-                  uint32_t method, const ProtobufCMessage *request)
+static inline __attribute__((always_inline)) int begin_verb(struct gv_verb *verb, grove_ref ref,
+                                                            const struct grove_service *service,
+                                                            uint32_t method,
+                                                            const ProtobufCMessage *request)
 {
     int rc;
 
@@ -141,13 +143,19 @@ int gv_verb_begin(struct gv_verb *verb, grove_ref ref, const struct grove_servic
     return 0;
 }
 
+int gv_verb_begin(struct gv_verb *verb, grove_ref ref, const struct grove_service *service,
+                  uint32_t method, const ProtobufCMessage *request)
+{
+    return begin_verb(verb, ref, service, method, request);
+}
+
 /* --- send ------------------------------------------------------------------------------------- */
 
 int grove_send(grove_ref ref, const struct grove_service *service, uint32_t method,
                const ProtobufCMessage *request)
 {
     struct gv_verb verb = {.waits = false};
-    int rc = gv_verb_begin(&verb, ref, service, method, request);
+    int rc = begin_verb(&verb, ref, service, method, request);
 
     if (rc != 0)
         return rc;
@@ -230,7 +238,7 @@ int grove_call_await(grove_ref ref, const struct grove_service *service, uint32_
 
     if (!grove_can_await())
         return GROVE_EUSAGE;
-    rc = gv_verb_begin(&verb, ref, service, method, request);
+    rc = begin_verb(&verb, ref, service, method, request);
     if (rc != 0)
         return rc;
     rc = post_and_park(&verb, GV_WAIT_CALL, &reply);
@@ -248,7 +256,7 @@ int grove_send_await(grove_ref ref, const struct grove_service *service, uint32_
 
     if (!grove_can_await())
         return GROVE_EUSAGE;
-    rc = gv_verb_begin(&verb, ref, service, method, request);
+    rc = begin_verb(&verb, ref, service, method, request);
     if (rc != 0)
         return rc;
     if (verb.task->loop == verb.loop->index && !(verb.task->flags & GV_TASK_WAITED)) {

@@ -13,19 +13,6 @@
 
 /* --- queues ----------------------------------------------------------------------------------- */
 
-void gv_sched_ready(struct gv_loop *loop, struct gv_task *task)
-{
-    if (task->flags & (GV_TASK_QUEUED | GV_TASK_BUSY))
-        return;
-    task->flags |= GV_TASK_QUEUED;
-    task->run_next = NULL;
-    if (loop->run_head == NULL)
-        loop->run_head = task;
-    else
-        loop->run_tail->run_next = task;
-    loop->run_tail = task;
-}
-
 /* Moves a task drawn from the first few to the head, so that seeds decide the order. */
 static void shuffle_run_queue(struct gv_loop *loop)
 {
@@ -176,51 +163,25 @@ static void clock_turn(struct gv_loop *loop)
     loop->turn_started_ns = now_ns;
 }
 
-void gv_turn_begin(struct gv_loop *loop, struct gv_turn *turn)
+void gv_turn_clock_begin(struct gv_loop *loop)
 {
-    turn->stack = loop->stack;
-    turn->wait = NULL;
-    turn->held = NULL;
-    turn->futures = NULL;
-    turn->letter = NULL;
-    turn->arena.chunk = NULL;
-    turn->arena.used_bytes = 0;
-    turn->within_ms = 0;
-    turn->cancelled = 0;
-    turn->failed = 0;
-    turn->refused_by = NULL;
-    turn->failure = (struct grove_failure){.text = ""};
-    turn->why[0] = '\0';
-    if (turn->stack != NULL)
-        turn->stack->owner = turn->task;
-    if (turn->task != NULL)
-        turn->task->turn = turn;
-    loop->turn = turn;
-    if (__builtin_expect(loop->turn_clock, 0))
-        loop->turn_started_ns = loop->env->now_ns(loop->env->world);
-    gv_probe(&loop->probes, START, turn->task != NULL ? gv_task_id(turn->task) : 0, loop->index);
+    loop->turn_started_ns = loop->env->now_ns(loop->env->world);
 }
 
-void gv_turn_end(struct gv_loop *loop, struct gv_turn *turn)
+void gv_turn_clock_end(struct gv_loop *loop)
 {
-    gv_assert(turn->futures == NULL);
-    gv_probe(&loop->probes, END, turn->task != NULL ? gv_task_id(turn->task) : 0, loop->index);
+    clock_turn(loop);
+}
+
+void gv_turn_free_memory(struct gv_loop *loop, struct gv_turn *turn)
+{
     while (turn->held != NULL) {
         struct gv_message *next = turn->held->next;
 
         gv_message_give(&loop->blocks, turn->held);
         turn->held = next;
     }
-    if (turn->arena.chunk != NULL)
-        gv_arena_cut(&turn->arena, &loop->blocks, NULL, 0);
-    if (__builtin_expect(loop->turn_clock, 0))
-        clock_turn(loop);
-    gv_figure_set(&loop->stats.turns, loop->stats.turns + 1);
-    if (turn->stack != NULL)
-        turn->stack->owner = NULL;
-    if (turn->task != NULL)
-        turn->task->turn = NULL;
-    loop->turn = NULL;
+    gv_arena_cut(&turn->arena, &loop->blocks, NULL, 0);
 }
 
 /* --- waits ------------------------------------------------------------------------------------ */

@@ -21,19 +21,71 @@
 #ifndef GV_SCHED_H
 #define GV_SCHED_H
 
+#include "runtime/assert.h"
+#include "runtime/figure.h"
 #include "runtime/loop.h"
 
 /* Puts a task that has work into the run queue, unless it stands there or is busy. */
-void gv_sched_ready(struct gv_loop *loop, struct gv_task *task);
+static inline void gv_sched_ready(struct gv_loop *loop, struct gv_task *task)
+{
+    if (task->flags & (GV_TASK_QUEUED | GV_TASK_BUSY))
+        return;
+    task->flags |= GV_TASK_QUEUED;
+    task->run_next = NULL;
+    if (loop->run_head == NULL)
+        loop->run_head = task;
+    else
+        loop->run_tail->run_next = task;
+    loop->run_tail = task;
+}
 
 /* Lets dispatchers run until the tick is used up or nothing is runnable. On the main stack. */
 void gv_sched_run(struct gv_loop *loop);
 
+/* What begin and end of a turn do seldom. */
+void gv_turn_clock_begin(struct gv_loop *loop);
+void gv_turn_clock_end(struct gv_loop *loop);
+void gv_turn_free_memory(struct gv_loop *loop, struct gv_turn *turn);
+
 /* Marks the begin of a turn on the running stack; the caller fills task, message, method, deadline_ms before. */
-void gv_turn_begin(struct gv_loop *loop, struct gv_turn *turn);
+static inline void gv_turn_begin(struct gv_loop *loop, struct gv_turn *turn)
+{
+    turn->within_ms = 0;
+    turn->wait = NULL;
+    turn->held = NULL;
+    turn->letter = NULL;
+    turn->futures = NULL;
+    turn->arena.chunk = NULL;
+    turn->arena.used_bytes = 0;
+    turn->refused_by = NULL;
+    turn->failure = (struct grove_failure){0};
+    turn->cancelled = turn->failed = 0;
+    turn->why[0] = 0;
+    turn->stack = loop->stack;
+    if (turn->stack != NULL)
+        turn->stack->owner = turn->task;
+    if (turn->task != NULL)
+        turn->task->turn = turn;
+    loop->turn = turn;
+    if (__builtin_expect(loop->turn_clock, 0))
+        gv_turn_clock_begin(loop);
+    gv_probe(&loop->probes, START, turn->task != NULL ? gv_task_id(turn->task) : 0, loop->index);
+}
 
 /* Ends it: frees the arena and the answers kept. Futures must be gone. */
-void gv_turn_end(struct gv_loop *loop, struct gv_turn *turn);
+static inline void gv_turn_end(struct gv_loop *loop, struct gv_turn *turn)
+{
+    gv_assert(turn->futures == NULL);
+    gv_probe(&loop->probes, END, turn->task != NULL ? gv_task_id(turn->task) : 0, loop->index);
+    if (turn->held != NULL || turn->arena.chunk != NULL)
+        gv_turn_free_memory(loop, turn);
+    if (__builtin_expect(loop->turn_clock, 0))
+        gv_turn_clock_end(loop);
+    gv_figure_set(&loop->stats.turns, loop->stats.turns + 1);
+    if (turn->task != NULL)
+        turn->task->turn = NULL;
+    loop->turn = NULL;
+}
 
 /* Sets up a wait of the running turn. deadline_ms 0 = none. */
 void gv_wait_init(struct gv_loop *loop, struct gv_wait *wait, enum gv_wait_kind kind,

@@ -8,10 +8,6 @@
 
 #define CHUNK_SLOTS 64u
 #define MAGAZINE    64u /* slots that go to a depot, or come from it, together */
-#define INDEX_BITS  25u
-#define INDEX_MAX   (1u << INDEX_BITS)
-
-static const uint32_t class_bytes[GV_SLOT_CLASSES] = {128, 192, 256, 512, 1024, 4096};
 
 /* Address space of one class; instrumented runs have less of it to give. */
 #if GV_SANITIZED
@@ -20,10 +16,10 @@ static const uint32_t class_bytes[GV_SLOT_CLASSES] = {128, 192, 256, 512, 1024, 
 #    define REGION_BYTES ((size_t)8 << 30)
 #endif
 
-static struct {
-    _Atomic(char *) base;
-    _Atomic uint32_t n_carved; /* slots cut so far, a multiple of CHUNK_SLOTS */
-} regions[GV_SLOT_CLASSES];
+struct gv_slot_region gv_slot_regions[8] = {
+    {.slot_bytes = 128}, {.slot_bytes = 192},  {.slot_bytes = 256},
+    {.slot_bytes = 512}, {.slot_bytes = 1024}, {.slot_bytes = 4096},
+};
 
 /*
  * Free slots that a home has too many of, for whoever spawns there from
@@ -37,16 +33,16 @@ static struct depot {
 
 static uint32_t region_slots(unsigned class)
 {
-    size_t n = REGION_BYTES / class_bytes[class];
+    size_t n = REGION_BYTES / gv_slot_regions[class].slot_bytes;
 
-    return n < INDEX_MAX ? (uint32_t)n : INDEX_MAX;
+    return n < GV_SLOT_INDEX_MAX ? (uint32_t)n : GV_SLOT_INDEX_MAX;
 }
 
 /* The region's first byte; maps it on first use. Two loops may race here: the loser unmaps its own. */
 static char *region(unsigned class)
 {
     /* acquire: pairs with the exchange below, so that the mapping is there. */
-    char *base = atomic_load_explicit(&regions[class].base, memory_order_acquire);
+    char *base = atomic_load_explicit(&gv_slot_regions[class].base, memory_order_acquire);
     char *mine, *none = NULL;
 
     if (base != NULL)
@@ -56,7 +52,7 @@ static char *region(unsigned class)
     if (mine == MAP_FAILED)
         return NULL;
     /* acq_rel: publishes our mapping, or sees the winner's. */
-    if (atomic_compare_exchange_strong_explicit(&regions[class].base, &none, mine,
+    if (atomic_compare_exchange_strong_explicit(&gv_slot_regions[class].base, &none, mine,
                                                 memory_order_acq_rel, memory_order_acquire))
         return mine;
     (void)munmap(mine, REGION_BYTES); /* Ours and unused: nothing is lost if it stays. */
@@ -67,7 +63,7 @@ static unsigned class_of(size_t bytes)
 {
     unsigned class = 0;
 
-    while (class_bytes[class] < bytes)
+    while (gv_slot_regions[class].slot_bytes < bytes)
         class ++;
     return class;
 }
@@ -87,24 +83,25 @@ static int carve(struct gv_slots *slots, unsigned home, unsigned class)
     if (base == NULL)
         return -1;
     /* relaxed: the count only hands out numbers; refs to the slots travel by synchronised ways. */
-    first = atomic_load_explicit(&regions[class].n_carved, memory_order_relaxed);
+    first = atomic_load_explicit(&gv_slot_regions[class].n_carved, memory_order_relaxed);
     do
         if (first + CHUNK_SLOTS > region_slots(class))
             return -1;
-    while (!atomic_compare_exchange_weak_explicit(&regions[class].n_carved, &first,
+    while (!atomic_compare_exchange_weak_explicit(&gv_slot_regions[class].n_carved, &first,
                                                   first + CHUNK_SLOTS, memory_order_relaxed,
                                                   memory_order_relaxed));
     for (uint32_t i = first; i < first + CHUNK_SLOTS; i++) {
-        struct gv_task *task = (struct gv_task *)(base + (size_t)i * class_bytes[class]);
-        uint64_t slot = (uint64_t) class << INDEX_BITS | i;
+        struct gv_task *task =
+            (struct gv_task *)(base + (size_t)i * gv_slot_regions[class].slot_bytes);
+        uint64_t slot = (uint64_t) class << GV_SLOT_INDEX_BITS | i;
 
         task->loop = (uint8_t)home;
         task->size_class = (uint8_t) class;
         atomic_store_explicit(&task->id, slot << GV_SLOT_SHIFT, memory_order_relaxed);
     }
-    slots->fresh[home][class].next = base + (size_t)first * class_bytes[class];
+    slots->fresh[home][class].next = base + (size_t)first * gv_slot_regions[class].slot_bytes;
     slots->fresh[home][class].end =
-        slots->fresh[home][class].next + (size_t)CHUNK_SLOTS * class_bytes[class];
+        slots->fresh[home][class].next + (size_t)CHUNK_SLOTS * gv_slot_regions[class].slot_bytes;
     return 0;
 }
 
@@ -212,7 +209,7 @@ struct gv_task *gv_slot_take(struct gv_slots *slots, unsigned home, size_t bytes
         return task;
     }
     task = (struct gv_task *)slots->fresh[home][class].next;
-    slots->fresh[home][class].next += class_bytes[class];
+    slots->fresh[home][class].next += gv_slot_regions[class].slot_bytes;
     return task;
 }
 
@@ -246,31 +243,16 @@ void gv_slot_give(struct gv_slots *slots, struct gv_task *task)
     *stock = (struct gv_slot_list){0};
 }
 
-struct gv_task *gv_slot_task(uint64_t id)
-{
-    uint64_t slot = id >> GV_SLOT_SHIFT;
-    uint32_t index = (uint32_t)slot & (INDEX_MAX - 1);
-    unsigned class = (unsigned)(slot >> INDEX_BITS);
-    char *base;
-
-    if (class >= GV_SLOT_CLASSES)
-        return NULL;
-    base = atomic_load_explicit(&regions[class].base, memory_order_acquire);
-    if (base == NULL
-        || index >= atomic_load_explicit(&regions[class].n_carved, memory_order_relaxed))
-        return NULL;
-    return (struct gv_task *)(base + (size_t)index * class_bytes[class]);
-}
-
 void gv_slots_each(struct gv_loop *loop, unsigned home,
                    void (*each)(struct gv_loop *, struct gv_task *))
 {
     for (unsigned class = 0; class < GV_SLOT_CLASSES; class ++) {
-        char *base = atomic_load_explicit(&regions[class].base, memory_order_acquire);
-        uint32_t n = atomic_load_explicit(&regions[class].n_carved, memory_order_relaxed);
+        char *base = atomic_load_explicit(&gv_slot_regions[class].base, memory_order_acquire);
+        uint32_t n = atomic_load_explicit(&gv_slot_regions[class].n_carved, memory_order_relaxed);
 
         for (uint32_t i = 0; base != NULL && i < n; i++) {
-            struct gv_task *task = (struct gv_task *)(base + (size_t)i * class_bytes[class]);
+            struct gv_task *task =
+                (struct gv_task *)(base + (size_t)i * gv_slot_regions[class].slot_bytes);
 
             /* acquire: pairs with the release in gv_slot_live. */
             if ((atomic_load_explicit(&task->id, memory_order_acquire) & 1) == 0
@@ -285,14 +267,14 @@ void gv_slots_each(struct gv_loop *loop, unsigned home,
 void gv_slots_close(void)
 {
     for (unsigned class = 0; class < GV_SLOT_CLASSES; class ++) {
-        char *base = atomic_load_explicit(&regions[class].base, memory_order_acquire);
+        char *base = atomic_load_explicit(&gv_slot_regions[class].base, memory_order_acquire);
 
         if (base != NULL)
             (void)munmap(
                 base,
                 REGION_BYTES); /* Nothing uses it any more; a failure only keeps address space. */
-        atomic_store_explicit(&regions[class].base, NULL, memory_order_relaxed);
-        atomic_store_explicit(&regions[class].n_carved, 0, memory_order_relaxed);
+        atomic_store_explicit(&gv_slot_regions[class].base, NULL, memory_order_relaxed);
+        atomic_store_explicit(&gv_slot_regions[class].n_carved, 0, memory_order_relaxed);
         for (unsigned home = 0; home < GV_LOOPS_MAX; home++)
             depots[home][class].head = NULL;
     }

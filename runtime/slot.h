@@ -28,6 +28,8 @@
 #define GV_SLOT_CLASSES    6u
 #define GV_SLOT_BYTES_MAX  4096u
 #define GV_SLOT_SHIFT      36u
+#define GV_SLOT_INDEX_BITS 25u
+#define GV_SLOT_INDEX_MAX  (1u << GV_SLOT_INDEX_BITS)
 #define GV_SLOT_GENERATION ((UINT64_C(1) << GV_SLOT_SHIFT) - 1)
 
 /* Free slots, linked by run_next; last is valid while n > 0. */
@@ -62,8 +64,28 @@ void gv_slot_live(struct gv_task *task);
 /* Ends the life of a task and gives its slot back: on its home loop, or where it was taken if it was never started. */
 void gv_slot_give(struct gv_slots *slots, struct gv_task *task);
 
+/* One size class's address space. Eight, so that every id's class has one; the last two stay empty. */
+struct gv_slot_region {
+    _Atomic(char *) base;
+    _Atomic uint32_t n_carved; /* slots cut so far, a multiple of a chunk */
+    uint32_t slot_bytes;
+};
+
+extern struct gv_slot_region gv_slot_regions[8];
+
 /* The memory of the slot that id names, NULL if there never was one. Any thread. */
-struct gv_task *gv_slot_task(uint64_t id);
+static inline struct gv_task *gv_slot_task(uint64_t id)
+{
+    struct gv_slot_region *region = &gv_slot_regions[id >> (GV_SLOT_SHIFT + GV_SLOT_INDEX_BITS)];
+    uint64_t index = id >> GV_SLOT_SHIFT & (GV_SLOT_INDEX_MAX - 1);
+
+    /* relaxed: a slot that has been cut stays, and refs to it travel by synchronised ways. */
+    if (index >= atomic_load_explicit(&region->n_carved, memory_order_relaxed))
+        return NULL;
+    /* acquire: pairs with the exchange in slot.c, so that the mapping is there. */
+    return (struct gv_task *)(atomic_load_explicit(&region->base, memory_order_acquire)
+                              + index * region->slot_bytes);
+}
 
 /* The living task that id names, NULL if it is dead or never was. On its home loop it stays true. */
 static inline struct gv_task *gv_slot_find(uint64_t id)

@@ -65,22 +65,23 @@ struct gv_wait {
 };
 
 struct gv_turn {
-    struct gv_task *task;       /* NULL for main */
-    struct gv_message *message; /* the request, NULL for main and greenlets */
-    struct gv_stack *stack;     /* NULL for main */
-    struct gv_wait *wait;       /* what it is parked in */
-    struct gv_message *held;    /* answers whose pointers the handler may use */
-    struct gv_message *letter;  /* envelope for the answer to the letter last received */
-    struct gv_call *futures;    /* calls of futures that were started and not yet awaited */
+    struct gv_task *task;              /* NULL for main */
+    struct gv_message *message;        /* the request, NULL for main and greenlets */
+    const struct grove_method *method; /* NULL for main, greenlets, first and last turns */
+    struct gv_stack *stack;            /* NULL for main */
+    uint32_t deadline_ms;              /* inherited, 0 = none */
+    /* From here to why[0], gv_turn_begin writes zeros; side by side, so that it takes few stores. */
+    uint32_t within_ms;        /* of the next call, 0 = unset */
+    struct gv_wait *wait;      /* what it is parked in */
+    struct gv_message *held;   /* answers whose pointers the handler may use */
+    struct gv_message *letter; /* envelope for the answer to the letter last received */
+    struct gv_call *futures;   /* calls of futures that were started and not yet awaited */
     struct gv_arena arena;
-    const struct grove_method *method;
-    uint32_t deadline_ms;                      /* inherited, 0 = none */
-    uint32_t within_ms;                        /* of the next call, 0 = unset */
-    uint8_t cancelled;                         /* its awaits fail with GROVE_ECANCELED */
-    uint8_t failed;                            /* grove_fail was called */
     const ProtobufCEnumDescriptor *refused_by; /* enum of the last refusal an await brought */
-    struct grove_failure failure;              /* of the last await that did not return 0 */
-    char why[GV_WHY_BYTES];                    /* its text; not initialised */
+    struct grove_failure failure; /* of the last await that did not return 0; no text yet: why */
+    uint8_t cancelled;            /* its awaits fail with GROVE_ECANCELED */
+    uint8_t failed;               /* grove_fail was called */
+    char why[GV_WHY_BYTES];       /* the failure's text; all but its begin not initialised */
 };
 
 #endif
