@@ -190,7 +190,7 @@ struct probe {
     uint16_t hops;
     uint16_t shares; /* into so many copies it may still split, in this lap */
     uint16_t lap;
-    char text[160]; /* names met in the first lap */
+    char text[160]; /* names met in the second lap */
 };
 
 static struct probe *probe_of(struct gv_message *message)
@@ -207,7 +207,8 @@ static void note_wait(struct probe *probe, const struct gv_task *task, const str
     /* A wait that looked no further than its own loop sends no probe: were it chosen, nobody would be told. */
     if (wait->cycle != NULL && probe->newest < wait->cycle->order)
         probe->newest = wait->cycle->order;
-    if (probe->lap == 0 && used + 8 < sizeof probe->text) {
+    /* Most probes end in their first lap, and need no names. */
+    if (probe->lap == 1 && used + 8 < sizeof probe->text) {
         char name[64];
 
         task->class->describe(task, name, sizeof name);
