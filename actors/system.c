@@ -59,6 +59,7 @@ static struct gv_loop *start(void)
     if (!may_start || gv_runtime.n_loops != 0)
         return NULL;
     gv_fault_describe = gv_fault_who;
+    gv_fault_install();
     rc = gv_runtime_open(the_env, &upcalls, grove_loops());
     if (rc != 0) {
         gv_log(GV_LOG_ERROR, "runtime.start", "error=%s why=\"%s\"", grove_error_name(rc),

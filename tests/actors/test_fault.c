@@ -1,0 +1,118 @@
+/*
+ * Who was running when the process broke: what the report of a real program
+ * says, and how that program ends.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "actors/fault.h"
+#include "runtime/sanitize.h"
+
+#define PROGRAM GV_BUILD_ROOT "/tests/actors/fault_program"
+
+static char report[16384];
+
+/* Runs the program that breaks in this way and returns the signal that ended it. */
+static int signal_of(const char *how)
+{
+    size_t n_bytes = 0;
+    int ends[2], status;
+    pid_t child;
+
+    assert_int_equal(pipe(ends), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        const struct rlimit none = {0, 0};
+
+        (void)setrlimit(RLIMIT_CORE, &none); /* A core would only be in the way. */
+        (void)dup2(ends[1], STDERR_FILENO);
+        (void)execl(PROGRAM, PROGRAM, how, NULL);
+        _exit(127);
+    }
+    assert_int_equal(close(ends[1]), 0);
+    for (ssize_t n; (n = read(ends[0], report + n_bytes, sizeof report - 1 - n_bytes)) > 0;)
+        n_bytes += (size_t)n;
+    report[n_bytes] = '\0';
+    assert_int_equal(close(ends[0]), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+static void assert_reported(const char *text)
+{
+    if (strstr(report, text) == NULL)
+        fail_msg("no \"%s\" in:\n%s", text, report);
+}
+
+static void assert_actor_and_method_are_named(void)
+{
+    assert_reported("clumsy");
+    assert_reported("while handling play.v1.PlayService/Perform\n");
+}
+
+static void test_an_overflow_of_a_greenlets_stack_is_called_that(void **state)
+{
+    (void)state;
+    assert_int_equal(signal_of("overflow"), SIGSEGV);
+    assert_actor_and_method_are_named();
+    assert_reported("STACK OVERFLOW of ");
+    assert_reported("do this work in a WORKER rpc");
+}
+
+static void test_a_write_through_null_names_who_did_it_and_is_no_overflow(void **state)
+{
+    (void)state;
+    assert_int_equal(signal_of("wild"), SIGSEGV);
+    assert_actor_and_method_are_named();
+    assert_null(strstr(report, "STACK OVERFLOW"));
+}
+
+static void test_a_failed_assertion_names_who_was_running(void **state)
+{
+    (void)state;
+    assert_int_equal(signal_of("assert"), SIGABRT);
+    assert_reported("grove: assertion failed: script->number == 4711");
+    assert_actor_and_method_are_named();
+    assert_null(strstr(report, "STACK OVERFLOW"));
+}
+
+static void test_a_thread_without_a_loop_has_nothing_to_say(void **state)
+{
+    char text[256] = "";
+
+    (void)state;
+    assert_int_equal(gv_fault_who(&text, &text, text, sizeof text), 0);
+}
+
+static int skip_what_sanitizers_report(void **state)
+{
+    (void)state;
+    if (GV_SANITIZED)
+        skip();
+    return 0;
+}
+
+#define real_test(function) cmocka_unit_test_setup(function, skip_what_sanitizers_report)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        real_test(test_an_overflow_of_a_greenlets_stack_is_called_that),
+        real_test(test_a_write_through_null_names_who_did_it_and_is_no_overflow),
+        real_test(test_a_failed_assertion_names_who_was_running),
+        cmocka_unit_test(test_a_thread_without_a_loop_has_nothing_to_say),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
