@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include "links/frame.h"
-#include "links/peer.h"
 
 static const struct gv_frame sample = {
     .type = GV_FRAME_CALL,
@@ -169,53 +168,6 @@ static void test_unknown_types_from_64_on_are_let_through(void **state)
     assert_null(gv_frame_check(&frame, GV_FRAME_MAX_DEFAULT));
 }
 
-static void test_both_checksums_are_castagnoli(void **state)
-{
-    const uint8_t *text = (const uint8_t *)"123456789";
-    uint8_t bytes[257];
-
-    (void)state;
-    assert_int_equal(gv_crc32c(0, text, 9), 0xe3069283);
-    assert_int_equal(gv_crc32c_table(0, text, 9), 0xe3069283);
-    for (size_t i = 0; i < sizeof bytes; i++)
-        bytes[i] = (uint8_t)(i * 37 + 11);
-    for (size_t n = 0; n <= sizeof bytes; n++) {
-        uint32_t whole = gv_crc32c(0, bytes, n);
-
-        assert_int_equal(whole, gv_crc32c_table(0, bytes, n));
-        assert_int_equal(whole, gv_crc32c(gv_crc32c(0, bytes, n / 3), bytes + n / 3, n - n / 3));
-    }
-}
-
-static void test_a_worker_may_answer_and_not_call(void **state)
-{
-    (void)state;
-    assert_true(gv_peer_may_send(GV_PEER_WORKER, true, GV_FRAME_REPLY));
-    assert_false(gv_peer_may_send(GV_PEER_WORKER, true, GV_FRAME_CALL));
-    assert_false(gv_peer_may_send(GV_PEER_WORKER, true, GV_FRAME_HELLO));
-    assert_true(gv_peer_may_send(GV_PEER_WORKER, false, GV_FRAME_CALL));
-    assert_false(gv_peer_may_send(GV_PEER_WORKER, false, GV_FRAME_REPLY));
-    assert_false(gv_peer_may_send(GV_PEER_CLIENT, true, GV_FRAME_REPLY));
-    assert_false(gv_peer_may_send(GV_PEER_NODE, true, GV_FRAME_EXIT));
-    assert_true(gv_peer_may_send(GV_PEER_WORKER, true, 200));
-}
-
-static void test_a_child_needs_its_pid_and_its_token(void **state)
-{
-    const struct gv_identity identity = {.pid = 42, .uid = 1};
-    uint8_t known[GV_TOKEN_BYTES] = "0123456789abcde", said[GV_TOKEN_BYTES] = "0123456789abcde";
-
-    (void)state;
-    assert_null(gv_peer_check_child(&identity, 42, said, known));
-    assert_non_null(gv_peer_check_child(&identity, 43, said, known));
-    assert_non_null(gv_peer_check_child(&identity, 42, NULL, known));
-    for (unsigned i = 0; i < GV_TOKEN_BYTES; i++) {
-        said[i] ^= 1;
-        assert_non_null(gv_peer_check_child(&identity, 42, said, known));
-        said[i] ^= 1;
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,9 +179,6 @@ int main(void)
         cmocka_unit_test(test_bad_headers_are_refused),
         cmocka_unit_test(test_a_length_too_short_for_the_checksum_is_refused),
         cmocka_unit_test(test_unknown_types_from_64_on_are_let_through),
-        cmocka_unit_test(test_both_checksums_are_castagnoli),
-        cmocka_unit_test(test_a_worker_may_answer_and_not_call),
-        cmocka_unit_test(test_a_child_needs_its_pid_and_its_token),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
