@@ -98,6 +98,19 @@ int gv_link_send(struct gv_link *link, const struct gv_frame *frame, const uint8
     return append(link, &part, body, body_bytes);
 }
 
+/* Frames that have left make room, or a link that always holds something back would grow for ever. */
+static void close_gap(struct gv_link *link)
+{
+    struct gv_bytes *held = &link->held;
+
+    /* Less would be moved too often: so each byte that left pays for one that moves. */
+    if (link->held_from < held->n_bytes - link->held_from)
+        return;
+    held->n_bytes -= link->held_from;
+    memmove(held->bytes, held->bytes + link->held_from, held->n_bytes);
+    link->held_from = 0;
+}
+
 void gv_link_refill(struct gv_link *link, uint64_t n_bytes)
 {
     link->out_window += n_bytes;
@@ -108,8 +121,10 @@ void gv_link_refill(struct gv_link *link, uint64_t n_bytes)
 
         gv_frame_read_head(&frame, at);
         frame_bytes = GV_FRAME_HEAD_BYTES + (size_t)frame.length;
-        if (frame_bytes > link->out_window)
+        if (frame_bytes > link->out_window) {
+            close_gap(link);
             return;
+        }
         if (!gv_bytes_grow(&link->out, frame_bytes)) {
             gv_link_drop(link, "memory is short");
             return;
