@@ -152,26 +152,6 @@ static void test_a_dial_given_up_at_once_is_closed_once(void **state)
     env->listener_close(door.listener);
 }
 
-static void test_plain_tcp_and_other_urls_are_refused(void **state)
-{
-    static struct end client;
-    struct gv_listener *listener;
-    char long_url[200] = "ipc:///";
-
-    (void)state;
-    memset(long_url + 7, 'x', 150);
-    assert_int_equal(env->dial(poller, "tcp://127.0.0.1:1", &end_events, &client, &client.stream),
-                     -EPROTONOSUPPORT);
-    assert_int_equal(env->listen(poller, "tcp://127.0.0.1:1", &door_events, NULL, &listener),
-                     -EPROTONOSUPPORT);
-    assert_int_equal(env->dial(poller, "ipc://relative", &end_events, &client, &client.stream),
-                     -EINVAL);
-    assert_int_equal(env->dial(poller, long_url, &end_events, &client, &client.stream),
-                     -ENAMETOOLONG);
-    assert_int_equal(env->listen(poller, "ipc:///no/such/dir/x", &door_events, NULL, &listener),
-                     -ENOENT);
-}
-
 static void test_a_close_inside_received_is_the_last_of_it(void **state)
 {
     static struct end server;
@@ -297,7 +277,6 @@ int main(void)
         cmocka_unit_test(test_bytes_that_came_while_pausing_are_kept_for_resume),
         cmocka_unit_test(test_a_dial_to_nobody_is_closed_with_refused),
         cmocka_unit_test(test_a_dial_given_up_at_once_is_closed_once),
-        cmocka_unit_test(test_plain_tcp_and_other_urls_are_refused),
         cmocka_unit_test(test_a_close_inside_received_is_the_last_of_it),
         cmocka_unit_test(test_closing_ends_a_write_that_cannot_leave),
         cmocka_unit_test(test_the_last_words_of_a_peer_that_left_bytes_unread_arrive),
