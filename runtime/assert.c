@@ -12,7 +12,7 @@ void gv_assert_failed(const char *condition, const char *file, int line)
     char report[2048];
     int n = snprintf(report, 1024, "grove: assertion failed: %s (%s:%d)\n", condition, file, line);
 
-    if (n < 0 || n > 1024)
+    if (n < 0 || n > 1023)
         n = n < 0 ? 0 : 1023;
     if (gv_fault_describe != NULL) {
         size_t room = sizeof(report) - 1 - (size_t)n;
