@@ -1,0 +1,190 @@
+/*
+ * One worker process and its successors: birth, greeting, leaving, death,
+ * and how long each is waited for.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "tests/workers/yard.h"
+
+static void tick(uint32_t ms)
+{
+    yard_pass(ms);
+    gv_child_tick(yard.child, yard.loop->now_ms, yard.loop->now_ns);
+}
+
+/* --- birth ---------------------------------------------------------------------------------------- */
+
+static void test_a_child_is_born_with_a_page_that_says_where_to_dial(void **state)
+{
+    static const uint8_t zeros[GV_TOKEN_BYTES];
+    const struct gv_worker_page *page;
+
+    (void)state;
+    yard_spawn();
+    page = gv_child_page(yard.child);
+    assert_int_equal(page->magic, GV_WORKER_PAGE_MAGIC);
+    assert_string_equal(page->url, yard.pool->url);
+    assert_string_equal(page->name, "yard");
+    assert_memory_not_equal(page->token, zeros, sizeof zeros);
+    assert_string_equal(yard.program, "/proc/self/exe");
+    assert_string_equal(yard.argument, "--grove-worker=yard");
+}
+
+static void test_a_spawn_that_fails_leaves_nothing(void **state)
+{
+    (void)state;
+    yard.spawn_rc = -EAGAIN;
+    assert_int_equal(gv_child_spawn(yard.child), -EAGAIN);
+    assert_int_equal(yard.child->state, GV_CHILD_RESTING);
+    assert_int_equal(yard.n_pages, 0);
+}
+
+static void test_a_child_with_its_token_is_ready(void **state)
+{
+    (void)state;
+    yard_spawn();
+    yard_connect();
+    assert_int_equal(yard.child->state, GV_CHILD_READY);
+    assert_int_equal(yard.pool->stats.dropped_peers, 0);
+}
+
+static void test_a_child_with_another_token_is_dropped_and_killed(void **state)
+{
+    (void)state;
+    yard.wrong_token = true;
+    yard_spawn();
+    yard_connect();
+    assert_int_equal(yard.child->state, GV_CHILD_DYING);
+    assert_int_equal(yard.pool->stats.dropped_peers, 1);
+    assert_int_equal(yard.n_killed, 1);
+}
+
+static void test_a_peer_that_is_another_process_is_dropped(void **state)
+{
+    (void)state;
+    yard_spawn();
+    yard.child->pid++; /* The stream's peer has the one before. */
+    yard_connect();
+    assert_int_equal(yard.child->state, GV_CHILD_DYING);
+    assert_int_equal(yard.pool->stats.dropped_peers, 1);
+}
+
+static void test_a_birth_takes_no_longer_than_its_bound(void **state)
+{
+    (void)state;
+    yard_spawn();
+    tick(GV_CHILD_BIRTH_MS - 1);
+    assert_int_equal(yard.n_killed, 0);
+    tick(1);
+    assert_int_equal(yard.n_killed, 1);
+}
+
+/* --- death ---------------------------------------------------------------------------------------- */
+
+static void test_an_exit_alone_is_no_death_while_answers_may_come(void **state)
+{
+    (void)state;
+    yard_spawn();
+    yard_connect();
+    (void)yard_job(JOB_METHOD_ECHO);
+    yard_flush();
+    yard_exit(9);
+    assert_int_equal(yard.child->state, GV_CHILD_DYING);
+    yard_work(); /* What it had written before arrives. */
+    assert_int_equal(yard.n_outcomes, 1);
+    assert_int_equal(yard.code, 0);
+    assert_int_equal(yard.n_spawned, 1);
+    gv_link_close(&yard.child->link);
+    fake_run();
+    assert_int_equal(yard.n_spawned, 2);
+}
+
+static void test_a_child_whose_stream_ends_is_killed_and_replaced_after_its_exit(void **state)
+{
+    (void)state;
+    yard_spawn();
+    yard_connect();
+    gv_link_close(&yard.child->link);
+    fake_run();
+    assert_int_equal(yard.child->state, GV_CHILD_DYING);
+    assert_int_equal(yard.n_killed, 1);
+    assert_int_equal(yard.n_spawned, 1);
+    yard_exit(9);
+    assert_int_equal(yard.n_spawned, 2);
+    assert_int_equal(yard.child->state, GV_CHILD_SPAWNING);
+}
+
+static void test_a_stream_held_open_by_a_grandchild_is_closed(void **state)
+{
+    (void)state;
+    yard_spawn();
+    yard_connect();
+    yard_exit(9);
+    tick(GV_CHILD_CORPSE_MS - 1);
+    fake_run();
+    assert_int_equal(yard.n_spawned, 1);
+    tick(1);
+    fake_run();
+    assert_int_equal(yard.n_spawned, 2);
+}
+
+static void test_who_rests_cannot_be_killed(void **state)
+{
+    (void)state;
+    gv_child_kill(yard.child);
+    assert_int_equal(yard.child->state, GV_CHILD_RESTING);
+    assert_int_equal(yard.n_killed, 0);
+}
+
+/* --- leaving -------------------------------------------------------------------------------------- */
+
+static void test_who_is_told_to_leave_does_its_jobs_and_goes(void **state)
+{
+    (void)state;
+    yard_spawn();
+    yard_connect();
+    (void)yard_job(JOB_METHOD_ECHO);
+    yard_flush();
+    gv_child_leave(yard.child);
+    yard_flush();
+    assert_false(gv_worker_has_ended(yard.worker));
+    yard_work();
+    assert_true(gv_worker_has_ended(yard.worker));
+    assert_int_equal(yard.code, 0);
+    assert_int_equal(yard.n_killed, 0);
+}
+
+static void test_who_does_not_leave_in_time_is_killed(void **state)
+{
+    (void)state;
+    yard_spawn();
+    yard_connect();
+    gv_child_leave(yard.child);
+    tick(GV_POOL_LEAVE_MS - 1);
+    assert_int_equal(yard.n_killed, 0);
+    tick(1);
+    assert_int_equal(yard.n_killed, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        yard_test(test_a_child_is_born_with_a_page_that_says_where_to_dial),
+        yard_test(test_a_spawn_that_fails_leaves_nothing),
+        yard_test(test_a_child_with_its_token_is_ready),
+        yard_test(test_a_child_with_another_token_is_dropped_and_killed),
+        yard_test(test_a_peer_that_is_another_process_is_dropped),
+        yard_test(test_a_birth_takes_no_longer_than_its_bound),
+        yard_test(test_an_exit_alone_is_no_death_while_answers_may_come),
+        yard_test(test_a_child_whose_stream_ends_is_killed_and_replaced_after_its_exit),
+        yard_test(test_a_stream_held_open_by_a_grandchild_is_closed),
+        yard_test(test_who_rests_cannot_be_killed),
+        yard_test(test_who_is_told_to_leave_does_its_jobs_and_goes),
+        yard_test(test_who_does_not_leave_in_time_is_killed),
+    };
+
+    if (yard_begin() != 0)
+        return 1;
+    return yard_end(cmocka_run_group_tests(tests, NULL, NULL));
+}
