@@ -196,13 +196,19 @@ static void test_small_data_does_not_overtake_what_is_held(void **state)
 
 static void test_a_link_that_always_holds_something_back_does_not_grow(void **state)
 {
+    struct gv_frame frame;
+
     (void)state;
     listener.link.out_window = 0;
-    send_frame(GV_FRAME_CALL, 1, LARGE_BYTES);
+    send_frame(GV_FRAME_CALL, 0, LARGE_BYTES);
     for (unsigned i = 0; i < 200; i++) {
-        send_frame(GV_FRAME_CALL, 1, LARGE_BYTES);
+        send_frame(GV_FRAME_CALL, i + 1, LARGE_BYTES);
         gv_link_refill(&listener.link, gv_frame_bytes(LARGE_BYTES));
         gv_link_flush(&listener.link);
+        assert_int_equal(fake.b.n_writing, gv_frame_bytes(LARGE_BYTES));
+        gv_frame_read_head(&frame, fake.b.writing);
+        assert_null(gv_frame_open(&frame, fake.b.writing));
+        assert_int_equal(frame.call, i);
         finish_write();
         assert_int_equal(gv_link_unwritten(&listener.link), gv_frame_bytes(LARGE_BYTES));
     }

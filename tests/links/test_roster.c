@@ -164,7 +164,8 @@ static void test_a_verdict_is_kept_and_logged_once(void **state)
 
     (void)state;
     fake_reset();
-    assert_int_equal(gv_roster_number(roster, index, &number, &why), GROVE_ENOTSUP);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(gv_roster_number(roster, index, &number, &why), GROVE_ENOTSUP);
     assert_int_equal(fake.n_lines, 1);
     assert_non_null(strstr(fake.line, "method=kinds.v1.KindsService/Deep verdict=refused"));
     assert_int_equal(gv_roster_learn(roster, &theirs), 0);
