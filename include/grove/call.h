@@ -91,8 +91,8 @@ GROVE_API int grove_all_await(struct grove_future *const futures[], unsigned n);
 
 /*
  * Suspends until one of n futures (1 to 1024) is done and writes its place
- * to *which; the others stay in flight. Returns its rc. A later call with
- * the same array returns another one: pass only those not yet seen.
+ * to *which; the others stay in flight. Returns its rc. A future that was
+ * returned once stays done: leave it out of the next call's array.
  */
 GROVE_API int grove_any_await(struct grove_future *const futures[], unsigned n, unsigned *which);
 

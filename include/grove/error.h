@@ -95,9 +95,11 @@ GROVE_API const char *grove_error_connect(int code);
 GROVE_API int grove_refuse(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*
- * In a handler: `return grove_fail("ledger is inconsistent");` ends this
- * incarnation of the actor: its running call fails with GROVE_EDOWN, its
- * supervisor restarts it. Returns the code to return. Never suspends.
+ * In a handler: `return grove_fail("ledger is inconsistent");` ends the
+ * actor, whose state can no longer be trusted: its running call fails with
+ * GROVE_EDOWN, what is queued and comes later with GROVE_ENOACTOR, and a log
+ * line says why. This version restarts nobody: whoever spawned it spawns
+ * anew. Returns the code to return. Never suspends.
  */
 GROVE_API int grove_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

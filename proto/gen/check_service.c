@@ -22,7 +22,7 @@ static void check_built(struct gen *gen, const struct gen_method *method)
     if (method->isolation == GEN_THREAD)
         gen_complain(gen, &isolation,
                      "isolation = THREAD is not part of this version of grove; use WORKER for what "
-                     "eats CPU, or INLINE and grove_blocking_await for what blocks");
+                     "eats CPU or blocks");
     if (method->pool != NULL && method->isolation != GEN_WORKER)
         gen_complain(gen, &pool,
                      "only a WORKER rpc runs in a pool; add (grove.isolation) = WORKER "
