@@ -110,7 +110,7 @@ static void test_threads_and_pools_of_inline_rpcs_are_refused(void **state)
                         "    option (grove.pool) = \"p\";\n"
                         "  }\n}\nmessage DoRequest {}\nmessage DoResponse {}\n",
                    "t.proto:6:5: isolation = THREAD is not part of this version of grove; use "
-                   "WORKER for what eats CPU, or INLINE and grove_blocking_await for what blocks\n"
+                   "WORKER for what eats CPU or blocks\n"
                    "t.proto:7:5: only a WORKER rpc runs in a pool; add (grove.isolation) = WORKER "
                    "or remove the pool\n");
 }
