@@ -52,6 +52,7 @@ static void patience_ended(struct gv_job *job)
     if ((started == job->seq || stands) && child->state != GV_CHILD_DYING) {
         gv_log(GV_LOG_WARN, "job.overdue", "pool=%s method=%s pid=%lld begun=%d", pool->name,
                job->method->name, (long long)child->pid, !stands);
+        child->end_is_wanted = true;
         gv_child_kill(child);
         return;
     }

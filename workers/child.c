@@ -28,6 +28,34 @@ void gv_child_kill(struct gv_child *child)
         (void)child->pool->env->process_kill(child->process, SIGKILL);
 }
 
+/* The job it had begun and not answered, NULL if there is none. */
+static const struct gv_job *running(const struct gv_child *child)
+{
+    /* acquire: pairs with the release before the function was called. */
+    uint64_t started = atomic_load_explicit(&gv_child_page(child)->started, memory_order_acquire);
+    const struct gv_job *job = child->jobs.head;
+
+    while (job != NULL && job->seq != started)
+        job = job->next;
+    return job;
+}
+
+/* A death that nobody asked for is a warning, with the job that may be to blame. */
+static void note_death(const struct gv_child *child, int status, int signal)
+{
+    bool is_wanted = (child->end_is_wanted && (signal == 0 || signal == SIGKILL))
+                     || (child->state == GV_CHILD_LEAVING && signal == 0 && status == 0);
+    const struct gv_job *job = running(child);
+    char at_work[128] = "";
+
+    if (job != NULL)
+        (void)snprintf(at_work, sizeof at_work, " job=%llu method=%s", (unsigned long long)job->id,
+                       job->method->name); /* A cut name is still a name. */
+    gv_log(is_wanted ? GV_LOG_INFO : GV_LOG_WARN, "worker.died",
+           "pool=%s pid=%lld status=%d signal=%d ready=%d%s", child->pool->name,
+           (long long)child->pid, status, signal, child->was_ready, at_work);
+}
+
 static void exited(void *owner, int status, int signal)
 {
     struct gv_child *child = owner;
@@ -35,9 +63,7 @@ static void exited(void *owner, int status, int signal)
     child->has_exited = true;
     child->process = NULL;
     child->since_ms = child->pool->loop->now_ms;
-    if (child->state != GV_CHILD_LEAVING)
-        gv_log(GV_LOG_INFO, "worker.died", "pool=%s pid=%lld status=%d signal=%d ready=%d",
-               child->pool->name, (long long)child->pid, status, signal, child->was_ready);
+    note_death(child, status, signal);
     child->state = GV_CHILD_DYING;
     bury(child);
 }
@@ -119,6 +145,7 @@ int gv_child_spawn(struct gv_child *child)
     child->pid = env->process_pid(child->process);
     child->has_exited = false;
     child->was_ready = false;
+    child->end_is_wanted = false;
     child->since_ms = pool->loop->now_ms;
     child->n_sent = 0;
     return 0;
@@ -252,8 +279,10 @@ void gv_child_tick(struct gv_child *child, uint32_t now_ms, uint64_t now_ns)
             gv_child_kill(child);
         break;
     case GV_CHILD_LEAVING:
-        if (waited_ms >= GV_POOL_LEAVE_MS && child->jobs.n == 0)
+        if (waited_ms >= GV_POOL_LEAVE_MS && child->jobs.n == 0) {
+            child->end_is_wanted = true;
             gv_child_kill(child);
+        }
         break;
     case GV_CHILD_DYING:
         if (child->has_exited && child->has_link && waited_ms >= GV_CHILD_CORPSE_MS)

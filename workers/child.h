@@ -43,11 +43,12 @@ enum gv_child_state {
 
 struct gv_child {
     struct gv_pool *pool;
-    uint8_t state;   /* enum gv_child_state */
-    bool has_exited; /* its exit was seen */
-    bool has_link;   /* link is in use, its end not seen */
-    bool was_ready;  /* it once got as far as READY */
-    bool was_before; /* the place has had a worker: another one is a restart */
+    uint8_t state;      /* enum gv_child_state */
+    bool has_exited;    /* its exit was seen */
+    bool has_link;      /* link is in use, its end not seen */
+    bool was_ready;     /* it once got as far as READY */
+    bool was_before;    /* the place has had a worker: another one is a restart */
+    bool end_is_wanted; /* by the pool, so it is no news */
     int64_t pid;
     int64_t pid_before; /* of its predecessor, whose connection may come late */
     uint32_t since_ms;  /* when it was spawned, or told to leave, or has exited */

@@ -260,6 +260,7 @@ void gv_crew_end(struct gv_pool *pool, bool kill)
         struct gv_child *child = &pool->children[i];
 
         gv_wheel_disarm(&pool->loop->wheel, &child->timer);
+        child->end_is_wanted = true;
         if (kill || child->jobs.n > 0 || child->state == GV_CHILD_SPAWNING)
             gv_child_kill(child);
         else if (child->state == GV_CHILD_READY)

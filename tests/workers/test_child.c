@@ -3,6 +3,8 @@
  * and how long each is waited for.
  */
 #include <errno.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/workers/yard.h"
@@ -129,6 +131,48 @@ static void test_a_stream_held_open_by_a_grandchild_is_closed(void **state)
     assert_int_equal(yard.n_spawned, 2);
 }
 
+static void test_a_crash_is_a_warning_that_names_the_job(void **state)
+{
+    const struct gv_job *job;
+    char text[128];
+
+    (void)state;
+    yard_spawn();
+    yard_connect();
+    job = yard_job(JOB_METHOD_ONCE);
+    yard_flush();
+    yard_begun(job->seq);
+    (void)snprintf(text, sizeof text, "pid=42 status=-1 signal=11 ready=1 job=%llu method=%s",
+                   (unsigned long long)job->id, job->method->name); /* It fits. */
+    yard_exit(SIGSEGV);
+    assert_non_null(strstr(yard_log(), " warn worker.died "));
+    assert_non_null(strstr(yard_log(), text));
+}
+
+static void test_a_crash_whose_stream_ended_first_is_a_warning_too(void **state)
+{
+    (void)state;
+    yard_spawn();
+    yard_connect();
+    gv_link_close(&yard.child->link);
+    fake_run();
+    yard_exit(SIGSEGV);
+    assert_non_null(strstr(yard_log(), " warn worker.died "));
+    assert_null(strstr(yard_log(), " job=")); /* It did nothing. */
+}
+
+static void test_a_death_that_the_pool_wanted_is_no_warning(void **state)
+{
+    (void)state;
+    yard_spawn();
+    yard_connect();
+    gv_child_leave(yard.child);
+    tick(GV_POOL_LEAVE_MS);
+    assert_int_equal(yard.n_killed, 1);
+    yard_exit(SIGKILL);
+    assert_null(strstr(yard_log(), "worker.died"));
+}
+
 static void test_who_rests_cannot_be_killed(void **state)
 {
     (void)state;
@@ -179,6 +223,9 @@ int main(void)
         yard_test(test_an_exit_alone_is_no_death_while_answers_may_come),
         yard_test(test_a_child_whose_stream_ends_is_killed_and_replaced_after_its_exit),
         yard_test(test_a_stream_held_open_by_a_grandchild_is_closed),
+        yard_test(test_a_crash_is_a_warning_that_names_the_job),
+        yard_test(test_a_crash_whose_stream_ended_first_is_a_warning_too),
+        yard_test(test_a_death_that_the_pool_wanted_is_no_warning),
         yard_test(test_who_rests_cannot_be_killed),
         yard_test(test_who_is_told_to_leave_does_its_jobs_and_goes),
         yard_test(test_who_does_not_leave_in_time_is_killed),

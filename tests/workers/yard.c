@@ -10,6 +10,7 @@
 #include "actors/call.h"
 #include "actors/service.h"
 #include "actors/system.h"
+#include "runtime/log.h"
 #include "runtime/options.h"
 #include "runtime/runtime.h"
 
@@ -18,6 +19,10 @@
 struct yard yard;
 
 static struct gv_env runtime_env;
+static struct {
+    char text[4096];
+    size_t used;
+} lines; /* of the log, since the test began */
 static struct {
     void (*exited)(void *owner, int status, int signal);
     void *owner;
@@ -40,6 +45,17 @@ static uint64_t yard_random(void *world)
 
     (void)world;
     return ++last;
+}
+
+static void log_write(void *world, const char *line, size_t n_bytes)
+{
+    int n;
+
+    (void)world;
+    n = snprintf(lines.text + lines.used, sizeof lines.text - lines.used, "%.*s\n", (int)n_bytes,
+                 line);
+    if (n > 0 && (size_t)n < sizeof lines.text - lines.used)
+        lines.used += (size_t)n;
 }
 
 static int process_spawn(struct gv_poller *poller, const struct gv_process_options *options,
@@ -120,7 +136,10 @@ int yard_end(int n_failed)
 int yard_open(void **state)
 {
     (void)state;
+    (void)yard_log();
+    memset(&lines, 0, sizeof lines);
     fake_reset();
+    fake.env.log_write = log_write;
     fake.env.now_ns = yard_now_ns;
     fake.env.random = yard_random;
     fake.env.process_spawn = process_spawn;
@@ -237,6 +256,13 @@ void yard_pass(uint32_t ms)
 void yard_exit(int signal)
 {
     process.exited(process.owner, -1, signal);
+}
+
+const char *yard_log(void)
+{
+    if (yard.loop != NULL && yard.loop->log != NULL)
+        gv_log_flush(yard.loop->log);
+    return lines.text;
 }
 
 /* --- jobs ----------------------------------------------------------------------------------------- */

@@ -66,6 +66,9 @@ void yard_pass(uint32_t ms);
 /* The exit of the process is seen. */
 void yard_exit(int signal);
 
+/* The lines of the log since the test began. Lent. */
+const char *yard_log(void);
+
 /* A job that somebody waits for, in the queue. method: a place in job_service_table. */
 struct gv_job *yard_job(unsigned method);
 
