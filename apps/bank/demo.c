@@ -125,6 +125,7 @@ static int start_clients(struct demo *demo)
     uint32_t n = options->transfers < BANK_CLIENTS ? (uint32_t)options->transfers : BANK_CLIENTS;
 
     demo->results.planned = options->transfers;
+    demo->results.limit_ns = (uint64_t)options->seconds * 1000000000u;
     demo->start_ns = grove_now_ns();
     for (uint32_t i = 0; i < n; i++) {
         const struct bank_client client = {
@@ -133,9 +134,7 @@ static int start_clients(struct demo *demo)
             .n_transfers = options->transfers == UINT64_MAX
                                ? UINT64_MAX
                                : options->transfers / n + (i < options->transfers % n),
-            .until_ns = options->seconds == 0
-                            ? 0
-                            : demo->start_ns + (uint64_t)options->seconds * 1000000000u,
+            .until_ns = options->seconds == 0 ? 0 : demo->start_ns + demo->results.limit_ns,
             .number = i,
         };
         int rc = bank_client_start(&client, i % grove_loops());
@@ -175,7 +174,7 @@ static uint64_t answers_of(const Bank__V1__SummarizeResponse *summary)
 /* How much of the run is over, in thousandths: by number or by time, whichever ends first. */
 static unsigned permille_over(const struct demo *demo, uint64_t n_answers, uint64_t now_ns)
 {
-    uint64_t limit_ns = (uint64_t)demo->options->seconds * 1000000000u;
+    uint64_t limit_ns = demo->results.limit_ns;
     uint64_t passed_ns = now_ns - demo->start_ns;
     unsigned by_number = 0, by_time = 0;
 

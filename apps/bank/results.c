@@ -78,6 +78,12 @@ __attribute__((format(printf, 2, 3))) static bool broken_by(char *broken, const 
     return false;
 }
 
+/* Clients stop early only when the time is over, so the last of them then ends behind it. */
+static bool time_was_up(const struct bank_results *results)
+{
+    return results->limit_ns != 0 && results->took_ns >= results->limit_ns;
+}
+
 static bool check_answers(const struct bank_results *results, char *broken)
 {
     const Bank__V1__SummarizeResponse *got = &results->summary;
@@ -90,7 +96,7 @@ static bool check_answers(const struct bank_results *results, char *broken)
     if (answers != got->asked)
         return broken_by(broken, "%" PRIu64 " transfers were asked for, %" PRIu64 " answered",
                          got->asked, answers);
-    if (results->planned != UINT64_MAX && got->asked != results->planned)
+    if (got->asked > results->planned || (got->asked < results->planned && !time_was_up(results)))
         return broken_by(broken, "%" PRIu64 " transfers were planned, %" PRIu64 " asked for",
                          results->planned, got->asked);
     if (got->failed != 0)

@@ -43,7 +43,8 @@ struct bank_loop_result {
 
 struct bank_results {
     const struct bank_books *books;
-    uint64_t planned;   /* transfers; UINT64_MAX if the time decided */
+    uint64_t planned;   /* transfers; UINT64_MAX if only the time decides */
+    uint64_t limit_ns;  /* the time; 0 if only their number decides */
     uint32_t n_clients; /* started */
     uint64_t took_ns;   /* from the first transfer to the end of the last */
     bool complete;      /* all clients have ended */

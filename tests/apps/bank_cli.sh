@@ -170,6 +170,9 @@ shows '^worker restarts    1  (1 killed on purpose)$'
 shows '^No money was made or lost, and every request got exactly one answer.$'
 run 0 demo --seconds 1 --books "$sample"
 shows '^sum after  *732.00 EUR$'
+# Whichever limit is reached first ends the demo well.
+run 0 demo --seconds 1 --transfers 1000000000
+run 0 demo --seconds 3600 --transfers 100
 run 0 demo --transfers 1
 shows '^worker restarts    1 '
 
