@@ -284,7 +284,7 @@ static int make_stop(struct gv_loop *loop, grove_ref ref, enum grove_stop_mode m
                      struct gv_task **task, struct gv_message **message)
 {
     if (loop == NULL)
-        return GROVE_EUSAGE;
+        return gv_usage_thread("grove_stop");
     *task = gv_mail_task(ref);
     if (*task == NULL)
         return GROVE_ENOACTOR;
@@ -346,7 +346,7 @@ int grove_stop_await(grove_ref ref, enum grove_stop_mode mode)
     int rc;
 
     if (loop == NULL || loop->turn == NULL)
-        return GROVE_EUSAGE;
+        return gv_usage_wait("grove_stop_await");
     gv_wait_init(loop, &wait, GV_WAIT_STOP, gv_turn_deadline(loop, loop->turn, GV_TIMEOUT_MS));
     wait.target = gv_ref_id(ref);
     rc = gv_may_park(loop);

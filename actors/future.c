@@ -57,7 +57,7 @@ int grove_call_start(grove_ref ref, const struct grove_service *service, uint32_
 
     *future = (struct grove_future){.response = future->response};
     if (!grove_can_await())
-        return GROVE_EUSAGE;
+        return gv_usage_wait("start");
     rc = gv_verb_begin(&verb, ref, service, method, request);
     if (rc != 0)
         return rc;
@@ -211,11 +211,14 @@ static int park_for(struct gv_loop *loop, struct grove_future *const futures[], 
 
 static int check(struct gv_loop *loop, struct grove_future *const futures[], unsigned n)
 {
-    if (loop == NULL || loop->turn == NULL || n > FUTURES_MAX)
-        return GROVE_EUSAGE;
+    if (loop == NULL || loop->turn == NULL)
+        return gv_usage_wait("await of futures");
+    if (n > FUTURES_MAX)
+        return gv_usage("%u futures are awaited at once; at most %u may be", n,
+                        (unsigned)FUTURES_MAX);
     for (unsigned i = 0; i < n; i++)
         if (futures[i]->call == 0 && !futures[i]->done)
-            return GROVE_EUSAGE;
+            return gv_usage("future %u of %u was never started, or its start failed", i, n);
     return 0;
 }
 
@@ -246,8 +249,10 @@ int grove_any_await(struct grove_future *const futures[], unsigned n, unsigned *
     struct gv_turn *turn;
     int rc = check(loop, futures, n);
 
-    if (rc != 0 || n == 0)
-        return GROVE_EUSAGE;
+    if (rc != 0)
+        return rc;
+    if (n == 0)
+        return gv_usage("grove_any_await: of no futures none can be done");
     turn = loop->turn;
     rc = park_for(loop, futures, n, GV_WAIT_ANY);
     if (rc != 0)

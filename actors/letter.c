@@ -58,7 +58,7 @@ int grove_receive_await(uint32_t timeout_ms, struct grove_letter *letter)
     int rc;
 
     if (loop == NULL || loop->turn == NULL)
-        return GROVE_EUSAGE;
+        return gv_usage_wait("grove_receive_await");
     turn = loop->turn;
     gv_letters_fail(loop, turn);
     do {
@@ -111,12 +111,17 @@ int grove_letter_answer(const struct grove_letter *letter, int code,
     struct gv_message *envelope, *reply;
     struct gv_turn *turn;
 
-    if (loop == NULL || loop->turn == NULL || letter->call == 0 || (code == 0 && response == NULL))
-        return GROVE_EUSAGE;
+    if (loop == NULL || loop->turn == NULL)
+        return gv_usage_thread("grove_letter_answer");
+    if (letter->call == 0)
+        return gv_usage("grove_letter_answer: the letter was sent, nobody waits for an answer");
+    if (code == 0 && response == NULL)
+        return gv_usage("grove_letter_answer: code 0 needs a response");
     turn = loop->turn;
     envelope = turn->letter;
     if (envelope == NULL || envelope->call != letter->call)
-        return GROVE_EUSAGE;
+        return gv_usage("grove_letter_answer: the letter was answered already, or a later one was "
+                        "received");
     turn->letter = NULL;
     if (code > 0)
         code = gv_turn_check_refusal(turn, letter->method, code);

@@ -186,7 +186,7 @@ int grove_deinit(void)
     if (gv_runtime.n_loops == 0)
         return 0;
     if (loop == NULL || loop->index != 0 || loop->turn != &loop->main_turn)
-        return GROVE_EUSAGE;
+        return gv_usage("grove_deinit: only main ends grove, on the thread that began it");
     turn_ending(loop, loop->turn);
     atomic_store_explicit(&gv_runtime.closing, true,
                           memory_order_relaxed); /* relaxed: the sweeps catch late ones */
@@ -255,7 +255,7 @@ int grove_loop_stats(unsigned k, struct grove_loop_stats *stats)
     const struct gv_loop *loop;
 
     if (k >= gv_runtime.n_loops)
-        return GROVE_EUSAGE;
+        return gv_usage("there is no loop %u: %u loops run", k, gv_runtime.n_loops);
     loop = gv_runtime.loops[k];
     *stats = (struct grove_loop_stats){
         .turns = gv_figure_read(&loop->stats.turns),

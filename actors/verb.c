@@ -130,7 +130,7 @@ static inline __attribute__((always_inline)) int begin_verb(struct gv_verb *verb
 
     verb->loop = gv_loop_here;
     if (verb->loop == NULL)
-        return GROVE_EUSAGE;
+        return gv_usage_thread("send");
     verb->turn = verb->loop->turn;
     gv_assert(method < service->n_methods);
     verb->index = gv_method_index(service, method);
@@ -237,7 +237,7 @@ int grove_call_await(grove_ref ref, const struct grove_service *service, uint32_
     int rc;
 
     if (!grove_can_await())
-        return GROVE_EUSAGE;
+        return gv_usage_wait("await");
     rc = begin_verb(&verb, ref, service, method, request);
     if (rc != 0)
         return rc;
@@ -255,7 +255,7 @@ int grove_send_await(grove_ref ref, const struct grove_service *service, uint32_
     int rc;
 
     if (!grove_can_await())
-        return GROVE_EUSAGE;
+        return gv_usage_wait("send_await");
     rc = begin_verb(&verb, ref, service, method, request);
     if (rc != 0)
         return rc;

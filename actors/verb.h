@@ -8,6 +8,7 @@
 #include <grove/ref.h>
 
 #include "runtime/loop.h"
+#include "runtime/usage.h"
 
 #define GV_TIMEOUT_MS 5000u /* of what has no other */
 
@@ -44,9 +45,6 @@ int gv_turn_failed(struct gv_turn *turn, const struct grove_method *method, int 
 
 /* The reason that goes with a code the handler returned; NULL if the last one noted was for another code. */
 const char *gv_turn_reason(const struct gv_turn *turn, int code);
-
-/* Notes that the user did what is not allowed, and why, as the last failure. Returns GROVE_EUSAGE. */
-int gv_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /*
  * A refusal must be one of the service's own enum: returns code if it is,

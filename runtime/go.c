@@ -10,6 +10,7 @@
 #include "runtime/options.h"
 #include "runtime/place.h"
 #include "runtime/runtime.h"
+#include "runtime/usage.h"
 
 #define LABEL_BYTES  32u
 #define BYTES_UNIT   65536u
@@ -56,7 +57,7 @@ int grove_sleep_await(uint32_t timeout_ms)
     int rc;
 
     if (loop == NULL)
-        return GROVE_EUSAGE;
+        return gv_usage_wait("grove_sleep_await");
     if (timeout_ms == 0)
         return grove_yield_await();
     gv_wait_init(loop, &wait, GV_WAIT_SLEEP, gv_deadline_in(loop, timeout_ms));
@@ -68,7 +69,7 @@ int grove_yield_await(void)
 {
     struct gv_loop *loop = suspendable();
 
-    return loop != NULL ? gv_yield(loop) : GROVE_EUSAGE;
+    return loop != NULL ? gv_yield(loop) : gv_usage_wait("grove_yield_await");
 }
 
 /* --- tasks ------------------------------------------------------------------------------------ */
@@ -82,7 +83,8 @@ int gv_task_bound(struct gv_task *task, uint32_t depth_max, uint32_t bytes_max)
     uint64_t units = (bytes + BYTES_UNIT - 1) / BYTES_UNIT;
 
     if (depth >= 1u << 20 || units >= 1u << 12)
-        return GROVE_EUSAGE;
+        return gv_usage("a mailbox has at most %u messages and %u MiB; not %llu and %llu bytes",
+                        (1u << 20) - 1, 255u, (unsigned long long)depth, (unsigned long long)bytes);
     task->depth_max = (uint32_t)depth;
     task->bytes_max_64k = (uint32_t)units;
     return 0;
@@ -253,7 +255,7 @@ int gv_receive(struct gv_loop *loop, uint32_t timeout_ms, struct gv_message **me
     uint32_t deadline_ms = timeout_ms == GROVE_INFINITE ? 0 : gv_deadline_in(loop, timeout_ms);
 
     if (turn->task == NULL || !gv_task_is_greenlet(turn->task))
-        return GROVE_EUSAGE;
+        return gv_usage("grove_receive_await: only a greenlet of grove_go has letters");
     while (turn->task->mailbox.head == NULL) {
         struct gv_wait wait;
         int rc;
@@ -356,8 +358,10 @@ int grove_go(grove_go_fn function, void *argument, const struct grove_spawn_opti
 
     if (options == NULL)
         options = &defaults;
-    if (loop == NULL || function == NULL)
-        return GROVE_EUSAGE;
+    if (loop == NULL)
+        return gv_usage_thread("grove_go");
+    if (function == NULL)
+        return gv_usage("grove_go: there is no function");
     init = gv_message_take(&loop->blocks, 0);
     if (init == NULL)
         return GROVE_ENOMEM;

@@ -7,6 +7,7 @@
 
 #include "runtime/assert.h"
 #include "runtime/runtime.h"
+#include "runtime/usage.h"
 
 #define KIND_SHIFT        8u
 #define INCARNATION_SHIFT (64 - GV_INCARNATION_BITS)
@@ -34,7 +35,9 @@ int gv_place_task(struct gv_loop *loop, int place, const struct gv_task_class *c
     struct gv_task *task;
 
     if (home < 0)
-        return GROVE_EUSAGE;
+        return gv_usage("place %d is none: say GROVE_HERE, GROVE_ANYWHERE, or GROVE_ON_LOOP(0) "
+                        "to GROVE_ON_LOOP(%u)",
+                        place, gv_runtime.n_loops - 1);
     if (bytes > GV_SLOT_BYTES_MAX)
         return GROVE_ETOOBIG;
     if (atomic_load_explicit(

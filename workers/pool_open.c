@@ -167,6 +167,15 @@ int gv_pool_make(struct gv_loop *loop, const struct grove_pool_options *options,
     return 0;
 }
 
+/* Noted as the reason of GROVE_EUSAGE, which it returns. */
+static int not_on_loop_0(const char *function)
+{
+    (void)gv_usage("%s: pools live on loop 0; call it in main after grove_init, or in an actor "
+                   "spawned with GROVE_ON_LOOP(0)",
+                   function); /* It returns the same. */
+    return GROVE_EUSAGE;
+}
+
 /* --- for users ------------------------------------------------------------------------------------ */
 
 /* As large as the queue itself, so that a burst is not refused before it is filed. */
@@ -189,9 +198,9 @@ int grove_pool_open(const struct grove_pool_options *options, grove_ref *ref)
     if (options == NULL)
         options = &defaults;
     if (loop == NULL || loop->index != 0)
-        return GROVE_EUSAGE;
+        return not_on_loop_0("grove_pool_open");
     if (wrong(options) != NULL)
-        return gv_turn_failed(loop->turn, NULL, GROVE_EUSAGE, GROVE_STARTED_NO, wrong(options));
+        return gv_usage("%s", wrong(options));
     rc = gv_place_task(loop, GROVE_HERE, &gv_pool_class, sizeof(struct gv_pool_task), &task);
     if (rc != 0)
         return rc;
@@ -232,7 +241,7 @@ int grove_pool_close_await(grove_ref ref, uint32_t timeout_ms)
     struct gv_task *task;
 
     if (loop == NULL || loop->turn == NULL)
-        return GROVE_EUSAGE;
+        return gv_usage_wait("grove_pool_close_await");
     task = find(ref);
     if (task == NULL)
         return GROVE_ENOACTOR;
@@ -248,12 +257,12 @@ int grove_pool_close_await(grove_ref ref, uint32_t timeout_ms)
 }
 
 /* The pool itself, for who is on its loop; or a code. */
-static int find_here(grove_ref ref, struct gv_pool **pool)
+static int find_here(const char *function, grove_ref ref, struct gv_pool **pool)
 {
     struct gv_task *task;
 
     if (gv_loop_here == NULL || gv_loop_here->index != 0)
-        return GROVE_EUSAGE;
+        return not_on_loop_0(function);
     task = find(ref);
     if (task == NULL)
         return GROVE_ENOACTOR;
@@ -264,7 +273,7 @@ static int find_here(grove_ref ref, struct gv_pool **pool)
 int grove_pool_stats(grove_ref ref, struct grove_pool_stats *stats)
 {
     struct gv_pool *pool;
-    int rc = find_here(ref, &pool);
+    int rc = find_here("grove_pool_stats", ref, &pool);
 
     if (rc != 0)
         return rc;
@@ -282,7 +291,7 @@ int grove_pool_stats(grove_ref ref, struct grove_pool_stats *stats)
 int grove_pool_pids(grove_ref ref, int *pids, unsigned n)
 {
     struct gv_pool *pool;
-    int rc = find_here(ref, &pool), n_pids = 0;
+    int rc = find_here("grove_pool_pids", ref, &pool), n_pids = 0;
 
     if (rc != 0)
         return rc;

@@ -126,6 +126,68 @@ static void test_nothing_can_be_awaited_without_a_runtime(void **state)
     grove_within(5);
 }
 
+/* An older reason would be taken for this one's. */
+#define assert_usage(call, word)                               \
+    {                                                          \
+        (void)grove_fail("stale");                             \
+        assert_int_equal((call), GROVE_EUSAGE);                \
+        assert_int_equal(grove_failure()->code, GROVE_EUSAGE); \
+        assert_non_null(strstr(grove_why(), (word)));          \
+    }
+
+static void test_what_is_not_allowed_without_a_runtime_says_why(void **state)
+{
+    Play__V1__AddRequest request = PLAY__V1__ADD_REQUEST__INIT;
+    Play__V1__AddResponse response = PLAY__V1__ADD_RESPONSE__INIT;
+    struct grove_future future = {0}, *futures[] = {&future};
+    struct grove_loop_stats stats;
+    struct grove_letter letter = {0};
+    unsigned which;
+
+    (void)state;
+    assert_usage(play_add_await(GROVE_NOBODY, &request, &response), "nothing may wait here");
+    assert_usage(play_add_send(GROVE_NOBODY, &request), "no thread of grove's");
+    assert_usage(play_add_send_await(GROVE_NOBODY, &request), "nothing may wait here");
+    assert_usage(play_add_start(GROVE_NOBODY, &request, &response, &future), "nothing may wait");
+    assert_usage(grove_all_await(futures, 1), "nothing may wait here");
+    assert_usage(grove_any_await(futures, 1, &which), "nothing may wait here");
+    assert_usage(grove_sleep_await(1), "grove_sleep_await: nothing may wait here");
+    assert_usage(grove_yield_await(), "grove_yield_await: nothing may wait here");
+    assert_usage(grove_receive_await(1, &letter), "grove_receive_await: nothing may wait here");
+    assert_usage(grove_letter_answer(&letter, 0, &response.base), "grove_letter_answer");
+    assert_usage(grove_stop(GROVE_NOBODY, GROVE_STOP_NOW), "grove_stop: this is no thread");
+    assert_usage(grove_stop_await(GROVE_NOBODY, GROVE_STOP_NOW), "grove_stop_await: nothing may");
+    assert_usage(grove_loop_stats(3, &stats), "no loop 3");
+}
+
+static void go_nowhere(void *argument)
+{
+    (void)argument;
+}
+
+static void test_what_is_not_allowed_with_one_says_why_too(void **state)
+{
+    struct grove_spawn_options nowhere = {.place = GROVE_ON_LOOP(60)}, less = {.place = -77},
+                               deep = {.depth_max = 1u << 20}, large = {.bytes_max = 256u << 20};
+    struct grove_future never = {0}, *futures[] = {&never};
+    struct grove_letter letter = {0};
+    unsigned which;
+    grove_ref ref;
+
+    (void)state;
+    stage_open();
+    assert_usage(grove_go(go_nowhere, NULL, &nowhere, &ref), "place 61 is none");
+    assert_usage(grove_go(go_nowhere, NULL, &less, &ref), "place -77 is none");
+    assert_usage(grove_go(go_nowhere, NULL, &deep, &ref), "1048575 messages");
+    assert_usage(grove_go(go_nowhere, NULL, &large, &ref), "255 MiB");
+    assert_usage(grove_go(NULL, NULL, NULL, &ref), "there is no function");
+    assert_usage(grove_receive_await(1, &letter), "only a greenlet");
+    assert_usage(grove_letter_answer(&letter, 0, NULL), "nobody waits");
+    assert_usage(grove_any_await(futures, 0, &which), "no futures");
+    assert_usage(grove_all_await(futures, 1), "never started");
+    stage_close();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +196,8 @@ int main(void)
         stage_test(test_a_handler_refuses_without_a_runtime),
         stage_test(test_a_long_reason_is_cut_at_255_bytes),
         stage_test(test_nothing_can_be_awaited_without_a_runtime),
+        stage_test(test_what_is_not_allowed_without_a_runtime_says_why),
+        stage_test(test_what_is_not_allowed_with_one_says_why_too),
         stage_test(test_a_long_reason_reaches_the_caller_cut),
     };
 

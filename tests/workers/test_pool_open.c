@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,6 +77,7 @@ static void test_no_options_at_all_make_a_pool_with_a_worker(void **state)
 static struct {
     grove_ref pool;
     int open_rc, stats_rc, pids_rc;
+    char open_why[128], stats_why[128], pids_why[128];
     unsigned loop;
     _Atomic bool over;
 } far_away;
@@ -89,8 +91,14 @@ static void call_from_there(void *argument)
     (void)argument;
     far_away.loop = gv_loop_here->index;
     far_away.open_rc = grove_pool_open(NULL, &ref);
+    (void)snprintf(far_away.open_why, sizeof far_away.open_why, "%s",
+                   grove_why()); /* It may be cut. */
     far_away.stats_rc = grove_pool_stats(far_away.pool, &stats);
+    (void)snprintf(far_away.stats_why, sizeof far_away.stats_why, "%s",
+                   grove_why()); /* It may be cut. */
     far_away.pids_rc = grove_pool_pids(far_away.pool, &pid, 1);
+    (void)snprintf(far_away.pids_why, sizeof far_away.pids_why, "%s",
+                   grove_why()); /* It may be cut. */
     far_away.over = true;
 }
 
@@ -106,8 +114,11 @@ static void test_another_loop_may_not_open_or_ask_a_pool(void **state)
     assert_true(far_away.over);
     assert_int_equal(far_away.loop, 1);
     assert_int_equal(far_away.open_rc, GROVE_EUSAGE);
+    assert_non_null(strstr(far_away.open_why, "grove_pool_open: pools live on loop 0"));
     assert_int_equal(far_away.stats_rc, GROVE_EUSAGE);
+    assert_non_null(strstr(far_away.stats_why, "grove_pool_stats: pools live on loop 0"));
     assert_int_equal(far_away.pids_rc, GROVE_EUSAGE);
+    assert_non_null(strstr(far_away.pids_why, "grove_pool_pids: pools live on loop 0"));
     close_pool(far_away.pool);
 }
 

@@ -1,0 +1,30 @@
+/*
+ * Usage: the word for whoever did what is not allowed. A public function that
+ * returns GROVE_EUSAGE notes here why, and what to do instead, or grove_why()
+ * would tell of an older failure.
+ *
+ * Reasons are kept on the floor above: actors/error.c defines gv_usage.
+ */
+#ifndef GV_USAGE_H
+#define GV_USAGE_H
+
+/* Notes that the user did what is not allowed, and why, as the last failure. Returns GROVE_EUSAGE. */
+int gv_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The same where a function that suspends was called and nothing may wait. */
+static inline int gv_usage_wait(const char *function)
+{
+    return gv_usage("%s: nothing may wait here; call it in a handler, in a greenlet, or in main "
+                    "after grove_init",
+                    function);
+}
+
+/* The same on a thread, or at a time, that has no loop. */
+static inline int gv_usage_thread(const char *function)
+{
+    return gv_usage("%s: this is no thread of grove's; call it in a handler, in a greenlet, or in "
+                    "main after grove_init",
+                    function);
+}
+
+#endif
