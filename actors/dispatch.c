@@ -49,7 +49,8 @@ static int put_into_envelope(struct grove_answer *answer, const struct grove_sha
         return 0; /* Nobody waits for it. */
     bytes = shape->size(response);
     if (bytes > GV_BLOCK_BYTES_MAX)
-        return GROVE_ETOOBIG;
+        return gv_turn_failed(envelope->loop->turn, NULL, GROVE_ETOOBIG, GROVE_STARTED_YES,
+                              gv_mail_reason(GROVE_ETOOBIG));
     /* A flat response has no pointer that could lead into the request it overwrites. */
     if (shape->flat && bytes <= gv_message_room(envelope->request)) {
         envelope->reply = envelope->request;

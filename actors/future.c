@@ -74,7 +74,7 @@ int grove_call_start(grove_ref ref, const struct grove_service *service, uint32_
     if (rc != 0) {
         gv_message_give(&verb.loop->blocks, verb.message);
         gv_call_give(verb.loop, call);
-        return gv_turn_failed(verb.turn, NULL, rc, GROVE_STARTED_NO, NULL);
+        return gv_turn_failed(verb.turn, NULL, rc, GROVE_STARTED_NO, gv_mail_reason(rc));
     }
     if (verb.deadline_ms != 0) {
         call->timer.fire = future_expired;

@@ -12,6 +12,7 @@
 
 #include "actors/call.h"
 #include "actors/letter.h"
+#include "actors/mail.h"
 #include "actors/service.h"
 #include "actors/verb.h"
 #include "runtime/go.h"
@@ -89,19 +90,16 @@ int grove_receive_await(uint32_t timeout_ms, struct grove_letter *letter)
 }
 
 /* The response into a message of its size. */
-static struct gv_message *respond(struct gv_loop *loop, const struct grove_shape *shape,
-                                  const ProtobufCMessage *response, uint64_t call)
+static int respond(struct gv_loop *loop, const struct grove_letter *letter,
+                   const ProtobufCMessage *response, struct gv_message **reply)
 {
-    size_t bytes = shape->size(response);
-    struct gv_message *reply =
-        bytes <= GV_BLOCK_BYTES_MAX ? gv_message_take(&loop->blocks, bytes) : NULL;
+    int rc = gv_mail_make_copy(loop, letter->method->response, response, reply);
 
-    if (reply == NULL)
-        return NULL;
-    shape->copy(reply->body, response);
-    reply->call = call;
-    reply->code = 0;
-    return reply;
+    if (rc != 0)
+        return rc;
+    (*reply)->call = letter->call;
+    (*reply)->code = 0;
+    return 0;
 }
 
 int grove_letter_answer(const struct grove_letter *letter, int code,
@@ -129,10 +127,10 @@ int grove_letter_answer(const struct grove_letter *letter, int code,
         gv_call_fail(loop, envelope, code, GROVE_STARTED_YES, gv_turn_reason(turn, code));
         return 0;
     }
-    reply = respond(loop, letter->method->response, response, letter->call);
-    if (reply == NULL) {
-        gv_call_fail(loop, envelope, GROVE_ENOMEM, GROVE_STARTED_YES, NULL);
-        return GROVE_ENOMEM;
+    code = respond(loop, letter, response, &reply);
+    if (code != 0) {
+        gv_call_fail(loop, envelope, code, GROVE_STARTED_YES, gv_mail_reason(code));
+        return gv_turn_failed(turn, NULL, code, GROVE_STARTED_YES, gv_mail_reason(code));
     }
     gv_message_give(&loop->blocks, envelope);
     gv_call_answer(loop, reply);

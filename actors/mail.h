@@ -10,8 +10,11 @@
 #ifndef GV_MAIL_H
 #define GV_MAIL_H
 
+#include <assert.h>
 #include <grove/error.h>
 #include <grove/method.h>
+
+#include <grove/error.h>
 #include <grove/ref.h>
 
 #include "actors/service.h"
@@ -23,6 +26,16 @@
 int gv_mail_make_packed(struct gv_loop *loop, const ProtobufCMessage *request,
                         struct gv_message **message);
 int gv_mail_post_slowly(struct gv_loop *loop, struct gv_task *task, struct gv_message *message);
+
+/* The reason that goes with a code of making or posting, NULL if the code says it all. */
+static inline const char *gv_mail_reason(int code)
+{
+    return code == GROVE_ETOOBIG ? "a message has at most 64 MiB between actors, and no more than "
+                                   "the receiver's mailbox may hold (bytes_max)"
+                                 : NULL;
+}
+
+static_assert(GV_BLOCK_BYTES_MAX == (size_t)64 << 20, "gv_mail_reason says so");
 
 static inline int gv_mail_make_copy(struct gv_loop *loop, const struct grove_shape *shape,
                                     const ProtobufCMessage *request, struct gv_message **message)

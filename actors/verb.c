@@ -139,7 +139,7 @@ static inline __attribute__((always_inline)) int begin_verb(struct gv_verb *verb
     verb->method = &service->methods[method];
     rc = begin(verb, ref, request);
     if (rc != 0)
-        return gv_turn_failed(verb->turn, NULL, rc, GROVE_STARTED_NO, NULL);
+        return gv_turn_failed(verb->turn, NULL, rc, GROVE_STARTED_NO, gv_mail_reason(rc));
     return 0;
 }
 
@@ -162,7 +162,8 @@ int grove_send(grove_ref ref, const struct grove_service *service, uint32_t meth
     rc = gv_mail_post(verb.loop, verb.task, verb.message);
     if (rc != 0) {
         gv_message_give(&verb.loop->blocks, verb.message);
-        (void)gv_turn_failed(verb.turn, NULL, rc, GROVE_STARTED_NO, NULL); /* Returns rc. */
+        (void)gv_turn_failed(verb.turn, NULL, rc, GROVE_STARTED_NO,
+                             gv_mail_reason(rc)); /* Returns rc. */
     }
     return rc;
 }
@@ -195,7 +196,7 @@ static int post_and_park(struct gv_verb *verb, enum gv_wait_kind kind, struct gv
     rc = gv_may_park(loop);
     if (rc != 0) {
         gv_message_give(&loop->blocks, verb->message);
-        return gv_turn_failed(verb->turn, NULL, rc, GROVE_STARTED_NO, NULL);
+        return gv_turn_failed(verb->turn, NULL, rc, GROVE_STARTED_NO, gv_mail_reason(rc));
     }
     gv_wait_init(loop, &wait, kind, verb->deadline_ms);
     wait.target = verb->message->to;
@@ -218,7 +219,7 @@ static int post_and_park(struct gv_verb *verb, enum gv_wait_kind kind, struct gv
     if (rc != 0) {
         gv_message_give(&loop->blocks, verb->message);
         gv_call_give(loop, call);
-        return gv_turn_failed(verb->turn, NULL, rc, GROVE_STARTED_NO, NULL);
+        return gv_turn_failed(verb->turn, NULL, rc, GROVE_STARTED_NO, gv_mail_reason(rc));
     }
     gv_deadlock_watch(loop, &wait, &cycle);
     rc = gv_park(loop, &wait);
@@ -265,7 +266,7 @@ int grove_send_await(grove_ref ref, const struct grove_service *service, uint32_
             return 0;
         if (rc != GROVE_EFULL || verb.task->class->fails_when_full) {
             gv_message_give(&verb.loop->blocks, verb.message);
-            return gv_turn_failed(verb.turn, NULL, rc, GROVE_STARTED_NO, NULL);
+            return gv_turn_failed(verb.turn, NULL, rc, GROVE_STARTED_NO, gv_mail_reason(rc));
         }
     }
     verb.message->form_flags |= GV_FLAG_ENTRY;

@@ -10,6 +10,7 @@
 #include <grove/error.h>
 
 #include "actors/call.h"
+#include "actors/mail.h"
 #include "proto/codec.h"
 #include "runtime/assert.h"
 #include "runtime/log.h"
@@ -162,7 +163,7 @@ static const char *done(struct gv_job *job, const struct gv_frame *frame)
 
     if (rc != 0) {
         gv_job_fail(job, rc == GROVE_EPROTO ? GROVE_EBROKEN : rc, GROVE_STARTED_YES,
-                    rc == GROVE_EPROTO ? error.why : NULL);
+                    rc == GROVE_EPROTO ? error.why : gv_mail_reason(rc));
         return rc == GROVE_EPROTO ? "its answer is not a valid message" : NULL;
     }
     gv_probe(&pool->loop->probes, JOB, job->id, 0);

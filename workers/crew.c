@@ -183,7 +183,7 @@ static void hand_out(struct gv_pool *pool, struct gv_child *child, struct gv_job
         return;
     }
     if (rc != 0) {
-        gv_job_fail(job, rc, GROVE_STARTED_NO, why);
+        gv_job_fail(job, rc, GROVE_STARTED_NO, rc == GROVE_ETOOBIG ? GV_WORKER_TOO_BIG : why);
         return;
     }
     gv_probe(&pool->loop->probes, JOB, job->id, 1);

@@ -31,6 +31,9 @@
 #define GV_WORKER_URL_BYTES  128u
 #define GV_WORKER_NAME_BYTES 32u
 
+/* What both sides say of a message beyond GV_LINK_MESSAGE_MAX. */
+#define GV_WORKER_TOO_BIG "a message to or from a worker has at most 16 MiB"
+
 struct gv_worker_page {
     /* Of the pool. */
     uint64_t magic;

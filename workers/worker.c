@@ -6,6 +6,7 @@
 #include <grove/error.h>
 
 #include "actors/answer.h"
+#include "actors/verb.h"
 #include "links/agree.h"
 #include "links/link.h"
 #include "proto/codec.h"
@@ -73,11 +74,20 @@ static int pack(struct gv_bytes *to, const ProtobufCMessage *message)
     return 0;
 }
 
+static_assert(GV_LINK_MESSAGE_MAX == (size_t)16 << 20, "GV_WORKER_TOO_BIG says so");
+
 static int put_answer(struct grove_answer *answer, const struct grove_shape *shape,
                       const ProtobufCMessage *response)
 {
+    struct gv_turn *turn = gv_loop_here != NULL ? gv_loop_here->turn : NULL;
+    int rc = pack(&((struct packer *)answer)->worker->answer, response);
+
     (void)shape;
-    return pack(&((struct packer *)answer)->worker->answer, response);
+    if (rc == GROVE_EUSAGE)
+        return gv_usage("the response has NULL where a message, a text or an element belongs");
+    if (rc == GROVE_ETOOBIG)
+        return gv_turn_failed(turn, NULL, rc, GROVE_STARTED_YES, GV_WORKER_TOO_BIG);
+    return rc;
 }
 
 /* What is sent back about one job. */

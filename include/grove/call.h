@@ -13,6 +13,10 @@
  * Every call has a deadline: the least of what remains of the caller's own,
  * grove_within, and the method's timeout (5 s, WORKER 30 s unless the
  * .proto says otherwise).
+ *
+ * A message has at most 64 MiB between actors, as it lies in memory, and no
+ * more than the receiver's mailbox may hold; to or from a worker at most
+ * 16 MiB, packed. Beyond that: GROVE_ETOOBIG, with the limit in grove_why().
  */
 #ifndef GROVE_CALL_H
 #define GROVE_CALL_H

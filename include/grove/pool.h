@@ -12,6 +12,9 @@
  * (started YES), or is tried on another worker if its rpc declares an
  * idempotency_level; jobs that had not begun are always tried again. A job
  * dies with at most two workers.
+ *
+ * A request to a worker and its answer have at most 16 MiB each, packed:
+ * GROVE_ETOOBIG beyond. Hand on more as the name of a file, or in parts.
  */
 #ifndef GROVE_POOL_H
 #define GROVE_POOL_H

@@ -56,7 +56,8 @@ GROVE_API int grove_receive_await(uint32_t timeout_ms, struct grove_letter *lett
  * when code is 0, else with the refusal or failure code and the text of
  * the last grove_refuse. A call that is never answered fails with
  * GROVE_EDOWN at the next receive or when the greenlet ends. Returns 0,
- * GROVE_EUSAGE if it was answered already or needs none. Never suspends.
+ * GROVE_EUSAGE if it was answered already or needs none; GROVE_ETOOBIG or
+ * GROVE_ENOMEM, which the caller hears too. Never suspends.
  */
 GROVE_API int grove_letter_answer(const struct grove_letter *letter, int code,
                                   const ProtobufCMessage *response);

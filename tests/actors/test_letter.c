@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,6 +128,34 @@ static int forget(struct desk *desk, const struct grove_letter *letter)
     (void)desk;
     (void)letter;
     return 0;
+}
+
+static int answer_too_much(struct desk *desk, const struct grove_letter *letter)
+{
+    static uint8_t byte;
+    Play__V1__EchoResponse response = PLAY__V1__ECHO_RESPONSE__INIT;
+    int rc;
+
+    /* It is refused for its length, before a byte of it is read. */
+    response.blob = (ProtobufCBinaryData){(size_t)65 << 20, &byte};
+    rc = grove_letter_answer(letter, 0, &response.base);
+    (void)snprintf(desk->text, sizeof desk->text, "%s", grove_why()); /* It may be cut. */
+    return rc;
+}
+
+static void test_an_answer_beyond_the_limit_is_too_big_for_both_sides(void **state)
+{
+    struct desk desk = {.serve = answer_too_much, .n_letters = 100};
+    Play__V1__EchoRequest request = PLAY__V1__ECHO_REQUEST__INIT;
+    Play__V1__EchoResponse response = PLAY__V1__ECHO_RESPONSE__INIT;
+    grove_ref ref = open_desk(&desk);
+
+    (void)state;
+    assert_int_equal(play_echo_await(ref, &request, &response), GROVE_ETOOBIG);
+    assert_non_null(strstr(grove_why(), "64 MiB"));
+    assert_int_equal(desk.answer_rc, GROVE_ETOOBIG);
+    assert_non_null(strstr(desk.text, "64 MiB"));
+    close_desk(&desk, ref);
 }
 
 static void test_a_letter_that_is_not_answered_fails_at_the_next_receive_or_the_end(void **state)
@@ -313,6 +342,7 @@ int main(void)
         stage_test(test_a_greenlet_receives_calls_and_answers_them),
         stage_test(test_a_letter_may_be_refused_with_a_reason),
         stage_test(test_a_refusal_outside_the_enum_is_foreign_from_a_greenlet_too),
+        stage_test(test_an_answer_beyond_the_limit_is_too_big_for_both_sides),
         stage_test(test_a_letter_that_is_not_answered_fails_at_the_next_receive_or_the_end),
         stage_test(test_a_letter_is_answered_once_and_a_send_not_at_all),
         stage_test(test_receive_gives_up_at_its_timeout),

@@ -95,6 +95,7 @@ static void test_what_is_larger_than_the_mailbox_is_too_big_for_every_verb(void 
     assert_int_equal(play_echo_send(ref, &request), GROVE_ETOOBIG);
     assert_int_equal(play_echo_await(ref, &request, &response), GROVE_ETOOBIG);
     assert_int_equal(play_echo_send_await(ref, &request), GROVE_ETOOBIG);
+    assert_non_null(strstr(grove_why(), "bytes_max"));
     assert_int_equal(play_echo_start(ref, &request, &response, &future), GROVE_ETOOBIG);
     /* Also behind others that wait: it must not stop those who come after it. */
     nap = (struct script){.act = act_nap, .ms = 20};

@@ -105,6 +105,15 @@ static void test_large_requests_and_answers_go_in_parts(void **state)
 
     request.bytes = 17 << 20;
     assert_int_equal(job_big_await(pool, &request, &response), GROVE_ETOOBIG);
+    assert_non_null(strstr(grove_why(), "16 MiB"));
+    text = malloc((17 << 20) + 1);
+    assert_non_null(text);
+    memset(text, 'x', 17 << 20);
+    text[17 << 20] = '\0';
+    assert_int_equal(echo(pool, text, &echoed), GROVE_ETOOBIG);
+    assert_non_null(strstr(grove_why(), "16 MiB"));
+    assert_int_equal(grove_failure()->started, GROVE_STARTED_NO);
+    free(text);
     assert_serves(pool);
     close_pool(pool);
 }
