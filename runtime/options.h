@@ -34,7 +34,7 @@
 
 /* name, default, meaning. Texts. */
 #define GV_OPTION_TEXTS(X) \
-    X(RUN_DIR, "run_dir", "", "folder for sockets; empty: $XDG_RUNTIME_DIR, else /tmp")
+    X(RUN_DIR, "run_dir", "", "absolute folder for sockets; empty: $XDG_RUNTIME_DIR, else /tmp")
 
 enum gv_option {
 #define GV_OPTION_ENUM(id, ...) GV_OPTION_##id,

@@ -19,6 +19,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <grove/error.h>
+
+#include "actors/verb.h"
 #include "runtime/env.h"
 #include "runtime/log.h"
 #include "runtime/options.h"
@@ -29,12 +32,14 @@
 #define TRIES       8
 #define ENTRIES_MAX 4096 /* looked at for what others have left */
 
+/* A folder that was chosen is never exchanged for another; a strange $XDG_RUNTIME_DIR is as good as none. */
 static const char *folder(void)
 {
     const char *chosen = gv_option_text(GV_OPTION_RUN_DIR);
 
-    if (chosen[0] == '\0')
-        chosen = getenv("XDG_RUNTIME_DIR");
+    if (chosen[0] != '\0')
+        return chosen;
+    chosen = getenv("XDG_RUNTIME_DIR");
     return chosen != NULL && chosen[0] == '/' ? chosen : "/tmp";
 }
 
@@ -86,12 +91,24 @@ static void sweep(int folder_fd)
     (void)closedir(directory);
 }
 
+/* Makes it ours alone, whatever the umask took away. On failure nothing is left. */
+static int claim(int folder_fd, const char *name)
+{
+    int rc = fchmodat(folder_fd, name, 0700, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : -errno;
+
+    if (rc == 0)
+        rc = open_locked(folder_fd, name);
+    if (rc < 0)
+        (void)unlinkat(folder_fd, name, AT_REMOVEDIR); /* A sweeper may have been faster. */
+    return rc;
+}
+
 static int make_directory(int folder_fd, const char *where, char path[GV_POOL_PATH_BYTES])
 {
     for (int i = 0; i < TRIES; i++) {
         uint64_t bits = gv_env_host()->random(NULL);
         const char *name;
-        int n, fd;
+        int n, rc;
 
         n = snprintf(path, GV_POOL_PATH_BYTES, "%s/" PREFIX "%016" PRIx64, where, bits);
         if (n < 0 || (size_t)n + sizeof("/" SOCKET) > GV_POOL_PATH_BYTES)
@@ -102,33 +119,45 @@ static int make_directory(int folder_fd, const char *where, char path[GV_POOL_PA
                 continue;
             return -errno;
         }
-        fd = open_locked(folder_fd, name);
-        if (fd >= 0)
-            return fd;
-        if (fd != -EWOULDBLOCK && fd != -ENOENT && fd != -ESTALE)
-            return fd;
-        /* A sweeper took it for a dead one's: it is gone, or will be. */
+        rc = claim(folder_fd, name);
+        if (rc != -EWOULDBLOCK && rc != -ENOENT && rc != -ESTALE)
+            return rc;
+        /* A sweeper took it for a dead one's. */
     }
     return -EEXIST;
+}
+
+/* Says in the log and to grove_why() what is wrong with the folder. Returns code. */
+static int refused(const char *where, int code, const char *why)
+{
+    struct gv_turn *turn = gv_loop_here != NULL ? gv_loop_here->turn : NULL;
+    char text[GV_WHY_BYTES];
+
+    gv_log(GV_LOG_ERROR, "pool.directory",
+           "folder=%s error=\"%s\" advice=\"set GROVE_RUN_DIR to a folder of yours\"", where, why);
+    (void)snprintf(text, sizeof text,
+                   "no directory for sockets in %s: %s; set GROVE_RUN_DIR to a "
+                   "folder of yours",
+                   where, why); /* A cut reason is still a reason. */
+    return gv_turn_failed(turn, NULL, code, GROVE_STARTED_NO, text);
 }
 
 int gv_host_directory_open(char path[GV_POOL_PATH_BYTES], int *fd)
 {
     const char *where = folder();
-    int folder_fd = open(where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rc = folder_fd >= 0 ? 0 : -errno;
+    int folder_fd, rc;
 
+    if (where[0] != '/')
+        return refused(where, GROVE_EUSAGE, "the path does not begin with a slash");
+    folder_fd = open(where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    rc = folder_fd >= 0 ? 0 : -errno;
     if (rc == 0) {
         sweep(folder_fd);
         rc = make_directory(folder_fd, where, path);
         (void)close(folder_fd);
     }
-    if (rc < 0) {
-        gv_log(GV_LOG_ERROR, "pool.directory",
-               "folder=%s error=\"%s\" advice=\"set GROVE_RUN_DIR to a folder of yours\"", where,
-               strerrordesc_np(-rc));
-        return rc;
-    }
+    if (rc < 0)
+        return refused(where, rc, strerrordesc_np(-rc));
     *fd = rc;
     return 0;
 }

@@ -138,7 +138,8 @@ void gv_job_bereaved(struct gv_job *job, uint64_t started);
 
 /*
  * Makes a directory of mode 0700 for sockets. path gets it, *fd is open on
- * it. Returns 0 or -errno, with a log line that says what is wrong.
+ * it. Returns 0, -errno, or GROVE_EUSAGE if the chosen folder is no absolute
+ * path; with a log line and a reason that say what is wrong. Nothing is left then.
  */
 int gv_host_directory_open(char path[GV_POOL_PATH_BYTES], int *fd);
 

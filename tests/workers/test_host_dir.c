@@ -1,4 +1,5 @@
 /* Directories for sockets: whose they are, who may enter, what becomes of those left behind. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -8,11 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include <grove/error.h>
 
 #include "runtime/options.h"
 #include "workers/pool.h"
@@ -83,16 +87,60 @@ static void test_a_directory_is_only_its_owners_whatever_the_umask_allows(void *
     gv_host_directory_close(path, fd);
 }
 
-static void test_a_directory_without_the_rights_it_needs_is_refused(void **state)
+static void test_a_directory_has_all_rights_whatever_the_umask_forbids(void **state)
 {
-    mode_t mask = umask(0100);
+    mode_t mask = umask(0777);
+    struct stat stat;
     int fd = -1, rc = gv_host_directory_open(path, &fd);
 
     (void)state;
     (void)umask(mask); /* It cannot fail. */
-    assert_int_equal(rc, -EPERM);
+    assert_int_equal(rc, 0);
+    assert_int_equal(lstat(path, &stat), 0);
+    assert_int_equal(stat.st_mode & 07777, 0700);
+    gv_host_directory_close(path, fd);
+}
+
+static unsigned n_entries(void)
+{
+    DIR *directory = opendir(folder);
+    unsigned n = 0;
+
+    assert_non_null(directory);
+    while (readdir(directory) != NULL)
+        n++;
+    assert_int_equal(closedir(directory), 0);
+    return n;
+}
+
+/* With room for the folder and for nothing else the directory is made, but cannot be opened. */
+static void test_a_failure_leaves_no_directory(void **state)
+{
+    int fd = open("/", O_RDONLY | O_CLOEXEC), rc;
+    struct rlimit before, narrow;
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    narrow = (struct rlimit){(rlim_t)fd + 1, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &narrow), 0);
+    fd = -1;
+    rc = gv_host_directory_open(path, &fd);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(rc, -EMFILE);
     assert_int_equal(fd, -1);
-    (void)rmdir(path); /* It was made, and is nobody's. */
+    assert_int_equal(n_entries(), 2);
+}
+
+static void test_a_chosen_folder_must_be_absolute(void **state)
+{
+    int fd = -1;
+
+    (void)state;
+    set_folder("run/grove");
+    assert_int_equal(gv_host_directory_open(path, &fd), GROVE_EUSAGE);
+    assert_int_equal(fd, -1);
 }
 
 static void test_a_closed_directory_is_gone_with_its_socket(void **state)
@@ -194,7 +242,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_a_directory_is_only_its_owners_whatever_the_umask_allows,
                                set_up),
-        cmocka_unit_test_setup(test_a_directory_without_the_rights_it_needs_is_refused, set_up),
+        cmocka_unit_test_setup(test_a_directory_has_all_rights_whatever_the_umask_forbids, set_up),
+        cmocka_unit_test_setup(test_a_failure_leaves_no_directory, set_up),
+        cmocka_unit_test_setup(test_a_chosen_folder_must_be_absolute, set_up),
         cmocka_unit_test_setup(test_a_closed_directory_is_gone_with_its_socket, set_up),
         cmocka_unit_test_setup(test_what_a_dead_process_left_is_swept, set_up),
         cmocka_unit_test_setup(test_what_a_living_one_holds_is_left_alone, set_up),

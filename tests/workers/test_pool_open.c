@@ -58,6 +58,10 @@ static void test_a_directory_that_cannot_be_made_leaves_no_pool(void **state)
     assert_non_null(folder);
     assert_int_equal(gv_option_set("run_dir", "/proc/nowhere", error), 0);
     assert_int_equal(grove_pool_open(NULL, &ref), -ENOENT);
+    assert_non_null(strstr(grove_why(), "/proc/nowhere: No such file"));
+    assert_int_equal(gv_option_set("run_dir", "nowhere", error), 0);
+    assert_int_equal(grove_pool_open(NULL, &ref), GROVE_EUSAGE);
+    assert_non_null(strstr(grove_why(), "nowhere: the path does not begin with a slash"));
     assert_int_equal(gv_option_set("run_dir", folder, error), 0);
     free(folder);
 }
