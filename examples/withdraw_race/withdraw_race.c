@@ -2,77 +2,79 @@
  * Withdraw race: ten clients withdraw 30 each from an account of 100 at the
  * same time. Between the look at the balance and the debit others may run.
  *
- *     withdraw_race --bad    greenlets share the account: all ten looked
- *                            before the first debit, the balance is -200
- *     withdraw_race          the same lines in an actor: three are paid and
- *                            seven refused, the balance is 10
- *
- * Both print "paid N, refused N, balance N" and "below zero: yes" or "no".
+ * With --bad greenlets share the account: all ten look before the first debit,
+ * all are paid, the balance is -200. With --good the same lines are in an
+ * actor: three are paid, seven refused, the balance is 10. Without an argument
+ * first the one, then the other. Each prints what it is and
+ * "paid N, refused N, failed N, balance N".
  */
+#include <grove.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <grove.h>
-
 #include "withdraw_race.grove.h"
 
-#define CLIENTS 10
-#define AMOUNT  30
-
 struct account {
-    int balance;
+    int taken; /* of 100 */
 };
 
 static int withdraw(struct account *me, const Race__V1__WithdrawRequest *request,
                     Race__V1__WithdrawResponse *response)
 {
-    if (me->balance < request->amount)
-        return grove_refuse(RACE__V1__REFUSAL__REFUSAL_OVERDRAWN, "only %d left", me->balance);
-    grove_sleep_await(1); /* ask somebody, write somewhere: others run meanwhile */
-    me->balance -= request->amount;
-    response->balance = me->balance;
+    if (request->amount > 100 - me->taken)
+        return grove_refuse(RACE__V1__REFUSAL__REFUSAL_OVERDRAWN, "only %d left", 100 - me->taken);
+    if (grove_sleep_await(1) != 0) /* ask somebody, write somewhere: others run meanwhile */
+        return GROVE_ECANCELED;
+    me->taken += request->amount;
+    response->balance = 100 - me->taken;
     return 0;
 }
 
-static int init(struct account *me, const void *argument)
-{
-    me->balance = 100;
-    return 0;
-}
+static struct account shared;
+static int paid, refused, failed, failure, balance; /* failure: the last code < 0 */
 
-static struct account shared = {100}; /* with --bad; otherwise the actor has its own */
-static grove_ref actor;
-static int paid, refused, balance = 100;
-
-static void client(void *bad)
+static void client(void *actor) /* NULL: the shared account */
 {
     Race__V1__WithdrawRequest request = RACE__V1__WITHDRAW_REQUEST__INIT;
     Race__V1__WithdrawResponse response = RACE__V1__WITHDRAW_RESPONSE__INIT;
 
-    request.amount = AMOUNT;
-    int rc = bad != NULL ? withdraw(&shared, &request, &response)
-                         : account_withdraw_await(actor, &request, &response);
-    if (rc == 0) {
-        paid++;
-        balance = response.balance;
-    } else {
-        refused++;
-    }
+    request.amount = 30;
+    int rc = actor == NULL ? withdraw(&shared, &request, &response)
+                           : account_withdraw_await(*(grove_ref *)actor, &request, &response);
+    paid += rc == 0;
+    refused += rc > 0;
+    failed += rc < 0;
+    failure = rc < 0 ? rc : failure;
+    balance = rc == 0 ? response.balance : balance;
+}
+
+static int race_await(const char *what, grove_ref *actor)
+{
+    int rc = 0;
+    paid = refused = 0;
+    for (int i = 0; i < 10 && rc == 0; i++)
+        rc = grove_go(client, actor, NULL, NULL);
+    while (rc == 0 && paid + refused + failed < 10)
+        rc = grove_sleep_await(1);
+    printf("%s\npaid %d, refused %d, failed %d, balance %d\n", what, paid, refused, failed,
+           balance);
+    return rc != 0 ? rc : failure;
 }
 
 int main(int argc, char **argv)
 {
-    static const struct account_service functions = {sizeof(struct account), init,
-                                                     .withdraw = withdraw};
+    static const struct account_service functions = {sizeof(struct account), .withdraw = withdraw};
+    grove_ref actor;
 
     grove_init(&argc, &argv);
-    char *bad = argc > 1 && strcmp(argv[1], "--bad") == 0 ? argv[1] : NULL;
+    bool bad = argc == 1 || (argc == 2 && strcmp(argv[1], "--bad") == 0);
+    bool good = argc == 1 || (argc == 2 && strcmp(argv[1], "--good") == 0);
+    if (!bad && !good)
+        return fprintf(stderr, "usage: withdraw_race [--bad | --good]\n"), 2;
     int rc = account_spawn(&functions, NULL, NULL, &actor);
-    for (int i = 0; i < CLIENTS && rc == 0; i++)
-        rc = grove_go(client, bad, NULL, NULL);
-    while (rc == 0 && paid + refused < CLIENTS)
-        rc = grove_sleep_await(1);
-    printf("paid %d, refused %d, balance %d\n", paid, refused, balance);
-    printf("below zero: %s\n", balance < 0 ? "yes" : "no");
-    return rc != 0 ? 1 : grove_deinit();
+    if (rc == 0 && bad)
+        rc = race_await("bad: greenlets share the account", NULL);
+    if (rc == 0 && good)
+        rc = race_await("good: the account is an actor", &actor);
+    return rc == 0 ? grove_deinit() : (fprintf(stderr, "%s\n", grove_error_text(rc)), 1);
 }

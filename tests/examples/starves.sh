@@ -1,27 +1,21 @@
 #!/bin/sh
-# Runs cpu_starvation both ways. Each prints its figures; on the loop the ticker is later than
-# beside the worker process.
+# Runs cpu_starvation without an argument. Both halves print their figures, in this order; on the
+# loop the ticker comes less often, and later, than beside the worker process.
 #
 #   starves.sh PROGRAM
 set -eu
 
-# late_at_most ARGUMENT…: the figure of the line, which must be the only one.
-late_at_most() {
-    line=$("$program" "$@")
-    echo "$line" >&2
-    figure=$(printf '%s\n' "$line" |
-        sed -n 's/^[0-9]* ticks, late by p50 -\{0,1\}[0-9]* us, max \([0-9]*\) us$/\1/p')
-    if [ -z "$figure" ]; then
-        echo "FAIL: this line has no figures" >&2
-        exit 1
-    fi
-    echo "$figure"
+fail() {
+    echo "FAIL: $*" >&2
+    exit 1
 }
 
-program=$1
-worker=$(late_at_most)
-bad=$(late_at_most --bad)
-if [ "$bad" -le "$worker" ]; then
-    echo "FAIL: late by $bad us on the loop, by $worker us beside a worker" >&2
-    exit 1
-fi
+output=$("$1")
+printf '%s\n' "$output"
+figures=$(printf '%s\n' "$output" |
+    sed -n 's/^\([0-9]*\) ticks, late by max \([0-9]*\) us$/\1 \2/p' | tr '\n' ' ')
+# shellcheck disable=SC2086 # one word per figure
+set -- $figures
+[ $# -eq 4 ] || fail "there are $# figures, not two halves of two"
+[ "$1" -lt "$3" ] || fail "$1 ticks on the loop, $3 beside a worker"
+[ "$2" -gt "$4" ] || fail "late by $2 us on the loop, by $4 us beside a worker"
