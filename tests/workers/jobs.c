@@ -118,6 +118,18 @@ static void answer_badly(void)
     spoil_link((const char *)bytes, sizeof bytes);
 }
 
+/* Answers a job that nobody has given out. */
+static void answer_nobody(void)
+{
+    uint8_t bytes[GV_FRAME_HEAD_BYTES + GV_FRAME_CHECK_BYTES];
+    struct gv_frame frame = {.type = GV_FRAME_REPLY, .flags = GV_FRAME_CALLEE, .call = 1u << 30};
+
+    frame.aux = gv_frame_outcome(GROVE_DONE, GROVE_STARTED_YES, 0);
+    (void)gv_frame_write_head(&frame, bytes, 0); /* There is no body to put there. */
+    gv_frame_seal(bytes);
+    spoil_link((const char *)bytes, sizeof bytes);
+}
+
 static int crash(const Jobs__V1__CrashRequest *request, Jobs__V1__CrashResponse *response)
 {
     static const char garbage[64] = "this is no frame but sixty-four bytes of something else!";
@@ -131,6 +143,9 @@ static int crash(const Jobs__V1__CrashRequest *request, Jobs__V1__CrashResponse 
     case 3:
         answer_badly();
         jobs_burn(10000000); /* The pool ends it before. */
+        return 0;
+    case 4:
+        answer_nobody();
         return 0;
     default:
         spoil_link(garbage, sizeof garbage);

@@ -133,6 +133,51 @@ static void test_a_running_job_is_waited_for_no_longer_than_the_grace(void **sta
     assert_heard(GROVE_ETIMEDOUT, GROVE_STARTED_YES);
 }
 
+/* A pool that was made with these options, while it is looked at. */
+static struct gv_pool *make(const struct grove_pool_options *options)
+{
+    struct gv_pool *pool;
+
+    assert_int_equal(gv_pool_make(yard.loop, options, &pool), 0);
+    return pool;
+}
+
+static void test_bounds_are_those_of_the_options_or_the_documented_ones(void **state)
+{
+    struct grove_pool_options some = {
+        .n_workers = 1, .credits = 3, .queue_max = 7, .bytes_max = 70000, .grace_ms = 700};
+    struct gv_pool *pool;
+
+    (void)state;
+    pool = make(&(struct grove_pool_options){.n_workers = 1});
+    assert_int_equal(pool->queue_max, 10000);
+    assert_int_equal(pool->bytes_max, 64 << 20);
+    assert_int_equal(pool->grace_ms, 100);
+    gv_pool_free(pool);
+    pool = make(&some);
+    assert_int_equal(pool->credits, 3);
+    assert_int_equal(pool->queue_max, 7);
+    assert_int_equal(pool->bytes_max, 70000);
+    assert_int_equal(pool->grace_ms, 700);
+    gv_pool_free(pool);
+}
+
+static void test_another_grace_is_waited_for_as_long(void **state)
+{
+    struct gv_frame reply;
+    struct gv_job *job;
+
+    (void)state;
+    yard.pool->grace_ms = 700;
+    job = job_at_work(JOB_METHOD_ONCE, &reply);
+    yard_begun(job->seq);
+    gv_job_give_up(job, GROVE_ETIMEDOUT);
+    yard_pass(700);
+    assert_int_equal(yard.n_killed, 0);
+    yard_pass(1);
+    assert_int_equal(yard.n_killed, 1);
+}
+
 static void test_a_job_behind_another_costs_nobody_its_worker(void **state)
 {
     struct gv_frame reply;
@@ -176,6 +221,8 @@ int main(void)
         yard_test(test_an_answer_to_nothing_is_dropped_and_counted),
         yard_test(test_a_waiting_job_is_given_up_at_once),
         yard_test(test_a_running_job_is_waited_for_no_longer_than_the_grace),
+        yard_test(test_bounds_are_those_of_the_options_or_the_documented_ones),
+        yard_test(test_another_grace_is_waited_for_as_long),
         yard_test(test_a_job_behind_another_costs_nobody_its_worker),
         yard_test(test_a_worker_that_stands_still_is_ended),
     };

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/options.h"
 #include "tests/workers/yard.h"
 
 static void tick(uint32_t ms)
@@ -31,6 +32,21 @@ static void test_a_child_is_born_with_a_page_that_says_where_to_dial(void **stat
     assert_memory_not_equal(page->token, zeros, sizeof zeros);
     assert_string_equal(yard.program, "/proc/self/exe");
     assert_string_equal(yard.argument, "--grove-worker=yard");
+}
+
+static void test_a_child_is_as_nice_as_the_option_says(void **state)
+{
+    char error[GV_OPTION_ERROR_BYTES];
+    int nice;
+
+    (void)state;
+    yard_spawn();
+    assert_int_equal(yard.nice, 5);
+    assert_int_equal(gv_option_set("worker_nice", "7", error), 0);
+    yard_exit(SIGKILL); /* Its successor is born. */
+    nice = yard.nice;
+    assert_int_equal(gv_option_set("worker_nice", "5", error), 0);
+    assert_int_equal(nice, 7);
 }
 
 static void test_a_spawn_that_fails_leaves_nothing(void **state)
@@ -215,6 +231,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         yard_test(test_a_child_is_born_with_a_page_that_says_where_to_dial),
+        yard_test(test_a_child_is_as_nice_as_the_option_says),
         yard_test(test_a_spawn_that_fails_leaves_nothing),
         yard_test(test_a_child_with_its_token_is_ready),
         yard_test(test_a_child_with_another_token_is_dropped_and_killed),

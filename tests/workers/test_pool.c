@@ -203,6 +203,44 @@ static void test_a_full_queue_answers_at_once(void **state)
     close_pool(pool);
 }
 
+/* As many jobs as fit wait behind one that never ends. */
+static void test_waiting_jobs_are_bounded_in_bytes_too(void **state)
+{
+    struct grove_pool_options options = {.n_workers = 2, .credits = 1, .bytes_max = 70000};
+    grove_ref pool = open_pool(&options);
+    Jobs__V1__OnceRequest endless = once_request(0, 60000000);
+    Jobs__V1__OnceResponse once[2];
+    Jobs__V1__EchoRequest request = JOBS__V1__ECHO_REQUEST__INIT;
+    Jobs__V1__EchoResponse responses[6];
+    struct grove_future busy[2], futures[6];
+    static char text[20000];
+
+    (void)state;
+    reset_counts(8);
+    wait_ready(pool, 2);
+    memset(text, 'x', sizeof text - 1);
+    request.text = text;
+    for (unsigned i = 0; i < 2; i++) {
+        jobs__v1__once_response__init(&once[i]);
+        assert_int_equal(stats_of(pool).n_busy, i);
+        assert_int_equal(job_once_start(pool, &endless, &once[i], &busy[i]), 0);
+        while (stats_of(pool).running == i)
+            assert_int_equal(grove_sleep_await(1), 0);
+        assert_int_equal(stats_of(pool).n_busy, i + 1);
+    }
+    for (unsigned i = 0; i < 6; i++) {
+        jobs__v1__echo_response__init(&responses[i]);
+        assert_int_equal(job_echo_start(pool, &request, &responses[i], &futures[i]), 0);
+        assert_int_equal(grove_yield_await(), 0); /* It is filed. */
+    }
+    assert_int_equal(stats_of(pool).queued, 3); /* 60 000 bytes, and their envelopes */
+    assert_int_equal(grove_pool_close_await(pool, 1), 0);
+    for (unsigned i = 0; i < 6; i++)
+        assert_int_equal(grove_future_await(&futures[i]), i < 3 ? GROVE_ESTOPPING : GROVE_EFULL);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(grove_future_await(&busy[i]), GROVE_ECRASHED);
+}
+
 static void test_an_overdue_job_is_answered_and_its_worker_replaced(void **state)
 {
     struct grove_pool_options options = {.n_workers = 1, .grace_ms = 20};
@@ -284,6 +322,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_another_program_may_be_the_worker),
         cmocka_unit_test(test_a_worker_program_that_no_pool_started_says_so),
         cmocka_unit_test(test_a_full_queue_answers_at_once),
+        cmocka_unit_test(test_waiting_jobs_are_bounded_in_bytes_too),
         cmocka_unit_test(test_an_overdue_job_is_answered_and_its_worker_replaced),
         cmocka_unit_test(test_expired_work_is_never_started),
         cmocka_unit_test(test_a_cancelled_job_that_waits_never_runs),

@@ -114,6 +114,19 @@ static void page_close(void *world, struct gv_page *page)
     yard.n_pages--;
 }
 
+/* A door that nobody will come to. */
+static int listen_to_nobody(struct gv_poller *poller, const char *url,
+                            const struct gv_listen_events *events, void *owner,
+                            struct gv_listener **listener)
+{
+    (void)poller;
+    (void)url;
+    (void)events;
+    (void)owner;
+    *listener = NULL;
+    return 0;
+}
+
 /* --- begin and end -------------------------------------------------------------------------------- */
 
 int yard_begin(void)
@@ -122,6 +135,7 @@ int yard_begin(void)
 
     runtime_env = *gv_env_host();
     runtime_env.now_ns = yard_now_ns;
+    runtime_env.listen = listen_to_nobody;
     if (gv_option_set("loops", "1", error) != 0)
         return 1;
     gv_system_init(&runtime_env);
