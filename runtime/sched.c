@@ -196,13 +196,24 @@ static void wait_expired(struct gv_timer *timer)
 void gv_wait_init(struct gv_loop *loop, struct gv_wait *wait, enum gv_wait_kind kind,
                   uint32_t deadline_ms)
 {
-    *wait = (struct gv_wait){
-        .turn = loop->turn,
-        .number = ++loop->n_waits,
-        .since_ms = loop->now_ms,
-        .deadline_ms = deadline_ms,
-        .kind = (uint8_t)kind,
-    };
+    /* One by one: for a whole struct of this size the compiler takes a slow string instruction. */
+    wait->turn = loop->turn;
+    wait->timer.link.next = NULL;
+    wait->message = NULL;
+    wait->futures = NULL;
+    wait->target = 0;
+    wait->call = 0;
+    wait->cycle = NULL;
+    wait->number = ++loop->n_waits;
+    wait->searched = 0;
+    wait->since_ms = loop->now_ms;
+    wait->deadline_ms = deadline_ms;
+    wait->rc = 0;
+    wait->method = 0;
+    wait->kind = (uint8_t)kind;
+    wait->woken = 0;
+    wait->n_futures = 0;
+    wait->n_left = 0;
 }
 
 /* main has no stack of the pool: it steps its loop until it is woken. */
