@@ -110,6 +110,18 @@ static void environment_name(const char *name, char text[NAME_BYTES])
         text[i] = (char)toupper((unsigned char)text[i]);
 }
 
+bool gv_option_is_variable(const char *variable, size_t n_bytes)
+{
+    for (unsigned i = 0; i < GV_OPTION_COUNT; i++) {
+        char name[NAME_BYTES];
+
+        environment_name(rows[i].name, name);
+        if (strlen(name) == n_bytes && memcmp(name, variable, n_bytes) == 0)
+            return true;
+    }
+    return false;
+}
+
 static int read_environment(char *error)
 {
     for (unsigned i = 0; i < GV_OPTION_COUNT; i++) {

@@ -9,6 +9,7 @@
 #ifndef GV_OPTIONS_H
 #define GV_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -66,6 +67,9 @@ int gv_option_set(const char *name, const char *value, char error[GV_OPTION_ERRO
  * argv. Returns as gv_option_set. argc and argv may be NULL.
  */
 int gv_options_read(int *argc, char **argv, char error[GV_OPTION_ERROR_BYTES]);
+
+/* True if these n_bytes are the name of an option's environment variable. */
+bool gv_option_is_variable(const char *variable, size_t n_bytes);
 
 #define GV_OPTION_LINE_BYTES 256u
 

@@ -5,12 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <grove/error.h>
 #include <grove/init.h>
 #include <grove/pool.h>
 
 #include "actors/system.h"
+#include "runtime/log.h"
 #include "runtime/options.h"
 #include "workers/host_worker.h"
 
@@ -34,6 +36,22 @@ static void read_options(int *argc, char ***argv)
     exit(STATUS_USAGE);
 }
 
+/* A misspelt variable would change nothing, and nobody would know. It may also be another program's. */
+static void note_strange_variables(void)
+{
+    static const char prefix[] = "GROVE_", fault[] = "GROVE_FAULT=";
+
+    for (char **entry = environ; entry != NULL && *entry != NULL; entry++) {
+        size_t n_bytes = strcspn(*entry, "=");
+
+        if (strncmp(*entry, prefix, sizeof prefix - 1) == 0
+            && strncmp(*entry, fault, sizeof fault - 1) != 0
+            && !gv_option_is_variable(*entry, n_bytes))
+            gv_log(GV_LOG_WARN, "option.unknown", "variable=%.*s",
+                   (int)(n_bytes < 100 ? n_bytes : 100), *entry);
+    }
+}
+
 /* Pools meet these names in a worker's HELLO and compare them with what is known here. */
 static void register_services(const struct grove_worker_entry *first,
                               const struct grove_worker_entry *end)
@@ -55,6 +73,7 @@ int grove_init_with(int *argc, char ***argv, const struct grove_worker_entry *fi
     read_options(argc, argv);
     register_services(first, end);
     gv_system_init(gv_env_host());
+    note_strange_variables();
     return 0;
 }
 

@@ -177,6 +177,15 @@ static void test_a_crash_whose_stream_ended_first_is_a_warning_too(void **state)
     assert_null(strstr(yard_log(), " job=")); /* It did nothing. */
 }
 
+static void test_a_kill_from_outside_is_a_warning(void **state)
+{
+    (void)state;
+    yard_spawn();
+    yard_connect();
+    yard_exit(SIGKILL);
+    assert_non_null(strstr(yard_log(), " warn worker.died "));
+}
+
 static void test_a_death_that_the_pool_wanted_is_no_warning(void **state)
 {
     (void)state;
@@ -242,6 +251,7 @@ int main(void)
         yard_test(test_a_stream_held_open_by_a_grandchild_is_closed),
         yard_test(test_a_crash_is_a_warning_that_names_the_job),
         yard_test(test_a_crash_whose_stream_ended_first_is_a_warning_too),
+        yard_test(test_a_kill_from_outside_is_a_warning),
         yard_test(test_a_death_that_the_pool_wanted_is_no_warning),
         yard_test(test_who_rests_cannot_be_killed),
         yard_test(test_who_is_told_to_leave_does_its_jobs_and_goes),

@@ -50,6 +50,16 @@ static void test_a_variable_that_is_no_number_ends_the_program_with_one_line(voi
     assert_one_line("option loops: \"many\" is no number");
 }
 
+static void test_a_variable_that_does_not_exist_is_a_warning(void **state)
+{
+    int status = status_of("GROVE_LOOPS=1", "");
+
+    (void)state;
+    assert_null(strstr(output, "option.unknown"));
+    assert_int_equal(status_of("GROVE_LOOP=2 GROVE_LOOPS=1", ""), status);
+    assert_non_null(strstr(output, " warn option.unknown variable=GROVE_LOOP\n"));
+}
+
 static void test_a_flag_that_does_not_exist_ends_the_program_with_one_line(void **state)
 {
     (void)state;
@@ -82,6 +92,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_variable_that_is_no_number_ends_the_program_with_one_line),
+        cmocka_unit_test(test_a_variable_that_does_not_exist_is_a_warning),
         cmocka_unit_test(test_a_flag_that_does_not_exist_ends_the_program_with_one_line),
         cmocka_unit_test(test_flags_of_grove_are_taken_out_and_others_left),
         cmocka_unit_test(test_a_worker_that_no_pool_started_says_so_in_one_line),
