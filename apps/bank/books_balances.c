@@ -92,7 +92,10 @@ int bank_balances_fold(struct bank_balances *balances, const struct bank_books *
     return rc;
 }
 
-/* A balance looks like the last amount that went into it, with the most decimals of all. */
+/*
+ * A balance looks like the last amount that went into it, by the dates of
+ * postings and then as written, with the most decimals of all.
+ */
 static void note_style(struct bank_balance *row, const struct bank_books *books,
                        const struct bank_posting *posting, uint32_t number)
 {
@@ -101,8 +104,10 @@ static void note_style(struct bank_balance *row, const struct bank_books *books,
     /* The first amount counts alone: an assigned one may have fewer decimals than usual. */
     if (row->number == BANK_NONE || row->precision < precision)
         row->precision = precision;
-    if (row->number == BANK_NONE || row->number <= number) {
+    if (row->number == BANK_NONE || row->date < posting->date
+        || (row->date == posting->date && row->number <= number)) {
         row->style = posting->style;
+        row->date = posting->date;
         row->number = number;
     }
 }

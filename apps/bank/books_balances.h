@@ -23,7 +23,8 @@ struct bank_balance {
     struct bank_decimal quantity;
     uint32_t style;    /* set by bank_balances_finish, as is the next: */
     uint8_t precision; /* decimals shown, whatever the style says */
-    uint32_t number;   /* of the transaction that the style comes from, or BANK_NONE */
+    bank_date date;    /* of the posting that the style comes from */
+    uint32_t number;   /* of its transaction, or BANK_NONE */
 };
 
 /* All zeros is an empty table. */
