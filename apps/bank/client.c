@@ -1,6 +1,8 @@
 /* Client: asks for transfers. See client.h. */
 #include "apps/bank/client.h"
 
+#include <stdbool.h>
+
 enum { KEY_CLIENT_SHIFT = 40 }; /* a key is the client's number and that of its transfer */
 
 static void transfer_await(const struct bank_client *client, grove_ref teller, uint64_t number)
@@ -22,15 +24,22 @@ static void transfer_await(const struct bank_client *client, grove_ref teller, u
     (void)tally_note_transfer_send_await(client->to.tally, &note);
 }
 
+static bool is_over(const struct bank_client *client, uint64_t n_asked)
+{
+    return n_asked == client->n_transfers
+           || (client->until_ns != 0 && grove_now_ns() >= client->until_ns)
+           || atomic_load(&client->lost->code) != 0;
+}
+
 static void run(void *argument)
 {
     const struct bank_client *client = argument;
     Bank__V1__NoteEndRequest end = BANK__V1__NOTE_END_REQUEST__INIT;
     grove_ref teller;
+    int rc = teller_spawn_await(&bank_teller, &client->to, NULL, &teller);
 
-    if (teller_spawn_await(&bank_teller, &client->to, NULL, &teller) == 0) {
-        while (end.asked < client->n_transfers
-               && (client->until_ns == 0 || grove_now_ns() < client->until_ns)) {
+    if (rc == 0) {
+        while (!is_over(client, end.asked)) {
             struct grove_scope scope;
 
             grove_scope_begin(&scope);
@@ -38,9 +47,14 @@ static void run(void *argument)
             grove_scope_end(&scope);
         }
         (void)grove_stop_await(teller, GROVE_STOP_DRAIN); /* Gone already is as well. */
+    } else {
+        atomic_store(&client->lost->code, rc);
     }
-    /* If this fails, the demo waits for this client until its patience ends, and says so. */
-    (void)tally_note_end_send_await(client->to.tally, &end);
+    rc = tally_note_end_send_await(client->to.tally, &end);
+    if (rc != 0) {
+        atomic_store(&client->lost->code, rc);
+        atomic_fetch_add(&client->lost->n_unnoted, 1);
+    }
 }
 
 int bank_client_start(const struct bank_client *client, unsigned loop)

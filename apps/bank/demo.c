@@ -43,6 +43,7 @@ struct demo {
     struct bank_plan *plan;
     grove_ref pool;
     grove_ref tally;
+    struct bank_clients_lost lost;
     struct bank_progress progress;
     uint64_t start_ns;
     struct grove_loop_stats loops_before[BANK_LOOPS_MAX];
@@ -130,6 +131,7 @@ static int start_clients(struct demo *demo)
     for (uint32_t i = 0; i < n; i++) {
         const struct bank_client client = {
             .to = {.shards = &demo->shards, .pool = demo->pool, .tally = demo->tally},
+            .lost = &demo->lost,
             .plan = demo->plan,
             .n_transfers = options->transfers == UINT64_MAX
                                ? UINT64_MAX
@@ -185,7 +187,7 @@ static unsigned permille_over(const struct demo *demo, uint64_t n_answers, uint6
     return by_number > by_time ? by_number : by_time;
 }
 
-/* Looks once at the tally. Returns 0 or a code. */
+/* Looks once at the tally, and at clients that could not tell it. Returns 0 or a code. */
 static int look_await(struct demo *demo, uint64_t *n_answers, uint32_t *n_ended)
 {
     Bank__V1__SummarizeRequest request = BANK__V1__SUMMARIZE_REQUEST__INIT;
@@ -197,7 +199,7 @@ static int look_await(struct demo *demo, uint64_t *n_answers, uint32_t *n_ended)
     if (rc != 0)
         return rc;
     *n_answers = answers_of(&summary);
-    *n_ended = summary.ended;
+    *n_ended = summary.ended + atomic_load(&demo->lost.n_unnoted);
     now_ns = grove_now_ns();
     permille = permille_over(demo, *n_answers, now_ns);
     if (permille >= 500 && demo->results.n_killed == 0)
@@ -211,11 +213,11 @@ static int watch_await(struct demo *demo)
 {
     uint64_t n_answers = 0, n_before, silent_since_ns = grove_now_ns();
     uint32_t n_ended = 0;
+    int rc;
 
     bank_progress_init(&demo->progress, demo->start_ns);
     while (n_ended < demo->results.n_clients) {
         struct grove_scope scope;
-        int rc;
 
         n_before = n_answers;
         grove_scope_begin(&scope);
@@ -231,7 +233,8 @@ static int watch_await(struct demo *demo)
     }
     bank_progress_end(&demo->progress);
     demo->results.complete = n_ended == demo->results.n_clients;
-    return 0;
+    rc = atomic_load(&demo->lost.code);
+    return rc != 0 ? fail(demo, "run all clients", rc) : 0;
 }
 
 /* --- after the transfers ---------------------------------------------------------------------- */

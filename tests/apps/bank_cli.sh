@@ -176,5 +176,15 @@ run 0 demo --seconds 3600 --transfers 100
 run 0 demo --transfers 1
 shows '^worker restarts    1 '
 
+# Clients that find no stack end the demo at once.
+began=$(date +%s)
+GROVE_STACKS_MAX=20
+export GROVE_STACKS_MAX
+run 1 demo --transfers 300
+unset GROVE_STACKS_MAX
+grep -q '^bank: the demo: cannot .*: every stack is taken' "$scratch/err" \
+    || complain "nothing said of missing stacks"
+[ $(($(date +%s) - began)) -lt 30 ] || complain "waited for clients that cannot run"
+
 echo "$checked runs checked, $failed failures"
 [ "$failed" -eq 0 ]
