@@ -1,6 +1,7 @@
 #include "actors/fault.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include <grove/method.h>
 
@@ -41,6 +42,9 @@ size_t gv_fault_who(const void *address, const void *sp, char *start, size_t roo
     (void)sp;
     if (turn != NULL) {
         describe(turn->task, name, sizeof name);
+        /* Outside of any task only a worker process has a method. */
+        if (turn->task == NULL && turn->method != NULL)
+            (void)snprintf(name, sizeof name, "worker process %d", (int)getpid()); /* It fits. */
         add(&text, "in %s while handling %s\n", name,
             turn->method != NULL ? turn->method->name : "no message");
     }

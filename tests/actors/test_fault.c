@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "actors/fault.h"
+#include "runtime/loop.h"
 #include "runtime/sanitize.h"
 
 #define PROGRAM GV_BUILD_ROOT "/tests/actors/fault_program"
@@ -104,6 +105,23 @@ static void test_a_thread_without_a_loop_has_nothing_to_say(void **state)
     assert_int_equal(gv_fault_who(&text, &text, text, sizeof text), 0);
 }
 
+static void test_a_worker_process_is_named_by_its_pid(void **state)
+{
+    const struct grove_method method = {.name = "play.v1.PlayService/Perform"};
+    char text[256] = "", expected[256];
+    struct gv_turn turn = {.method = &method};
+    static struct gv_loop loop;
+
+    (void)state;
+    loop.turn = &turn;
+    gv_loop_here = &loop;
+    assert_true(gv_fault_who(NULL, NULL, text, sizeof text) > 0);
+    gv_loop_here = NULL;
+    (void)snprintf(expected, sizeof expected, "in worker process %d while handling %s\n",
+                   (int)getpid(), method.name); /* It fits. */
+    assert_string_equal(text, expected);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -111,6 +129,7 @@ int main(void)
         cmocka_unit_test(test_a_write_through_null_names_who_did_it_and_is_no_overflow),
         cmocka_unit_test(test_a_failed_assertion_names_who_was_running),
         cmocka_unit_test(test_a_thread_without_a_loop_has_nothing_to_say),
+        cmocka_unit_test(test_a_worker_process_is_named_by_its_pid),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
