@@ -65,7 +65,7 @@ bool bank_balance_looks_zero(const struct bank_balance *balance);
 size_t bank_balance_format(const struct bank_balance *balance, const struct bank_books *books,
                            char *text);
 
-/* Finish the table and print it. Return 0, -ENOMEM, or -EIO if writing fails. */
+/* Finish the table and print it. Return 0, -ENOMEM, or why writing failed. */
 int bank_balances_print(struct bank_balances *balances, const struct bank_books *books,
                         bank_date at, FILE *out);
 int bank_balances_print_csv(struct bank_balances *balances, const struct bank_books *books,

@@ -172,6 +172,15 @@ static void print_account(const struct bank_balances *balances, const struct ban
     }
 }
 
+/* Writes what is buffered. The stream remembers a write that failed before, but not why. */
+static int finish(FILE *out)
+{
+    errno = 0;
+    if (fflush(out) == 0 && !ferror(out))
+        return 0;
+    return errno != 0 ? -errno : -EIO;
+}
+
 int bank_balances_print(struct bank_balances *balances, const struct bank_books *books,
                         bank_date at, FILE *out)
 {
@@ -182,8 +191,7 @@ int bank_balances_print(struct bank_balances *balances, const struct bank_books 
     for (size_t i = 0; i < balances->n_rows; i = account_end(balances, i))
         if (!all_look_zero(balances, i, account_end(balances, i)))
             print_account(balances, books, i, out);
-    /* The stream remembers any failed write above. */
-    return fflush(out) != 0 || ferror(out) ? -EIO : 0;
+    return finish(out);
 }
 
 /* Quotes a field where commas, quotes or line ends ask for it. */
@@ -222,5 +230,5 @@ int bank_balances_print_csv(struct bank_balances *balances, const struct bank_bo
         (void)bank_decimal_format(row->quantity, row->precision, amount);
         (void)fprintf(out, ",%s\n", amount);
     }
-    return fflush(out) != 0 || ferror(out) ? -EIO : 0;
+    return finish(out);
 }

@@ -189,6 +189,9 @@ static int parse_balances(struct arguments *arguments, struct bank_options *opti
         if (!only_files && strcmp(*arguments->next, "--") == 0) {
             only_files = true;
             arguments->next++;
+        } else if (!only_files && strcmp(*arguments->next, "-") == 0) {
+            rc = complain(arguments, "standard input is not read, save it and name the file", "",
+                          "");
         } else if (!only_files && **arguments->next == '-') {
             rc = take_flag(arguments, flags, sizeof flags / sizeof flags[0]);
         } else if (options->books != NULL) {
@@ -227,7 +230,11 @@ int bank_options_parse(int argc, char **argv, struct bank_options *options,
         return parse_balances(&arguments, options);
     }
     if (strcmp(command, "help") == 0 || strcmp(command, "--help") == 0
-        || strcmp(command, "-h") == 0)
-        return 0;
+        || strcmp(command, "-h") == 0) {
+        if (*arguments.next == NULL)
+            return 0;
+        return complain(&arguments, "there is no help on ", *arguments.next,
+                        ", name a command and then --help");
+    }
     return complain(&arguments, "there is no command ", command, ", but demo and balances");
 }

@@ -6,7 +6,10 @@
 
 static int flush(FILE *out)
 {
-    return fflush(out) == 0 && !ferror(out) ? 0 : -EIO;
+    errno = 0; /* The stream remembers a write that failed before, but not why. */
+    if (fflush(out) == 0 && !ferror(out))
+        return 0;
+    return errno != 0 ? -errno : -EIO;
 }
 
 static double seconds_of(uint64_t ns)
@@ -84,7 +87,8 @@ int bank_report_table(const struct bank_results *results, const char *broken, FI
     fprintf(out, "\n%-18s %u\n", "workers", results->pool.n_workers);
     fprintf(out, "%-18s %" PRIu64 "  (%u killed on purpose)\n", "worker restarts",
             results->pool.restarts, results->n_killed);
-    fprintf(out, "%-18s %" PRIu64 "\n", "jobs retried", results->pool.retried);
+    fprintf(out, "%-18s %" PRIu64 "  (started or only held by a dead worker)\n", "jobs retried",
+            results->pool.retried);
     for (unsigned i = 0; i < results->n_loops; i++)
         fprintf(out, "loop %-13u %.1f %% busy, longest turn %.1f microseconds\n", i,
                 results->loops[i].busy * 100, (double)results->loops[i].longest_turn_ns / 1e3);

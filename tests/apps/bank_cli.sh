@@ -83,6 +83,10 @@ for bad in 2024-02-30 tomorrow 2024 ''; do
 done
 run 2 balances --json x.journal
 says "bank balances: there is no flag --json; $balances_help"
+run 2 balances -
+says "bank balances: standard input is not read, save it and name the file; $balances_help"
+run 2 help foo
+says 'bank: there is no help on foo, name a command and then --help; `bank --help` shows how'
 
 run 0 help
 shows '^  bank demo '
@@ -133,7 +137,12 @@ sample=$here/../../apps/bank/books/sample.journal
 if [ -w /dev/full ]; then
     checked=$((checked + 1))
     if "$program" balances "$sample" >/dev/full 2>err; then complain "wrote to a full disk"; fi
-    grep -q '^bank: cannot write the balances: ' err || complain "nothing said of a full disk"
+    grep -q '^bank: cannot write the balances: No space left on device$' err \
+        || complain "nothing said of a full disk"
+    checked=$((checked + 1))
+    if "$program" demo --transfers 100 >/dev/full 2>err; then complain "wrote to a full disk"; fi
+    grep -q 'cannot write the report: No space left on device$' err \
+        || complain "nothing said of a full disk by the demo"
 fi
 checked=$((checked + 1))
 if "$program" balances "$sample" >&- 2>err; then complain "wrote to a closed stream"; fi
