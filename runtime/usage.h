@@ -1,9 +1,8 @@
 /*
  * Usage: the word for whoever did what is not allowed. A public function that
  * returns GROVE_EUSAGE notes here why, and what to do instead, or grove_why()
- * would tell of an older failure.
- *
- * Reasons are kept on the floor above: actors/error.c defines gv_usage.
+ * would tell of an older failure. The reason is kept in the running turn,
+ * as that of a refusal is (error.c).
  */
 #ifndef GV_USAGE_H
 #define GV_USAGE_H

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "actors/verb.h"
 #include "runtime/loop.h"
+#include "runtime/usage.h"
 
 /* --- the table -------------------------------------------------------------------------------- */
 
