@@ -272,7 +272,7 @@ static int find_here(const char *function, grove_ref ref, struct gv_pool **pool)
 
 int grove_pool_stats(grove_ref ref, struct grove_pool_stats *stats)
 {
-    struct gv_pool *pool;
+    struct gv_pool *pool = NULL;
     int rc = find_here("grove_pool_stats", ref, &pool);
 
     if (rc != 0)
@@ -290,7 +290,7 @@ int grove_pool_stats(grove_ref ref, struct grove_pool_stats *stats)
 
 int grove_pool_pids(grove_ref ref, int *pids, unsigned n)
 {
-    struct gv_pool *pool;
+    struct gv_pool *pool = NULL;
     int rc = find_here("grove_pool_pids", ref, &pool), n_pids = 0;
 
     if (rc != 0)
