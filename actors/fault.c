@@ -1,7 +1,6 @@
 #include "actors/fault.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
 #include <grove/method.h>
 
@@ -44,7 +43,7 @@ size_t gv_fault_who(const void *address, const void *sp, char *start, size_t roo
         describe(turn->task, name, sizeof name);
         /* Outside of any task only a worker process has a method. */
         if (turn->task == NULL && turn->method != NULL)
-            (void)snprintf(name, sizeof name, "worker process %d", (int)getpid()); /* It fits. */
+            (void)snprintf(name, sizeof name, "a worker process"); /* It fits. */
         add(&text, "in %s while handling %s\n", name,
             turn->method != NULL ? turn->method->name : "no message");
     }

@@ -105,7 +105,7 @@ static void test_a_thread_without_a_loop_has_nothing_to_say(void **state)
     assert_int_equal(gv_fault_who(&text, &text, text, sizeof text), 0);
 }
 
-static void test_a_worker_process_is_named_by_its_pid(void **state)
+static void test_a_worker_process_is_called_one(void **state)
 {
     const struct grove_method method = {.name = "play.v1.PlayService/Perform"};
     char text[256] = "", expected[256];
@@ -117,8 +117,8 @@ static void test_a_worker_process_is_named_by_its_pid(void **state)
     gv_loop_here = &loop;
     assert_true(gv_fault_who(NULL, NULL, text, sizeof text) > 0);
     gv_loop_here = NULL;
-    (void)snprintf(expected, sizeof expected, "in worker process %d while handling %s\n",
-                   (int)getpid(), method.name); /* It fits. */
+    (void)snprintf(expected, sizeof expected, "in a worker process while handling %s\n",
+                   method.name); /* It fits. */
     assert_string_equal(text, expected);
 }
 
@@ -129,7 +129,7 @@ int main(void)
         cmocka_unit_test(test_a_write_through_null_names_who_did_it_and_is_no_overflow),
         cmocka_unit_test(test_a_failed_assertion_names_who_was_running),
         cmocka_unit_test(test_a_thread_without_a_loop_has_nothing_to_say),
-        cmocka_unit_test(test_a_worker_process_is_named_by_its_pid),
+        cmocka_unit_test(test_a_worker_process_is_called_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
