@@ -13,6 +13,7 @@
 #include "actors/verb.h"
 #include "runtime/assert.h"
 #include "runtime/go.h"
+#include "runtime/park.h"
 #include "runtime/place.h"
 #include "runtime/runtime.h"
 
@@ -87,6 +88,8 @@ static const struct gv_type *add_type(const struct grove_service *service, const
         types[n] = (struct gv_type){
             .service = service,
             .functions = functions,
+            .methods = service->methods,
+            .n_methods = service->n_methods,
             .state_bytes = head->state_bytes,
             .first_index = gv_method_index(service, 0),
             .lacks = lacks_functions(service, functions),

@@ -11,7 +11,9 @@
 
 #include <grove/actor.h>
 
+#include "actors/future.h"
 #include "runtime/task.h"
+#include "runtime/turn.h"
 
 #define GV_LABEL_BYTES 32u
 #define GV_TYPES_MAX   4096u
@@ -20,10 +22,12 @@
 struct gv_type {
     const struct grove_service *service;
     const void *functions;
-    size_t state_bytes;
+    const struct grove_method *methods; /* of the service, at hand */
+    uint32_t n_methods;
     uint32_t first_index; /* of its methods */
-    bool state_apart;     /* on the heap */
-    bool lacks;           /* functions of some rpcs that are not an actor's */
+    size_t state_bytes;
+    bool state_apart; /* on the heap */
+    bool lacks;       /* functions of some rpcs that are not an actor's */
 };
 
 /* What few actors have. */
@@ -57,8 +61,8 @@ static inline void *gv_actor_state(struct gv_actor *actor)
 /* Its rare part, made on first use; NULL when memory is short. */
 struct gv_rare *gv_actor_rare(struct gv_actor *actor);
 
-/* Runs its queued messages: the class's run. */
-void gv_actor_run(struct gv_loop *loop, struct gv_task *task);
+/* A dispatcher made for actors: the runtime's upcall. */
+void gv_actor_dispatch(void *loop);
 
 /* The first turn. message is GV_SIGNAL_INIT. Returns what init returned. Owns message. */
 int gv_actor_init_turn(struct gv_loop *loop, struct gv_actor *actor, struct gv_message *message);
@@ -70,6 +74,10 @@ void gv_actor_end(struct gv_loop *loop, struct gv_actor *actor);
 void gv_actor_ended(struct gv_loop *loop, struct gv_task *task);
 
 /* Before a turn ends: gives up its futures. */
-void gv_turn_settle(struct gv_loop *loop, struct gv_turn *turn);
+static inline void gv_turn_settle(struct gv_loop *loop, struct gv_turn *turn)
+{
+    if (__builtin_expect(turn->futures != NULL, 0))
+        gv_futures_give_up(loop, turn);
+}
 
 #endif

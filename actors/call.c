@@ -8,20 +8,9 @@
 #include "actors/service.h"
 #include "runtime/assert.h"
 #include "runtime/go.h"
+#include "runtime/park.h"
 #include "runtime/place.h"
 #include "runtime/runtime.h"
-
-#define LOOP_SHIFT      56u
-#define SLOT_SHIFT      36u
-#define GENERATION_MASK ((UINT64_C(1) << SLOT_SHIFT) - 1)
-#define CHUNK_CALLS     256u
-#define CHUNKS_MAX      (GV_CALLS_MAX / CHUNK_CALLS)
-
-struct gv_calls {
-    struct gv_call *free;
-    uint32_t n_chunks;
-    struct gv_call *chunks[CHUNKS_MAX];
-};
 
 /* --- the table -------------------------------------------------------------------------------- */
 
@@ -39,70 +28,26 @@ void gv_calls_close(struct gv_loop *loop)
     loop->calls = NULL;
 }
 
-static int grow(struct gv_loop *loop)
+bool gv_calls_grow(struct gv_loop *loop)
 {
     struct gv_calls *calls = loop->calls;
     struct gv_call *chunk;
 
-    if (calls->n_chunks == CHUNKS_MAX)
-        return GROVE_EFULL;
-    chunk = calloc(CHUNK_CALLS, sizeof *chunk);
+    if (calls->n_chunks == GV_CALLS_MAX / GV_CALL_CHUNK)
+        return false;
+    chunk = calloc(GV_CALL_CHUNK, sizeof *chunk);
     if (chunk == NULL)
-        return GROVE_ENOMEM;
-    for (uint32_t i = CHUNK_CALLS; i-- > 0;) {
-        uint64_t slot = (uint64_t)calls->n_chunks * CHUNK_CALLS + i;
+        return false;
+    for (uint32_t i = GV_CALL_CHUNK; i-- > 0;) {
+        uint64_t slot = (uint64_t)calls->n_chunks * GV_CALL_CHUNK + i;
 
         /* Generation 0 is never used, so that no id is 0. */
-        chunk[i].id = (uint64_t)loop->index << LOOP_SHIFT | slot << SLOT_SHIFT | 1;
+        chunk[i].id = (uint64_t)loop->index << GV_CALL_LOOP_SHIFT | slot << GV_CALL_SLOT_SHIFT | 1;
         chunk[i].next = calls->free;
         calls->free = &chunk[i];
     }
     calls->chunks[calls->n_chunks++] = chunk;
-    return 0;
-}
-
-struct gv_call *gv_call_take(struct gv_loop *loop, uint64_t target, uint16_t method,
-                             uint32_t deadline_ms)
-{
-    struct gv_call *call;
-
-    if (loop->calls->free == NULL && grow(loop) != 0)
-        return NULL;
-    call = loop->calls->free;
-    loop->calls->free = call->next;
-    call->target = target;
-    call->method = method;
-    call->since_ms = loop->now_ms;
-    call->deadline_ms = deadline_ms;
-    call->timer = (struct gv_timer){0};
-    call->reply = NULL;
-    call->answered = 0;
-    call->open = 1;
-    return call;
-}
-
-struct gv_call *gv_call_find(struct gv_loop *loop, uint64_t id)
-{
-    uint64_t slot = id >> SLOT_SHIFT & (GV_CALLS_MAX - 1);
-    struct gv_call *call;
-
-    if (id >> LOOP_SHIFT != loop->index || slot / CHUNK_CALLS >= loop->calls->n_chunks)
-        return NULL;
-    call = &loop->calls->chunks[slot / CHUNK_CALLS][slot % CHUNK_CALLS];
-    return call->open && call->id == id ? call : NULL;
-}
-
-void gv_call_give(struct gv_loop *loop, struct gv_call *call)
-{
-    uint64_t generation = (call->id + 1) & GENERATION_MASK;
-
-    gv_assert(call->open);
-    gv_wheel_disarm(&loop->wheel, &call->timer);
-    call->open = 0;
-    /* 2^36 calls in one slot take longer than any deadline: a wrap meets no old answer. */
-    call->id = (call->id & ~GENERATION_MASK) | (generation != 0 ? generation : 1);
-    call->next = loop->calls->free;
-    loop->calls->free = call;
+    return true;
 }
 
 /* --- giving up -------------------------------------------------------------------------------- */
@@ -140,13 +85,6 @@ bool gv_call_give_up(struct gv_loop *loop, struct gv_call *call)
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-enum grove_started gv_reply_started(const struct gv_message *reply)
-{
-    if (reply->form_flags & GV_FLAG_NO_STARTED)
-        return GROVE_STARTED_NO;
-    return GROVE_STARTED_YES;
-}
-
 static void call_back(struct gv_loop *loop, struct gv_call *call, struct gv_message *reply)
 {
     struct gv_outcome outcome = {
@@ -163,46 +101,51 @@ static void call_back(struct gv_loop *loop, struct gv_call *call, struct gv_mess
     gv_message_give(&loop->blocks, reply);
 }
 
+/* What does not resume a parked turn. */
+static __attribute__((noinline)) void finish_apart(struct gv_loop *loop, struct gv_call *call,
+                                                   struct gv_message *reply)
+{
+    if (call->kind == GV_SINK_CALLBACK)
+        call_back(loop, call, reply);
+    else if (!call->answered)
+        gv_future_finish(loop, call, reply);
+    else
+        gv_message_give(&loop->blocks, reply);
+}
+
 /* The answer has reached its record's loop. */
-static void finish(struct gv_loop *loop, struct gv_message *reply)
+static inline void finish(struct gv_loop *loop, struct gv_message *reply)
 {
     struct gv_call *call = gv_call_find(loop, reply->call);
+    struct gv_wait *wait;
 
-    if (call == NULL || call->answered) {
+    if (__builtin_expect(call == NULL, 0)) {
         gv_message_give(&loop->blocks, reply);
         return;
     }
     gv_probe(&loop->probes, REPLY, reply->call, (uint64_t)(int64_t)reply->code);
-    switch (call->kind) {
-    case GV_SINK_WAIT: {
-        struct gv_wait *wait = call->sink.wait;
-
-        gv_call_give(loop, call);
-        /* Woken already by its deadline, in this very tick: it has not run yet and will find it gone. */
-        if (wait->woken) {
-            gv_message_give(&loop->blocks, reply);
-            break;
-        }
-        wait->call = 0;
-        wait->message = reply;
-        gv_wake(loop, wait, reply->code);
-        break;
+    if (call->kind != GV_SINK_WAIT) {
+        finish_apart(loop, call, reply);
+        return;
     }
-    case GV_SINK_FUTURE:
-        gv_future_finish(loop, call, reply);
-        break;
-    case GV_SINK_CALLBACK:
-        call_back(loop, call, reply);
-        break;
+    wait = call->sink.wait;
+    gv_call_give(loop, call);
+    /* Woken already by its deadline, in this very tick: it has not run yet and will find it gone. */
+    if (__builtin_expect(wait->woken, 0)) {
+        gv_message_give(&loop->blocks, reply);
+        return;
     }
+    wait->call = 0;
+    wait->message = reply;
+    gv_wake(loop, wait, reply->code);
 }
 
 void gv_call_answer(struct gv_loop *loop, struct gv_message *reply)
 {
-    unsigned home = (unsigned)(reply->call >> LOOP_SHIFT);
+    unsigned home = (unsigned)(reply->call >> GV_CALL_LOOP_SHIFT);
 
     reply->form_flags |= GV_FLAG_REPLY;
-    if (home == loop->index)
+    if (__builtin_expect(home == loop->index, 1))
         finish(loop, reply);
     else if (home < gv_runtime.n_loops)
         gv_loop_post(loop, home, reply);
@@ -264,9 +207,11 @@ int gv_call_begin(struct gv_loop *loop, const struct gv_call_options *options, u
 
     if (task == NULL)
         return GROVE_ENOACTOR;
-    rc = gv_mail_make(loop, options->ref, options->method, options->request, &message);
+    rc = gv_mail_make(loop, options->ref, gv_methods[options->method].method->request,
+                      options->request, &message);
     if (rc != 0)
         return rc;
+    message->method = options->method;
     call = gv_call_take(loop, message->to, options->method, options->deadline_ms);
     if (call == NULL) {
         gv_message_give(&loop->blocks, message);

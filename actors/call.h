@@ -27,9 +27,15 @@
 #include <grove/call.h>
 #include <grove/error.h>
 
+#include "runtime/assert.h"
 #include "runtime/loop.h"
 
-#define GV_CALLS_MAX (1u << 20) /* open at once on a loop */
+#define GV_CALLS_MAX  (1u << 20) /* open at once on a loop */
+#define GV_CALL_CHUNK 256u       /* records are made so many at a time */
+
+#define GV_CALL_LOOP_SHIFT 56u
+#define GV_CALL_SLOT_SHIFT 36u
+#define GV_CALL_GENERATION ((UINT64_C(1) << GV_CALL_SLOT_SHIFT) - 1)
 
 enum gv_sink { GV_SINK_WAIT, GV_SINK_FUTURE, GV_SINK_CALLBACK };
 
@@ -46,7 +52,7 @@ struct gv_call {
     uint64_t target;          /* task id */
     struct gv_timer timer;    /* of futures and callbacks; a parked turn has its own */
     struct gv_call *next;     /* free list; of a future: its turn's other ones */
-    struct gv_message *reply; /* of a future: the answer until it is awaited */
+    struct gv_message *reply; /* of a future: the answer until it is awaited; else not used */
     union {
         struct gv_wait *wait;
         struct grove_future *future;
@@ -55,7 +61,6 @@ struct gv_call {
             void *owner;
         } callback;
     } sink;
-    uint32_t since_ms;
     uint32_t deadline_ms;
     uint16_t method;
     uint8_t kind; /* enum gv_sink */
@@ -63,19 +68,65 @@ struct gv_call {
     uint8_t answered; /* of a future: takes no other answer */
 };
 
-/* The records of one loop, made and freed with it. Returns 0 or GROVE_ENOMEM. */
+/* The records of one loop. */
+struct gv_calls {
+    struct gv_call *free;
+    uint32_t n_chunks;
+    struct gv_call *chunks[GV_CALLS_MAX / GV_CALL_CHUNK];
+};
+
+/* Made and freed with the loop. Returns 0 or GROVE_ENOMEM. */
 int gv_calls_open(struct gv_loop *loop);
 void gv_calls_close(struct gv_loop *loop);
 
+/* Makes another chunk of free records; false when GV_CALLS_MAX are open or memory is short. */
+bool gv_calls_grow(struct gv_loop *loop);
+
 /* A new open record; NULL when GV_CALLS_MAX are open or memory is short. Set its sink before anything can answer. */
-struct gv_call *gv_call_take(struct gv_loop *loop, uint64_t target, uint16_t method,
-                             uint32_t deadline_ms);
+static inline struct gv_call *gv_call_take(struct gv_loop *loop, uint64_t target, uint16_t method,
+                                           uint32_t deadline_ms)
+{
+    struct gv_calls *calls = loop->calls;
+    struct gv_call *call = calls->free;
+
+    if (__builtin_expect(call == NULL, 0)) {
+        if (!gv_calls_grow(loop))
+            return NULL;
+        call = calls->free;
+    }
+    calls->free = call->next;
+    call->target = target;
+    call->deadline_ms = deadline_ms;
+    call->method = method;
+    call->open = 1;
+    return call;
+}
 
 /* The open record of this loop that id names, or NULL. */
-struct gv_call *gv_call_find(struct gv_loop *loop, uint64_t id);
+static inline struct gv_call *gv_call_find(struct gv_loop *loop, uint64_t id)
+{
+    uint64_t slot = id >> GV_CALL_SLOT_SHIFT & (GV_CALLS_MAX - 1);
+    struct gv_call *call;
+
+    if (id >> GV_CALL_LOOP_SHIFT != loop->index || slot / GV_CALL_CHUNK >= loop->calls->n_chunks)
+        return NULL;
+    call = &loop->calls->chunks[slot / GV_CALL_CHUNK][slot % GV_CALL_CHUNK];
+    return call->open && call->id == id ? call : NULL;
+}
 
 /* Closes a record without an answer. Nothing is taken back from the target: see gv_call_give_up. */
-void gv_call_give(struct gv_loop *loop, struct gv_call *call);
+static inline void gv_call_give(struct gv_loop *loop, struct gv_call *call)
+{
+    uint64_t generation = (call->id + 1) & GV_CALL_GENERATION;
+
+    gv_assert(call->open);
+    gv_wheel_disarm(&loop->wheel, &call->timer);
+    call->open = 0;
+    /* 2^36 calls in one slot take longer than any deadline: a wrap meets no old answer. */
+    call->id = (call->id & ~GV_CALL_GENERATION) | (generation != 0 ? generation : 1);
+    call->next = loop->calls->free;
+    loop->calls->free = call;
+}
 
 /*
  * The caller no longer waits: takes the request back where it is still
@@ -119,6 +170,9 @@ struct gv_call_options {
 int gv_call_begin(struct gv_loop *loop, const struct gv_call_options *options, uint64_t *id);
 
 /* What is known of a failed call: NO if its code implies it, else what the reply says. */
-enum grove_started gv_reply_started(const struct gv_message *reply);
+static inline enum grove_started gv_reply_started(const struct gv_message *reply)
+{
+    return reply->form_flags & GV_FLAG_NO_STARTED ? GROVE_STARTED_NO : GROVE_STARTED_YES;
+}
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/park.h"
 #include "runtime/runtime.h"
 #include "runtime/sched.h"
 
@@ -162,15 +163,6 @@ bool gv_deadlock_closes(struct gv_loop *loop, struct gv_wait *wait, struct gv_cy
     cycle->far = false;
     if (wait->turn->task == NULL)
         return false; /* Nobody can call main. */
-    if (n_targets(wait) == 1) {
-        uint64_t id = target_of(wait, 0);
-        struct gv_task *task = id != 0 ? gv_slot_find(id) : NULL;
-
-        /* The usual case: the target is here and waits for nobody. */
-        if (task != NULL && task->loop == loop->index && task != wait->turn->task
-            && wait_of(task) == NULL)
-            return false;
-    }
     if (walk_closes(loop, wait, cycle))
         return true;
     if (cycle->far)

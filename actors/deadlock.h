@@ -31,6 +31,18 @@ struct gv_cycle {
     char text[GV_WHY_BYTES]; /* "a -> b -> a", set when a circle was found */
 };
 
+/*
+ * True if no circle can close when the turn waits for this one task: it
+ * lives here and waits for nobody. The usual case, and no search.
+ */
+static inline bool gv_deadlock_is_free(const struct gv_loop *loop, const struct gv_turn *turn,
+                                       const struct gv_task *task)
+{
+    if (task->loop != loop->index || task == turn->task)
+        return false;
+    return task->turn == NULL || task->turn->wait == NULL || task->turn->wait->woken;
+}
+
 /* True if parking in wait would close a circle on this loop; cycle->text names it. */
 bool gv_deadlock_closes(struct gv_loop *loop, struct gv_wait *wait, struct gv_cycle *cycle);
 

@@ -1,9 +1,9 @@
 /*
  * Dispatch: an actor's turns, and the signals that come in between.
  *
- * gv_actor_run is called on a dispatcher's stack. It handles up to 64
- * messages by plain calls; a handler that awaits parks this very frame, and
- * everything here goes on when it returns. So nothing of the loop's tick may
+ * run is inlined into the dispatcher. It handles up to 64 messages by plain
+ * calls; a handler that awaits parks this very frame, and everything here
+ * goes on when it returns. So nothing of the loop's tick may
  * be kept in a local over a call of a handler.
  */
 #include "actors/actor.h"
@@ -13,7 +13,6 @@
 
 #include <grove/error.h>
 
-#include "actors/answer.h"
 #include "actors/call.h"
 #include "actors/deadlock.h"
 #include "actors/future.h"
@@ -21,75 +20,89 @@
 #include "actors/service.h"
 #include "actors/verb.h"
 #include "runtime/assert.h"
+#include "runtime/dispatcher.h"
 #include "runtime/go.h"
 #include "runtime/log.h"
 #include "runtime/place.h"
 #include "runtime/runtime.h"
-#include "runtime/sched.h"
 
 #define TURNS_MAX 64u /* messages of one actor before the next one's turn */
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-/* A response on its way into an envelope. */
+/* A response on its way into an envelope; made only if somebody waits for it. */
 struct envelope {
-    struct grove_answer answer;
+    struct grove_answer answer; /* offers the request's own body */
     struct gv_loop *loop;
     struct gv_message *request;
-    struct gv_message *reply; /* NULL until the response is there; may be the request's own block */
+    struct gv_message *reply; /* NULL: the request's own block */
 };
 
+/* A response that does not fit over the request, or may have pointers into it. */
 static int put_into_envelope(struct grove_answer *answer, const struct grove_shape *shape,
                              const ProtobufCMessage *response)
 {
     struct envelope *envelope = (struct envelope *)answer;
-    size_t bytes;
+    size_t bytes = grove_shape_bytes(shape, response);
 
-    if (envelope->request->call == 0)
-        return 0; /* Nobody waits for it. */
-    bytes = shape->size(response);
     if (bytes > GV_BLOCK_BYTES_MAX)
         return gv_turn_failed(envelope->loop->turn, NULL, GROVE_ETOOBIG, GROVE_STARTED_YES,
                               gv_mail_reason(GROVE_ETOOBIG));
-    /* A flat response has no pointer that could lead into the request it overwrites. */
-    if (shape->flat && bytes <= gv_message_room(envelope->request)) {
-        envelope->reply = envelope->request;
-    } else {
-        envelope->reply = gv_message_take(&envelope->loop->blocks, bytes);
-        if (envelope->reply == NULL)
-            return GROVE_ENOMEM;
-        envelope->reply->call = envelope->request->call;
-    }
+    envelope->reply = gv_message_take(&envelope->loop->blocks, bytes);
+    if (envelope->reply == NULL)
+        return GROVE_ENOMEM;
+    envelope->reply->call = envelope->request->call;
     shape->copy(envelope->reply->body, response);
     return 0;
 }
 
-int grove_answer_put(struct grove_answer *answer, const struct grove_shape *shape,
-                     const ProtobufCMessage *response)
+static inline struct grove_answer *open_envelope(struct envelope *envelope, struct gv_loop *loop,
+                                                 struct gv_message *request)
 {
-    return answer->put(answer, shape, response);
+    envelope->answer.put = put_into_envelope;
+    envelope->answer.body = request->body;
+    envelope->answer.room = gv_message_room(request);
+    envelope->loop = loop;
+    envelope->request = request;
+    envelope->reply = NULL;
+    return &envelope->answer;
 }
 
-static void answer_done(struct gv_loop *loop, struct envelope *answer)
+/* The handler has returned 0: sends the response to who waits, if anybody does. */
+static inline void answer_done(struct gv_loop *loop, struct envelope *envelope,
+                               struct gv_message *request)
 {
-    struct gv_message *reply = answer->reply;
+    struct gv_message *reply = request;
 
-    if (reply == NULL) {
-        gv_message_give(&loop->blocks, answer->request);
+    if (request->call == 0) {
+        gv_message_give(&loop->blocks, request);
         return;
     }
-    if (reply != answer->request)
-        gv_message_give(&loop->blocks, answer->request);
+    if (envelope->reply != NULL) {
+        reply = envelope->reply;
+        gv_message_give(&loop->blocks, request);
+    }
     reply->code = 0;
     reply->form_flags = GV_FORM_STRUCT;
     gv_call_answer(loop, reply);
 }
 
+/* It has not: sends the code and its reason. */
+static __attribute__((noinline)) void answer_failed(struct gv_loop *loop, struct gv_turn *turn,
+                                                    struct envelope *envelope, int code)
+{
+    if (turn->message->call != 0 && envelope->reply != NULL)
+        gv_message_give(&loop->blocks, envelope->reply);
+    if (code > 0)
+        code = gv_turn_check_refusal(turn, turn->method, code);
+    gv_call_fail(loop, turn->message, code, GROVE_STARTED_YES, gv_turn_reason(turn, code));
+}
+
 int gv_turn_check_refusal(struct gv_turn *turn, const struct grove_method *method, int code)
 {
     const ProtobufCEnumDescriptor *refusals = method->refusals;
-    bool passed_on =
-        turn->refused_by != refusals && turn->refused_by != NULL && turn->failure.code == code;
+    bool passed_on = gv_turn_failure(turn)->code == code && turn->refused_by != refusals
+                     && turn->refused_by != NULL;
 
     if (!passed_on
         && (refusals == NULL || protobuf_c_enum_descriptor_get_value(refusals, code) != NULL))
@@ -102,36 +115,18 @@ int gv_turn_check_refusal(struct gv_turn *turn, const struct grove_method *metho
     return GROVE_EFOREIGN;
 }
 
-void gv_turn_settle(struct gv_loop *loop, struct gv_turn *turn)
-{
-    if (turn->futures != NULL)
-        gv_futures_give_up(loop, turn);
-}
-
 const char *gv_turn_reason(const struct gv_turn *turn, int code)
 {
+    if (!turn->noted)
+        return NULL;
     return turn->failure.code == code || code == GROVE_EFOREIGN || turn->failed ? turn->why : NULL;
 }
 
 /* --- one turn --------------------------------------------------------------------------------- */
 
-static void end_turn(struct gv_loop *loop, struct gv_turn *turn, struct envelope *answer, int code)
-{
-    gv_turn_settle(loop, turn);
-    if (code > 0)
-        code = gv_turn_check_refusal(turn, turn->method, code);
-    if (code == 0) {
-        answer_done(loop, answer);
-    } else {
-        if (answer->reply != NULL && answer->reply != answer->request)
-            gv_message_give(&loop->blocks, answer->reply);
-        gv_call_fail(loop, answer->request, code, GROVE_STARTED_YES, gv_turn_reason(turn, code));
-    }
-    gv_turn_end(loop, turn);
-}
-
 /* grove_fail ends this incarnation: the actor stops, its callers are told. */
-static void end_incarnation(struct gv_actor *actor, const struct gv_turn *turn)
+static __attribute__((cold)) void end_incarnation(struct gv_actor *actor,
+                                                  const struct gv_turn *turn)
 {
     char name[64];
 
@@ -141,40 +136,64 @@ static void end_incarnation(struct gv_actor *actor, const struct gv_turn *turn)
     actor->task.flags |= GV_TASK_STOPPING | GV_TASK_NOW;
 }
 
+/* Why a message cannot be handled, 0 if it can. */
+static inline int obstacle(struct gv_loop *loop, const struct gv_type *type,
+                           const struct gv_message *message, uint32_t place)
+{
+    if (__builtin_expect(place >= type->n_methods, 0)
+        || __builtin_expect((message->form_flags & GV_FORM_MASK) != GV_FORM_STRUCT, 0)
+        || (__builtin_expect(type->lacks, 0) && !gv_type_has(type, place)))
+        return GROVE_ENOTSUP;
+    if (message->deadline_ms != 0
+        && __builtin_expect(!gv_ms_before(loop->now_ms, message->deadline_ms), 0))
+        return GROVE_ETIMEDOUT;
+    return 0;
+}
+
 /* Always inlined: its turn then lies in the one frame of a whole run. */
 static inline __attribute__((always_inline)) void
 handle(struct gv_loop *loop, struct gv_actor *actor, struct gv_message *message)
 {
-    uint32_t place = message->method - actor->type->first_index;
-    struct envelope envelope = {{put_into_envelope}, loop, message, NULL};
+    const struct gv_type *type = actor->type;
+    uint32_t place = message->method - type->first_index;
+    struct envelope envelope;
     struct gv_turn turn;
-    int code;
+    int code = obstacle(loop, type, message, place);
 
-    if (place >= actor->type->service->n_methods
-        || (message->form_flags & GV_FORM_MASK) != GV_FORM_STRUCT
-        || (actor->type->lacks && !gv_type_has(actor->type, place))) {
-        gv_mail_orphaned(loop, message, GROVE_ENOTSUP);
-        return;
-    }
-    if (message->deadline_ms != 0 && !gv_ms_before(loop->now_ms, message->deadline_ms)) {
-        gv_mail_orphaned(loop, message, GROVE_ETIMEDOUT);
+    if (__builtin_expect(code != 0, 0)) {
+        gv_mail_orphaned(loop, message, code);
         return;
     }
     turn.task = &actor->task;
     turn.message = message;
-    turn.method = &actor->type->service->methods[place];
+    turn.method = &type->methods[place];
     turn.deadline_ms = message->deadline_ms;
     gv_turn_begin(loop, &turn);
-    code = turn.method->thunk(actor->type->functions, gv_actor_state(actor), message->body,
-                              &envelope.answer);
+    code = turn.method->thunk(type->functions, gv_actor_state(actor), message->body,
+                              message->call != 0 ? open_envelope(&envelope, loop, message) : NULL);
     if (__builtin_expect(turn.failed, 0)) {
         end_incarnation(actor, &turn);
         code = GROVE_EDOWN;
     }
-    end_turn(loop, &turn, &envelope, code);
+    gv_turn_settle(loop, &turn);
+    if (__builtin_expect(code == 0, 1))
+        answer_done(loop, &envelope, message);
+    else
+        answer_failed(loop, &turn, &envelope, code);
+    gv_turn_end(loop, &turn);
 }
 
-void gv_actor_run(struct gv_loop *loop, struct gv_task *task)
+static __attribute__((noinline)) void init_turn(struct gv_loop *loop, struct gv_actor *actor,
+                                                struct gv_message *message)
+{
+    if (gv_actor_init_turn(loop, actor, message) != 0)
+        actor->task.flags |= GV_TASK_STOPPING | GV_TASK_NOW;
+    else
+        actor->task.flags &= (uint8_t)~GV_TASK_UNBORN;
+}
+
+/* Runs its queued messages: the class's run. */
+static inline __attribute__((always_inline)) void run(struct gv_loop *loop, struct gv_task *task)
 {
     struct gv_actor *actor = (struct gv_actor *)task;
     unsigned n = TURNS_MAX;
@@ -186,14 +205,10 @@ void gv_actor_run(struct gv_loop *loop, struct gv_task *task)
         if (message == NULL)
             break;
         loop->budget--;
-        if (__builtin_expect(message->method == GV_SIGNAL_INIT, 0)) {
-            if (gv_actor_init_turn(loop, actor, message) != 0)
-                task->flags |= GV_TASK_STOPPING | GV_TASK_NOW;
-            else
-                task->flags &= (uint8_t)~GV_TASK_UNBORN;
-        } else {
+        if (__builtin_expect(message->method == GV_SIGNAL_INIT, 0))
+            init_turn(loop, actor, message);
+        else
             handle(loop, actor, message);
-        }
         if (__builtin_expect(task->flags & GV_TASK_WAITED, 0))
             gv_task_let_in(loop, task);
         if (loop->budget <= 0)
@@ -205,6 +220,16 @@ void gv_actor_run(struct gv_loop *loop, struct gv_task *task)
         gv_actor_end(loop, actor);
     else if (task->mailbox.head != NULL)
         gv_sched_ready(loop, task);
+}
+
+void gv_actor_dispatch(void *loop)
+{
+    gv_dispatcher(loop, &gv_actor_class, run);
+}
+
+static void run_apart(struct gv_loop *loop, struct gv_task *task)
+{
+    run(loop, task);
 }
 
 /* --- signals ---------------------------------------------------------------------------------- */
@@ -270,7 +295,7 @@ static void describe_actor(const struct gv_task *task, char *text, size_t room)
 
 const struct gv_task_class gv_actor_class = {
     .name = "actor",
-    .run = gv_actor_run,
+    .run = run_apart,
     .signal = signal_actor,
     .waitlist = actor_waitlist,
     .describe = describe_actor,

@@ -8,7 +8,7 @@
 #include "actors/mail.h"
 #include "actors/verb.h"
 #include "runtime/assert.h"
-#include "runtime/sched.h"
+#include "runtime/park.h"
 
 #define FUTURES_MAX 1024u
 
@@ -51,7 +51,7 @@ static void future_expired(struct gv_timer *timer)
 int grove_call_start(grove_ref ref, const struct grove_service *service, uint32_t method,
                      const ProtobufCMessage *request, struct grove_future *future)
 {
-    struct gv_verb verb = {.waits = true};
+    struct gv_verb verb;
     struct gv_call *call;
     int rc;
 
@@ -67,6 +67,8 @@ int grove_call_start(grove_ref ref, const struct grove_service *service, uint32_
         return gv_turn_failed(verb.turn, NULL, GROVE_ENOMEM, GROVE_STARTED_NO, NULL);
     }
     call->kind = GV_SINK_FUTURE;
+    call->answered = 0;
+    call->reply = NULL;
     call->sink.future = future;
     verb.message->call = call->id;
     verb.message->deadline_ms = verb.deadline_ms;
@@ -192,6 +194,7 @@ static int park_for(struct gv_loop *loop, struct grove_future *const futures[], 
     gv_wait_init(loop, &wait, kind, 0); /* Each future has its own deadline. */
     wait.futures = futures;
     wait.n_futures = n;
+    wait.n_left = 0;
     if (!set_waiter(&wait))
         return 0;
     if (gv_deadlock_closes(loop, &wait, &cycle)) {

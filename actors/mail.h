@@ -37,15 +37,17 @@ static inline const char *gv_mail_reason(int code)
 
 static_assert(GV_BLOCK_BYTES_MAX == (size_t)64 << 20, "gv_mail_reason says so");
 
-static inline int gv_mail_make_copy(struct gv_loop *loop, const struct grove_shape *shape,
-                                    const ProtobufCMessage *request, struct gv_message **message)
+static inline __attribute__((always_inline)) int gv_mail_make_copy(struct gv_loop *loop,
+                                                                   const struct grove_shape *shape,
+                                                                   const ProtobufCMessage *request,
+                                                                   struct gv_message **message)
 {
-    size_t bytes = shape->size(request);
+    size_t bytes = grove_shape_bytes(shape, request);
 
-    if (bytes > GV_BLOCK_BYTES_MAX)
+    if (__builtin_expect(bytes > GV_BLOCK_BYTES_MAX, 0))
         return GROVE_ETOOBIG;
     *message = gv_message_take(&loop->blocks, bytes);
-    if (*message == NULL)
+    if (__builtin_expect(*message == NULL, 0))
         return bytes + sizeof **message > GV_BLOCK_BYTES_MAX ? GROVE_ETOOBIG : GROVE_ENOMEM;
     shape->copy((*message)->body, request);
     return 0;
@@ -53,20 +55,27 @@ static inline int gv_mail_make_copy(struct gv_loop *loop, const struct grove_sha
 
 /*
  * An envelope with the request for ref, a task of this process: a copy, or
- * packed for a pool. Returns 0 with *message (the caller's), GROVE_ENOMEM,
- * GROVE_ETOOBIG.
+ * packed for a pool. The caller sets its method. Returns 0 with *message
+ * (the caller's), GROVE_ENOMEM, GROVE_ETOOBIG.
  */
-static inline int gv_mail_make(struct gv_loop *loop, grove_ref ref, uint16_t method,
-                               const ProtobufCMessage *request, struct gv_message **message)
+static inline __attribute__((always_inline)) int gv_mail_make(struct gv_loop *loop, grove_ref ref,
+                                                              const struct grove_shape *shape,
+                                                              const ProtobufCMessage *request,
+                                                              struct gv_message **message)
 {
-    /* By the ref, not by the task: that one may live, and die, on another loop. */
-    int rc = gv_ref_kind(ref) == GROVE_REF_POOL
-                 ? gv_mail_make_packed(loop, request, message)
-                 : gv_mail_make_copy(loop, gv_methods[method].method->request, request, message);
+    int rc;
 
-    if (rc != 0)
+    /* By the ref, not by the task: that one may live, and die, on another loop. */
+    if (__builtin_expect(gv_ref_kind(ref) == GROVE_REF_POOL, 0)) {
+        struct gv_message *packed = NULL; /* so that the usual way keeps its own in a register */
+
+        rc = gv_mail_make_packed(loop, request, &packed);
+        *message = packed;
+    } else {
+        rc = gv_mail_make_copy(loop, shape, request, message);
+    }
+    if (__builtin_expect(rc != 0, 0))
         return rc;
-    (*message)->method = method;
     (*message)->to = ref.slot_generation;
     (*message)->from =
         loop->turn != NULL && loop->turn->task != NULL ? gv_task_id(loop->turn->task) : 0;
@@ -77,8 +86,8 @@ static inline int gv_mail_make(struct gv_loop *loop, grove_ref ref, uint16_t met
  * Sends a message on its way. On 0 it is gone. Otherwise it is still the
  * caller's: GROVE_EFULL, GROVE_ESTOPPING, GROVE_ETOOBIG.
  */
-static inline int gv_mail_post(struct gv_loop *loop, struct gv_task *task,
-                               struct gv_message *message)
+static inline __attribute__((always_inline)) int
+gv_mail_post(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)
 {
     uint64_t to = message->to;
     uint16_t method = message->method;

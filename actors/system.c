@@ -42,6 +42,7 @@ static void turn_ending(struct gv_loop *loop, struct gv_turn *turn)
 }
 
 static const struct gv_upcalls upcalls = {
+    .dispatch = gv_actor_dispatch,
     .arrived = gv_mail_arrived,
     .orphaned = gv_mail_orphaned,
     .answer = gv_call_answer,

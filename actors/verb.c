@@ -15,6 +15,7 @@
 #include "runtime/assert.h"
 #include "runtime/go.h"
 #include "runtime/options.h"
+#include "runtime/park.h"
 #include "runtime/place.h"
 #include "runtime/runtime.h"
 #include "runtime/sched.h"
@@ -26,14 +27,17 @@
 int gv_turn_failed(struct gv_turn *turn, const struct grove_method *method, int code,
                    enum grove_started started, const char *text)
 {
+    struct grove_failure *failure;
+
     if (turn == NULL)
         return code;
+    failure = gv_turn_failure(turn);
     turn->refused_by = code > 0 && method != NULL ? method->refusals : NULL;
     turn->why[0] = '\0';
     if (text != NULL)
         (void)snprintf(turn->why, sizeof turn->why, "%s",
                        text); /* A cut reason is still a reason. */
-    turn->failure = (struct grove_failure){
+    *failure = (struct grove_failure){
         .class = code > 0                           ? GROVE_REFUSED
                  : started == GROVE_STARTED_UNKNOWN ? GROVE_UNKNOWN
                                                     : GROVE_FAILED,
@@ -45,19 +49,24 @@ int gv_turn_failed(struct gv_turn *turn, const struct grove_method *method, int 
     return code;
 }
 
-int gv_turn_take_answer(struct gv_loop *loop, struct gv_turn *turn,
-                        const struct grove_method *method, struct gv_message *reply,
-                        ProtobufCMessage *response)
+/* An answer that is no 0: notes it. Owns reply; returns its code. */
+static __attribute__((cold)) int take_failure(struct gv_loop *loop, struct gv_turn *turn,
+                                              const struct grove_method *method,
+                                              struct gv_message *reply)
 {
-    int code = reply->code;
+    int code = gv_turn_failed(turn, method, reply->code, gv_reply_started(reply),
+                              reply->form_flags & GV_FLAG_TEXT ? (const char *)reply->body : NULL);
 
-    if (code != 0) {
-        (void)gv_turn_failed(turn, method, code, gv_reply_started(reply),
-                             reply->form_flags & GV_FLAG_TEXT ? (const char *)reply->body
-                                                              : NULL); /* Returns code. */
-        gv_message_give(&loop->blocks, reply);
-        return code;
-    }
+    gv_message_give(&loop->blocks, reply);
+    return code;
+}
+
+static inline int take_answer(struct gv_loop *loop, struct gv_turn *turn,
+                              const struct grove_method *method, struct gv_message *reply,
+                              ProtobufCMessage *response)
+{
+    if (__builtin_expect(reply->code != 0, 0))
+        return take_failure(loop, turn, method, reply);
     if (response != NULL)
         method->response->open(response, reply->body);
     if (response == NULL || method->response->flat) {
@@ -69,20 +78,27 @@ int gv_turn_take_answer(struct gv_loop *loop, struct gv_turn *turn,
     return 0;
 }
 
+int gv_turn_take_answer(struct gv_loop *loop, struct gv_turn *turn,
+                        const struct grove_method *method, struct gv_message *reply,
+                        ProtobufCMessage *response)
+{
+    return take_answer(loop, turn, method, reply, response);
+}
+
 /* --- beginning -------------------------------------------------------------------------------- */
 
-static uint32_t default_timeout_ms(const struct grove_method *method)
+static inline uint32_t default_timeout_ms(const struct grove_method *method)
 {
     if (method->timeout_ms != 0)
         return method->timeout_ms;
     return method->isolation == GROVE_WORKER_PROCESS ? TIMEOUT_WORKER_MS : GV_TIMEOUT_MS;
 }
 
-uint32_t gv_turn_deadline(struct gv_loop *loop, struct gv_turn *turn, uint32_t timeout_ms)
+static inline uint32_t deadline_of(struct gv_loop *loop, struct gv_turn *turn, uint32_t timeout_ms)
 {
     uint32_t inherited_ms = turn->deadline_ms, deadline_ms = 0;
 
-    if (turn->within_ms == 0) {
+    if (__builtin_expect(turn->within_ms == 0, 1)) {
         deadline_ms = loop->now_ms + timeout_ms;
         deadline_ms += deadline_ms == 0; /* 0 would be none */
     } else if (turn->within_ms != GROVE_INFINITE) {
@@ -94,59 +110,83 @@ uint32_t gv_turn_deadline(struct gv_loop *loop, struct gv_turn *turn, uint32_t t
     return deadline_ms;
 }
 
-/* Who has been told to stop waits for nothing more; nor does one whose time is over. */
-static int begin_to_wait(struct gv_verb *verb)
+uint32_t gv_turn_deadline(struct gv_loop *loop, struct gv_turn *turn, uint32_t timeout_ms)
 {
-    verb->deadline_ms = gv_turn_deadline(verb->loop, verb->turn, default_timeout_ms(verb->method));
-    if (verb->turn->cancelled)
-        return GROVE_ECANCELED;
-    if (verb->deadline_ms != 0 && !gv_ms_before(verb->loop->now_ms, verb->deadline_ms))
-        return GROVE_ETIMEDOUT;
+    return deadline_of(loop, turn, timeout_ms);
+}
+
+/* Nothing has left: notes why and returns code. */
+static __attribute__((cold, noinline)) int refused(struct gv_turn *turn, int code)
+{
+    return gv_turn_failed(turn, NULL, code, GROVE_STARTED_NO, gv_mail_reason(code));
+}
+
+/* The same, of a message that was made already. Owns it. */
+static __attribute__((cold, noinline)) int drop(struct gv_loop *loop, struct gv_message *message,
+                                                int code)
+{
+    gv_message_give(&loop->blocks, message);
+    return refused(loop->turn, code);
+}
+
+/* Finds the target and makes the message. On the running loop, which verb names already. */
+static inline __attribute__((always_inline)) int make(struct gv_verb *verb, grove_ref ref,
+                                                      const ProtobufCMessage *request)
+{
+    int rc = GROVE_ENOACTOR;
+
+    verb->task = gv_mail_task(ref);
+    if (__builtin_expect(verb->task != NULL, 1))
+        rc = gv_mail_make(verb->loop, ref, verb->method->request, request, &verb->message);
+    if (__builtin_expect(rc != 0, 0))
+        return refused(verb->turn, rc);
+    verb->message->method = verb->index;
     return 0;
 }
 
-static inline int begin(struct gv_verb *verb, grove_ref ref, const ProtobufCMessage *request)
+/* Who calls what. */
+static inline __attribute__((always_inline)) int
+introduce(struct gv_verb *verb, const struct grove_service *service, uint32_t method)
 {
-    int rc = 0;
-
-    if (verb->waits)
-        rc = begin_to_wait(verb);
-    else if (verb->turn != NULL)
-        verb->turn->within_ms = 0;
-    if (rc != 0)
-        return rc;
-    verb->task = gv_mail_task(ref);
-    if (verb->task == NULL)
-        return GROVE_ENOACTOR;
-    return gv_mail_make(verb->loop, ref, verb->index, request, &verb->message);
+    verb->turn = verb->loop->turn;
+    gv_assert(method < service->n_methods);
+    verb->index = gv_method_index(service, method);
+    verb->method = &service->methods[method];
+    return verb->index != 0 ? 0 : GROVE_EUSAGE; /* The reason is noted. */
 }
 
-static inline __attribute__((always_inline)) int begin_verb(struct gv_verb *verb, grove_ref ref,
+/* A call: who has been told to stop waits for nothing more; nor does one whose time is over. */
+static inline __attribute__((always_inline)) int begin_call(struct gv_verb *verb, grove_ref ref,
                                                             const struct grove_service *service,
                                                             uint32_t method,
                                                             const ProtobufCMessage *request)
 {
-    int rc;
+    int rc = introduce(verb, service, method);
 
-    verb->loop = gv_loop_here;
-    if (verb->loop == NULL)
-        return gv_usage_thread("send");
-    verb->turn = verb->loop->turn;
-    gv_assert(method < service->n_methods);
-    verb->index = gv_method_index(service, method);
-    if (verb->index == 0)
-        return GROVE_EUSAGE; /* The reason is noted. */
-    verb->method = &service->methods[method];
-    rc = begin(verb, ref, request);
-    if (rc != 0)
-        return gv_turn_failed(verb->turn, NULL, rc, GROVE_STARTED_NO, gv_mail_reason(rc));
-    return 0;
+    if (__builtin_expect(rc != 0, 0))
+        return rc;
+    verb->deadline_ms = deadline_of(verb->loop, verb->turn, default_timeout_ms(verb->method));
+    if (__builtin_expect(verb->turn->cancelled, 0))
+        return refused(verb->turn, GROVE_ECANCELED);
+    if (verb->deadline_ms != 0
+        && __builtin_expect(!gv_ms_before(verb->loop->now_ms, verb->deadline_ms), 0))
+        return refused(verb->turn, GROVE_ETIMEDOUT);
+    return make(verb, ref, request);
+}
+
+/* The loop of the running turn, or NULL where nothing may suspend. */
+static inline struct gv_loop *suspendable(void)
+{
+    struct gv_loop *loop = gv_loop_here;
+
+    return loop != NULL && loop->turn != NULL ? loop : NULL;
 }
 
 int gv_verb_begin(struct gv_verb *verb, grove_ref ref, const struct grove_service *service,
                   uint32_t method, const ProtobufCMessage *request)
 {
-    return begin_verb(verb, ref, service, method, request);
+    verb->loop = gv_loop_here;
+    return begin_call(verb, ref, service, method, request);
 }
 
 /* --- send ------------------------------------------------------------------------------------- */
@@ -154,78 +194,107 @@ int gv_verb_begin(struct gv_verb *verb, grove_ref ref, const struct grove_servic
 int grove_send(grove_ref ref, const struct grove_service *service, uint32_t method,
                const ProtobufCMessage *request)
 {
-    struct gv_verb verb = {.waits = false};
-    int rc = begin_verb(&verb, ref, service, method, request);
+    struct gv_verb verb = {.loop = gv_loop_here};
+    int rc;
 
-    if (rc != 0)
+    if (__builtin_expect(verb.loop == NULL, 0))
+        return gv_usage_thread("send");
+    rc = introduce(&verb, service, method);
+    if (__builtin_expect(rc != 0, 0))
+        return rc;
+    if (verb.turn != NULL)
+        verb.turn->within_ms = 0;
+    rc = make(&verb, ref, request);
+    if (__builtin_expect(rc != 0, 0))
         return rc;
     rc = gv_mail_post(verb.loop, verb.task, verb.message);
-    if (rc != 0) {
-        gv_message_give(&verb.loop->blocks, verb.message);
-        (void)gv_turn_failed(verb.turn, NULL, rc, GROVE_STARTED_NO,
-                             gv_mail_reason(rc)); /* Returns rc. */
-    }
-    return rc;
+    return __builtin_expect(rc == 0, 1) ? 0 : drop(verb.loop, verb.message, rc);
 }
 
 /* --- await ------------------------------------------------------------------------------------ */
 
 /* The park ended without an answer: the call is given up, if it is still open. */
-static int left(struct gv_verb *verb, struct gv_wait *wait, int rc, const char *text)
+static __attribute__((cold, noinline)) int left(struct gv_loop *loop, struct gv_wait *wait, int rc,
+                                                const char *text)
 {
-    struct gv_call *call = wait->call != 0 ? gv_call_find(verb->loop, wait->call) : NULL;
+    struct gv_call *call = wait->call != 0 ? gv_call_find(loop, wait->call) : NULL;
     enum grove_started started = GROVE_STARTED_UNKNOWN;
 
     /* A circle over loops is found late: the handler may have begun, and may even be part of it. */
-    if (call != NULL && gv_call_give_up(verb->loop, call))
+    if (call != NULL && gv_call_give_up(loop, call))
         started = GROVE_STARTED_NO;
-    return gv_turn_failed(verb->turn, NULL, rc, started, text);
+    return gv_turn_failed(loop->turn, NULL, rc, started, text);
 }
 
-/* Posts the verb's message as a call and parks until it is answered. *reply is the answer, NULL if there is none. */
-static int post_and_park(struct gv_verb *verb, enum gv_wait_kind kind, struct gv_message **reply)
+/* Posts the verb's message as a call of `wait`. On failure nothing is left to free. */
+static inline __attribute__((always_inline)) int post(struct gv_verb *verb, struct gv_wait *wait)
 {
-    struct gv_loop *loop = verb->loop;
-    struct gv_cycle cycle;
-    struct gv_wait wait;
-    struct gv_call *call;
+    struct gv_call *call = gv_call_take(verb->loop, wait->target, verb->index, verb->deadline_ms);
     int rc;
 
-    *reply = NULL;
-    /* Asked before the request leaves, so that nothing has begun if it cannot be waited for. */
-    rc = gv_may_park(loop);
-    if (rc != 0) {
-        gv_message_give(&loop->blocks, verb->message);
-        return gv_turn_failed(verb->turn, NULL, rc, GROVE_STARTED_NO, gv_mail_reason(rc));
-    }
-    gv_wait_init(loop, &wait, kind, verb->deadline_ms);
-    wait.target = verb->message->to;
-    wait.method = verb->index;
-    if (gv_deadlock_closes(loop, &wait, &cycle)) {
-        gv_message_give(&loop->blocks, verb->message);
-        return gv_turn_failed(verb->turn, NULL, GROVE_EDEADLK, GROVE_STARTED_NO, cycle.text);
-    }
-    call = gv_call_take(loop, wait.target, verb->index, verb->deadline_ms);
-    if (call == NULL) {
-        gv_message_give(&loop->blocks, verb->message);
-        return gv_turn_failed(verb->turn, NULL, GROVE_ENOMEM, GROVE_STARTED_NO, NULL);
-    }
+    if (__builtin_expect(call == NULL, 0))
+        return drop(verb->loop, verb->message, GROVE_ENOMEM);
     call->kind = GV_SINK_WAIT;
-    call->sink.wait = &wait;
-    wait.call = call->id;
+    call->sink.wait = wait;
+    wait->call = call->id;
     verb->message->call = call->id;
     verb->message->deadline_ms = verb->deadline_ms;
-    rc = gv_mail_post(loop, verb->task, verb->message);
-    if (rc != 0) {
-        gv_message_give(&loop->blocks, verb->message);
-        gv_call_give(loop, call);
-        return gv_turn_failed(verb->turn, NULL, rc, GROVE_STARTED_NO, gv_mail_reason(rc));
+    rc = gv_mail_post(verb->loop, verb->task, verb->message);
+    if (__builtin_expect(rc == 0, 1))
+        return 0;
+    gv_call_give(verb->loop, call);
+    return drop(verb->loop, verb->message, rc);
+}
+
+/* The same, and parks, where a circle may close: it is searched before the request leaves. */
+static __attribute__((noinline)) int post_and_park_watched(struct gv_verb verb,
+                                                           struct gv_wait *wait)
+{
+    struct gv_loop *loop = verb.loop;
+    struct gv_cycle cycle;
+    int rc;
+
+    if (gv_deadlock_closes(loop, wait, &cycle)) {
+        gv_message_give(&loop->blocks, verb.message);
+        return gv_turn_failed(verb.turn, NULL, GROVE_EDEADLK, GROVE_STARTED_NO, cycle.text);
     }
-    gv_deadlock_watch(loop, &wait, &cycle);
-    rc = gv_park(loop, &wait);
+    rc = post(&verb, wait);
+    if (rc != 0)
+        return rc;
+    gv_deadlock_watch(loop, wait, &cycle);
+    rc = gv_park_now(loop, wait);
     gv_deadlock_unwatch(loop, &cycle);
-    if (wait.message == NULL)
-        return left(verb, &wait, rc, rc == GROVE_EDEADLK ? cycle.text : NULL);
+    if (wait->message == NULL)
+        return left(loop, wait, rc, rc == GROVE_EDEADLK ? cycle.text : NULL);
+    return 0;
+}
+
+/* Posts the verb's message as a call and parks until it is answered: 0, and *reply is the answer; or a failure, noted. */
+static inline __attribute__((always_inline)) int
+post_and_park(struct gv_verb *verb, enum gv_wait_kind kind, struct gv_message **reply)
+{
+    struct gv_wait wait;
+    int rc;
+
+    /* Asked before the request leaves, so that nothing has begun if it cannot be waited for. */
+    rc = gv_may_park(verb->loop);
+    if (__builtin_expect(rc != 0, 0))
+        return drop(verb->loop, verb->message, rc);
+    gv_wait_init(verb->loop, &wait, kind, verb->deadline_ms);
+    wait.target = verb->message->to;
+    wait.method = verb->index;
+    if (__builtin_expect(gv_deadlock_is_free(verb->loop, verb->turn, verb->task), 1)) {
+        rc = post(verb, &wait);
+        if (__builtin_expect(rc != 0, 0))
+            return rc;
+        rc = gv_park_now(verb->loop, &wait);
+        if (__builtin_expect(wait.message == NULL, 0))
+            return left(verb->loop, &wait, rc, NULL);
+    } else {
+        rc = post_and_park_watched(*verb, &wait);
+        if (rc != 0)
+            return rc;
+    }
     *reply = wait.message;
     return 0;
 }
@@ -233,41 +302,39 @@ static int post_and_park(struct gv_verb *verb, enum gv_wait_kind kind, struct gv
 int grove_call_await(grove_ref ref, const struct grove_service *service, uint32_t method,
                      const ProtobufCMessage *request, ProtobufCMessage *response)
 {
-    struct gv_message *reply;
-    struct gv_verb verb = {.waits = true};
+    struct gv_message *reply = NULL;
+    struct gv_verb verb = {.loop = suspendable()};
     int rc;
 
-    if (!grove_can_await())
+    if (__builtin_expect(verb.loop == NULL, 0))
         return gv_usage_wait("await");
-    rc = begin_verb(&verb, ref, service, method, request);
-    if (rc != 0)
+    rc = begin_call(&verb, ref, service, method, request);
+    if (__builtin_expect(rc != 0, 0))
         return rc;
     rc = post_and_park(&verb, GV_WAIT_CALL, &reply);
-    if (rc != 0)
+    if (__builtin_expect(rc != 0, 0))
         return rc;
-    return gv_turn_take_answer(verb.loop, verb.turn, verb.method, reply, response);
+    return take_answer(verb.loop, verb.turn, verb.method, reply, response);
 }
 
 int grove_send_await(grove_ref ref, const struct grove_service *service, uint32_t method,
                      const ProtobufCMessage *request)
 {
-    struct gv_message *reply;
-    struct gv_verb verb = {.waits = true};
+    struct gv_message *reply = NULL;
+    struct gv_verb verb = {.loop = suspendable()};
     int rc;
 
-    if (!grove_can_await())
+    if (verb.loop == NULL)
         return gv_usage_wait("send_await");
-    rc = begin_verb(&verb, ref, service, method, request);
+    rc = begin_call(&verb, ref, service, method, request);
     if (rc != 0)
         return rc;
     if (verb.task->loop == verb.loop->index && !(verb.task->flags & GV_TASK_WAITED)) {
         rc = gv_mail_post(verb.loop, verb.task, verb.message);
         if (rc == 0)
             return 0;
-        if (rc != GROVE_EFULL || verb.task->class->fails_when_full) {
-            gv_message_give(&verb.loop->blocks, verb.message);
-            return gv_turn_failed(verb.turn, NULL, rc, GROVE_STARTED_NO, gv_mail_reason(rc));
-        }
+        if (rc != GROVE_EFULL || verb.task->class->fails_when_full)
+            return drop(verb.loop, verb.message, rc);
     }
     verb.message->form_flags |= GV_FLAG_ENTRY;
     rc = post_and_park(&verb, GV_WAIT_ROOM, &reply);
@@ -275,7 +342,7 @@ int grove_send_await(grove_ref ref, const struct grove_service *service, uint32_
         return gv_turn_failed(verb.turn, NULL, GROVE_EFULL, GROVE_STARTED_NO, NULL);
     if (rc != 0)
         return rc;
-    return gv_turn_take_answer(verb.loop, verb.turn, verb.method, reply, NULL);
+    return take_answer(verb.loop, verb.turn, verb.method, reply, NULL);
 }
 
 /* --- deadlines -------------------------------------------------------------------------------- */

@@ -14,7 +14,6 @@
 
 /* A request on its way, before it is posted. */
 struct gv_verb {
-    bool waits; /* set it before begin: somebody will wait for the answer */
     struct gv_loop *loop;
     struct gv_turn *turn; /* NULL outside of any turn */
     struct gv_task *task; /* the target; may live anywhere */
@@ -32,9 +31,9 @@ struct gv_verb {
 uint32_t gv_turn_deadline(struct gv_loop *loop, struct gv_turn *turn, uint32_t timeout_ms);
 
 /*
- * Finds the target and makes the message; with a deadline if somebody will
- * wait. Consumes grove_within. On failure the turn's failure record is set,
- * and nothing is left to free.
+ * Begins a call: finds the target, makes the message, sets the deadline of
+ * its answer. Consumes grove_within. On failure the turn's failure record is
+ * set, and nothing is left to free.
  */
 int gv_verb_begin(struct gv_verb *verb, grove_ref ref, const struct grove_service *service,
                   uint32_t method, const ProtobufCMessage *request);

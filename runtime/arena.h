@@ -16,7 +16,7 @@
 
 struct gv_arena {
     struct gv_message *chunk; /* newest first; a message block used as plain memory */
-    size_t used_bytes;        /* of the newest chunk's body */
+    size_t used_bytes;        /* of the newest chunk's body, if there is one */
 };
 
 /* bytes of zeroed memory aligned to 16; NULL when memory is short or bytes > GV_BLOCK_BYTES_MAX / 2. */

@@ -115,6 +115,8 @@ static inline unsigned gv_block_class(size_t body_bytes)
 {
     size_t bytes = body_bytes + sizeof(struct gv_message);
 
+    if (__builtin_expect(bytes <= 64, 1))
+        return GV_BLOCK_64;
     return (bytes > 64) + (bytes > 128) + (bytes > 256);
 }
 

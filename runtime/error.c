@@ -75,7 +75,7 @@ static int note(enum grove_class class, int code, const char *format, va_list ar
 {
     struct gv_turn *turn = running_turn();
     char *why = turn != NULL ? turn->why : outside.why;
-    struct grove_failure *failure = turn != NULL ? &turn->failure : &outside.failure;
+    struct grove_failure *failure = turn != NULL ? gv_turn_failure(turn) : &outside.failure;
     char text[GV_WHY_BYTES]; /* An argument may be the last reason itself. */
 
     (void)vsnprintf(text, sizeof text, format, arguments); /* A cut reason is still a reason. */
@@ -128,10 +128,8 @@ const struct grove_failure *grove_failure(void)
 {
     struct gv_turn *turn = running_turn();
 
-    if (turn != NULL) {
-        turn->failure.text = turn->why;
-        return &turn->failure;
-    }
+    if (turn != NULL)
+        return gv_turn_failure(turn);
     if (outside.failure.text == NULL)
         outside.failure.text = outside.why;
     return &outside.failure;

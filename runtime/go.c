@@ -8,6 +8,7 @@
 
 #include "runtime/assert.h"
 #include "runtime/options.h"
+#include "runtime/park.h"
 #include "runtime/place.h"
 #include "runtime/runtime.h"
 #include "runtime/usage.h"

@@ -20,6 +20,8 @@
 #define GV_INCARNATION_BITS 48
 
 struct gv_upcalls {
+    /* What every stack of a pool runs, see dispatcher.h; NULL: the plain one. */
+    void (*dispatch)(void *loop);
     /* A message for a task of this loop, or a reply to one of its calls, came from another loop. Owns it. */
     void (*arrived)(struct gv_loop *loop, struct gv_message *message);
     /* No handler will see this message: answer its caller with code (started: NO), or count a dead letter. Owns it. */

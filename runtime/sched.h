@@ -47,64 +47,55 @@ void gv_turn_clock_begin(struct gv_loop *loop);
 void gv_turn_clock_end(struct gv_loop *loop);
 void gv_turn_free_memory(struct gv_loop *loop, struct gv_turn *turn);
 
+/* Makes an idle dispatcher if there is none; false when no stack is left. */
+bool gv_sched_keep_dispatcher(struct gv_loop *loop);
+
 /* Marks the begin of a turn on the running stack; the caller fills task, message, method, deadline_ms before. */
 static inline void gv_turn_begin(struct gv_loop *loop, struct gv_turn *turn)
 {
+    struct gv_task *task = turn->task;
+
     turn->within_ms = 0;
     turn->wait = NULL;
     turn->held = NULL;
     turn->letter = NULL;
     turn->futures = NULL;
     turn->arena.chunk = NULL;
-    turn->arena.used_bytes = 0;
-    turn->refused_by = NULL;
-    turn->failure = (struct grove_failure){0};
-    turn->cancelled = turn->failed = 0;
-    turn->why[0] = 0;
-    turn->stack = loop->stack;
-    if (turn->stack != NULL)
-        turn->stack->owner = turn->task;
-    if (turn->task != NULL)
-        turn->task->turn = turn;
+    turn->cancelled = turn->failed = turn->noted = 0;
+    if (task != NULL)
+        task->turn = turn;
     loop->turn = turn;
     if (__builtin_expect(loop->turn_clock, 0))
         gv_turn_clock_begin(loop);
-    gv_probe(&loop->probes, START, turn->task != NULL ? gv_task_id(turn->task) : 0, loop->index);
+    gv_probe(&loop->probes, START, task != NULL ? gv_task_id(task) : 0, loop->index);
 }
 
 /* Ends it: frees the arena and the answers kept. Futures must be gone. */
 static inline void gv_turn_end(struct gv_loop *loop, struct gv_turn *turn)
 {
+    struct gv_task *task = turn->task;
+
     gv_assert(turn->futures == NULL);
-    gv_probe(&loop->probes, END, turn->task != NULL ? gv_task_id(turn->task) : 0, loop->index);
-    if (turn->held != NULL || turn->arena.chunk != NULL)
+    gv_probe(&loop->probes, END, task != NULL ? gv_task_id(task) : 0, loop->index);
+    if (__builtin_expect(turn->held != NULL || turn->arena.chunk != NULL, 0))
         gv_turn_free_memory(loop, turn);
     if (__builtin_expect(loop->turn_clock, 0))
         gv_turn_clock_end(loop);
     gv_figure_set(&loop->stats.turns, loop->stats.turns + 1);
-    if (turn->task != NULL)
-        turn->task->turn = NULL;
+    if (task != NULL)
+        task->turn = NULL;
     loop->turn = NULL;
 }
-
-/* Sets up a wait of the running turn. deadline_ms 0 = none. */
-void gv_wait_init(struct gv_loop *loop, struct gv_wait *wait, enum gv_wait_kind kind,
-                  uint32_t deadline_ms);
-
-/* 0 if the running turn could park now, else what park would return: GROVE_ECANCELED, GROVE_ENOSTACK. */
-int gv_may_park(struct gv_loop *loop);
 
 /*
  * Parks the running turn until gv_wake, its deadline (GROVE_ETIMEDOUT) or
  * its cancellation (GROVE_ECANCELED). Returns wait->rc, or GROVE_ENOSTACK
- * without having parked when no stack is left for a dispatcher.
+ * without having parked when no stack is left for a dispatcher. The wait is
+ * set up with gv_wait_init (park.h).
  */
 int gv_park(struct gv_loop *loop, struct gv_wait *wait);
 
 /* Lets everything that is runnable run first. Returns 0, GROVE_ECANCELED or GROVE_ENOSTACK. */
 int gv_yield(struct gv_loop *loop);
-
-/* Wakes a wait with rc; once. On its home loop. A wait that is not parked yet then does not park. */
-void gv_wake(struct gv_loop *loop, struct gv_wait *wait, int rc);
 
 #endif

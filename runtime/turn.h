@@ -68,20 +68,33 @@ struct gv_turn {
     struct gv_task *task;              /* NULL for main */
     struct gv_message *message;        /* the request, NULL for main and greenlets */
     const struct grove_method *method; /* NULL for main, greenlets, first and last turns */
-    struct gv_stack *stack;            /* NULL for main */
+    struct gv_stack *stack;            /* while parked: on which one it is, NULL for main */
     uint32_t deadline_ms;              /* inherited, 0 = none */
-    /* From here to why[0], gv_turn_begin writes zeros; side by side, so that it takes few stores. */
+    /* From here to noted, gv_turn_begin writes zeros; side by side, so that it takes few stores. */
     uint32_t within_ms;        /* of the next call, 0 = unset */
     struct gv_wait *wait;      /* what it is parked in */
     struct gv_message *held;   /* answers whose pointers the handler may use */
     struct gv_message *letter; /* envelope for the answer to the letter last received */
     struct gv_call *futures;   /* calls of futures that were started and not yet awaited */
     struct gv_arena arena;
-    const ProtobufCEnumDescriptor *refused_by; /* enum of the last refusal an await brought */
+    uint8_t cancelled; /* its awaits fail with GROVE_ECANCELED */
+    uint8_t failed;    /* grove_fail was called */
+    uint8_t noted;     /* the rest holds the last failure; else it is not initialised */
+    const ProtobufCEnumDescriptor *refused_by; /* enum of the refusal an await brought */
     struct grove_failure failure; /* of the last await that did not return 0; no text yet: why */
-    uint8_t cancelled;            /* its awaits fail with GROVE_ECANCELED */
-    uint8_t failed;               /* grove_fail was called */
-    char why[GV_WHY_BYTES];       /* the failure's text; all but its begin not initialised */
+    char why[GV_WHY_BYTES];       /* the failure's text */
 };
+
+/* Room for the last failure, empty if there has been none: for who reads or writes it. */
+static inline struct grove_failure *gv_turn_failure(struct gv_turn *turn)
+{
+    if (!turn->noted) {
+        turn->noted = 1;
+        turn->refused_by = NULL;
+        turn->failure = (struct grove_failure){.text = turn->why};
+        turn->why[0] = '\0';
+    }
+    return &turn->failure;
+}
 
 #endif

@@ -143,7 +143,7 @@ static int make_reply(struct gv_job *job, const struct gv_frame *frame, struct g
                    &response, error);
     if (rc != 0)
         return rc;
-    n_bytes = shape->size(response);
+    n_bytes = grove_shape_bytes(shape, response);
     *reply =
         n_bytes <= GV_BLOCK_BYTES_MAX ? gv_message_take(&job->pool->loop->blocks, n_bytes) : NULL;
     if (*reply != NULL)

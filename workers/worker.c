@@ -5,7 +5,6 @@
 
 #include <grove/error.h>
 
-#include "actors/answer.h"
 #include "actors/verb.h"
 #include "links/agree.h"
 #include "links/link.h"
@@ -189,7 +188,7 @@ static int lay_out(struct gv_worker *worker, const struct task *task,
         *why = rc == GROVE_EPROTO ? error.why : NULL;
         return rc;
     }
-    n_bytes = method->request->size(request);
+    n_bytes = grove_shape_bytes(method->request, request);
     worker->body.n_bytes = 0;
     if (n_bytes > GV_LINK_MESSAGE_MAX * GV_UNPACK_FACTOR)
         rc = GROVE_ETOOBIG;
@@ -213,7 +212,7 @@ static int check_refusal(const struct grove_method *method, int code)
 static void call_function(struct gv_worker *worker, const struct task *task,
                           const struct served *served, struct outcome *outcome)
 {
-    struct packer packer = {{put_answer}, worker};
+    struct packer packer = {.answer = {.put = put_answer}, .worker = worker};
     struct gv_worker_hooks *hooks = &worker->hooks;
     uint64_t began_ns = worker->env->now_ns(worker->env->world);
 

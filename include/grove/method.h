@@ -18,22 +18,55 @@
 #include <grove/export.h>
 
 /* Raised whenever this file changes in a way that old generated code cannot know. */
-#define GROVE_GENERATOR_VERSION 1
-
-struct grove_answer; /* where a thunk puts the response */
+#define GROVE_GENERATOR_VERSION 2
 
 /* How the messages of one type are copied into envelopes. */
 struct grove_shape {
     const ProtobufCMessageDescriptor *descriptor;
-    /* Bytes that copy will write, a multiple of 8; SIZE_MAX if it does not fit memory. */
+    /* Bytes that copy will write, a multiple of 8; SIZE_MAX if it does not fit memory. NULL if flat. */
     size_t (*size)(const ProtobufCMessage *message);
     /* Copies message into body, which has size(message) bytes and is aligned to 16. */
     void (*copy)(void *body, const ProtobufCMessage *message);
     /* Fills message from body; its pointers lead into body, which must outlive it. */
     void (*open)(ProtobufCMessage *message, void *body);
+    uint32_t flat_bytes; /* of a flat one: what copy writes */
     /* True when copy writes fields only and open leaves no pointer into body. */
     uint8_t flat;
 };
+
+/* Bytes that shape->copy will write for this message. */
+static inline size_t grove_shape_bytes(const struct grove_shape *shape,
+                                       const ProtobufCMessage *message)
+{
+    return shape->flat ? shape->flat_bytes : shape->size(message);
+}
+
+/*
+ * Where a thunk puts the response. Whoever makes one gives a function that
+ * takes any response, and may offer room for flat ones.
+ */
+struct grove_answer {
+    /* Takes the response. Returns 0, GROVE_ENOMEM or GROVE_ETOOBIG. */
+    int (*put)(struct grove_answer *answer, const struct grove_shape *shape,
+               const ProtobufCMessage *response);
+    void *body;  /* a flat response of up to room bytes is copied to here, and put not called */
+    size_t room; /* 0 if there is none */
+};
+
+/*
+ * For thunks: the response into the answer, which is NULL if nobody waits
+ * for it. Returns 0, GROVE_ENOMEM or GROVE_ETOOBIG, which the thunk returns.
+ */
+static inline int grove_answer_put(struct grove_answer *answer, const struct grove_shape *shape,
+                                   const ProtobufCMessage *response)
+{
+    if (answer == NULL)
+        return 0;
+    if (!shape->flat || shape->flat_bytes > answer->room)
+        return answer->put(answer, shape, response);
+    shape->copy(answer->body, response);
+    return 0;
+}
 
 enum grove_isolation { GROVE_INLINE = 0, GROVE_THREAD = 1, GROVE_WORKER_PROCESS = 2 };
 enum grove_idempotency {
@@ -56,7 +89,7 @@ enum grove_audience {
 /*
  * Runs one rpc: opens body as the request, calls the function, and on 0
  * hands the response to grove_answer_put. functions is the user's struct of
- * function pointers; state is NULL for a WORKER rpc.
+ * function pointers; state is NULL for a WORKER rpc, answer if nobody waits.
  */
 typedef int (*grove_thunk_fn)(const void *functions, void *state, void *body,
                               struct grove_answer *answer);
@@ -151,13 +184,6 @@ struct grove_worker_entry {
     static const struct grove_worker_entry grove_worker_entry_##SERVICE              \
         __attribute__((used, section("grove_workers"), aligned(sizeof(void *)))) = { \
             &SERVICE##_service_table, (FUNCTIONS)}
-
-/*
- * For thunks: copies the response into the answer. Returns 0, or
- * GROVE_ENOMEM / GROVE_ETOOBIG, which the thunk returns.
- */
-GROVE_API int grove_answer_put(struct grove_answer *answer, const struct grove_shape *shape,
-                               const ProtobufCMessage *response);
 
 /*
  * Makes a service known to this process; spawn, pools and verbs do it on

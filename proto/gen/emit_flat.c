@@ -148,10 +148,6 @@ static void emit_fields(const struct gen_type *type, struct gen_text *out)
 static void emit_empty(const struct gen_type *type, struct gen_text *out)
 {
     gen_put(out,
-            "static size_t size_of_%s(const ProtobufCMessage *message)\n{\n"
-            "    (void)message;\n    return 0;\n}\n\n",
-            type->local);
-    gen_put(out,
             "static void copy_%s(void *body, const ProtobufCMessage *message)\n{\n"
             "    (void)body;\n    (void)message;\n}\n\n",
             type->local);
@@ -169,11 +165,6 @@ void gen_emit_flat(const struct gen *gen, const struct gen_type *type, struct ge
     }
 
     emit_struct(gen, type, out);
-    gen_put(out,
-            "static size_t size_of_%s(const ProtobufCMessage *message)\n{\n"
-            "    (void)message;\n    return grove_shape_room(sizeof(struct flat_%s));\n}\n\n",
-            type->local, type->local);
-
     gen_put(out,
             "static void copy_%s(void *body, const ProtobufCMessage *message)\n{\n"
             "    const %s *from = (const %s *)message;\n    struct flat_%s *to = body;\n\n",

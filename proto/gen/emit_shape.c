@@ -64,6 +64,23 @@ static void emit_deep_shape(const struct gen_type *type, struct gen_text *out)
             type->local, type->c_type, type->c_type);
 }
 
+static void emit_shape(const struct gen_type *type, struct gen_text *out)
+{
+    gen_put(out,
+            "static const struct grove_shape shape_of_%s = {\n"
+            "    .descriptor = &%s__descriptor,\n    .copy = copy_%s,\n    .open = open_%s,\n",
+            type->local, type->c_lower, type->local, type->local);
+    if (!type->is_flat)
+        gen_put(out, "    .size = size_of_%s,\n", type->local);
+    else if (type->message->n_field == 0)
+        gen_put(out, "    .flat = 1,\n");
+    else
+        gen_put(out,
+                "    .flat_bytes = (sizeof(struct flat_%s) + 7) & ~(size_t)7,\n    .flat = 1,\n",
+                type->local);
+    gen_put(out, "};\n\n");
+}
+
 void gen_emit_shapes(const struct gen_unit *unit, struct gen_text *out)
 {
     struct gen *gen = unit->gen;
@@ -85,10 +102,6 @@ void gen_emit_shapes(const struct gen_unit *unit, struct gen_text *out)
             gen_emit_flat(gen, type, out);
         else
             emit_deep_shape(type, out);
-        gen_put(out,
-                "static const struct grove_shape shape_of_%s = {\n"
-                "    .descriptor = &%s__descriptor,\n    .size = size_of_%s,\n"
-                "    .copy = copy_%s,\n    .open = open_%s,\n    .flat = %d,\n};\n\n",
-                type->local, type->c_lower, type->local, type->local, type->local, type->is_flat);
+        emit_shape(type, out);
     }
 }

@@ -69,11 +69,10 @@ int grove_spawn_await(const struct grove_service *service, const void *functions
     return note(GROVE_NOBODY, service, 0, NULL, "spawn_await");
 }
 
-int grove_answer_put(struct grove_answer *answer, const struct grove_shape *shape,
-                     const ProtobufCMessage *response)
+int fake_put(struct grove_answer *answer, const struct grove_shape *shape,
+             const ProtobufCMessage *response)
 {
-    answer->bytes = shape->size(response);
-    answer->body = malloc(answer->bytes + 1);
+    answer->body = malloc(grove_shape_bytes(shape, response) + 1);
     if (answer->body == NULL)
         return -1;
     shape->copy(answer->body, response);

@@ -19,10 +19,8 @@ struct fake_call {
 
 extern struct fake_call fake_last;
 
-/* Where a thunk puts its response; body is the test's to free. */
-struct grove_answer {
-    void *body;
-    size_t bytes;
-};
+/* For grove_answer.put: copies the response to answer->body, which is the test's to free. */
+int fake_put(struct grove_answer *answer, const struct grove_shape *shape,
+             const ProtobufCMessage *response);
 
 #endif

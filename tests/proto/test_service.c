@@ -17,7 +17,7 @@
 /* A body of exactly the measured size with a copy of message. */
 static void *copied(const struct grove_shape *shape, const ProtobufCMessage *message)
 {
-    size_t n_bytes = shape->size(message);
+    size_t n_bytes = grove_shape_bytes(shape, message);
     assert_int_equal(n_bytes % 8, 0);
 
     void *body = malloc(n_bytes == 0 ? 1 : n_bytes);
@@ -67,7 +67,7 @@ static void test_a_thunk_runs_the_function_and_packs_its_answer(void **state)
     Bank__V1__WithdrawRequest request = BANK__V1__WITHDRAW_REQUEST__INIT;
     Bank__V1__WithdrawResponse response;
     struct account me = {100};
-    struct grove_answer answer = {0};
+    struct grove_answer answer = {.put = fake_put};
 
     request.cents = 30;
     void *body = copied(method->request, &request.base);
@@ -85,6 +85,46 @@ static void test_a_thunk_runs_the_function_and_packs_its_answer(void **state)
     free(body);
 }
 
+static void test_a_flat_answer_goes_where_there_is_room(void **state)
+{
+    (void)state;
+    const struct grove_method *method = &account_service_table.methods[ACCOUNT_METHOD_WITHDRAW];
+    Bank__V1__WithdrawRequest request = BANK__V1__WITHDRAW_REQUEST__INIT;
+    Bank__V1__WithdrawResponse response;
+    struct account me = {100};
+    _Alignas(16) unsigned char room[8] = {0};
+    struct grove_answer answer = {.put = fake_put, .body = room, .room = sizeof room};
+    void *body;
+
+    request.cents = 30;
+    body = copied(method->request, &request.base);
+    assert_int_equal(method->thunk(&account, &me, body, &answer), 0);
+    assert_ptr_equal(answer.body, room);
+    method->response->open(&response.base, room);
+    assert_int_equal(response.balance, 70);
+
+    answer.room = sizeof room - 1;
+    assert_int_equal(method->thunk(&account, &me, body, &answer), 0);
+    assert_ptr_not_equal(answer.body, room);
+    free(answer.body);
+    free(body);
+}
+
+static void test_a_thunk_drops_an_answer_that_nobody_waits_for(void **state)
+{
+    (void)state;
+    const struct grove_method *method = &account_service_table.methods[ACCOUNT_METHOD_WITHDRAW];
+    Bank__V1__WithdrawRequest request = BANK__V1__WITHDRAW_REQUEST__INIT;
+    struct account me = {100};
+    void *body;
+
+    request.cents = 30;
+    body = copied(method->request, &request.base);
+    assert_int_equal(method->thunk(&account, &me, body, NULL), 0);
+    assert_int_equal(me.balance, 70);
+    free(body);
+}
+
 static void test_a_worker_thunk_needs_no_state(void **state)
 {
     (void)state;
@@ -92,7 +132,7 @@ static void test_a_worker_thunk_needs_no_state(void **state)
     Bank__V1__ScreenRequest request = BANK__V1__SCREEN_REQUEST__INIT;
     Bank__V1__ScreenResponse response;
     char name[] = "abc";
-    struct grove_answer answer = {0};
+    struct grove_answer answer = {.put = fake_put};
 
     request.name = name;
     void *body = copied(method->request, &request.base);
@@ -175,6 +215,8 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_thunk_runs_the_function_and_packs_its_answer),
+        cmocka_unit_test(test_a_flat_answer_goes_where_there_is_room),
+        cmocka_unit_test(test_a_thunk_drops_an_answer_that_nobody_waits_for),
         cmocka_unit_test(test_a_worker_thunk_needs_no_state),
         cmocka_unit_test(test_init_and_deinit_go_through_the_service),
         cmocka_unit_test(test_the_method_table_says_what_the_proto_says),

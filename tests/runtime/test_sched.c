@@ -12,6 +12,7 @@
 #include <grove/task.h>
 
 #include "ground.h"
+#include "runtime/park.h"
 
 static unsigned n_turns, order[2000];
 
