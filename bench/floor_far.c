@@ -1,5 +1,8 @@
 /*
  * The floors where two CPUs or two processes meet, and what all floors use.
+ * Two CPUs meet at a cache line or a ring of parcels that are copied in and
+ * out, a chain at a time; two processes at a socket, both on one CPU, since
+ * waking another one can only cost more.
  */
 #include "floor.h"
 
@@ -15,6 +18,7 @@
 #include <unistd.h>
 
 #define RING      1024 /* slots between two threads */
+#define CHAIN     64   /* parcels told of at once */
 #define LOOKS_MAX 4096 /* at a cache line before somebody else may have the CPU */
 
 uint64_t floor_now_ns(void)
@@ -39,21 +43,27 @@ void *floor_must(void *memory)
 static _Alignas(128) _Atomic int64_t ping;
 static _Alignas(128) _Atomic int64_t pong;
 
-/* What travels. */
+/* What travels: a cache line, as the smallest message of anybody is one. */
 struct parcel {
-    int64_t value, rest[3];
+    _Alignas(64) int64_t value;
 };
 
-static struct parcel *_Atomic ring[RING];
+static struct parcel ring[RING];
 
-/* Binds this thread to the first or the last CPU that the process may use. */
+/*
+ * Binds this thread to the first or the last CPU that the process could use
+ * at first: the set is asked for once, before anybody is bound.
+ */
 static void bind_to(bool last)
 {
-    cpu_set_t set, one;
+    static cpu_set_t set;
+    static bool known;
+    cpu_set_t one;
     int cpu = last ? CPU_SETSIZE - 1 : 0;
 
-    if (sched_getaffinity(getpid(), sizeof set, &set) != 0)
+    if (!known && sched_getaffinity(0, sizeof set, &set) != 0)
         return;
+    known = true;
     while (!CPU_ISSET(cpu, &set))
         cpu += last ? -1 : 1;
     CPU_ZERO(&one);
@@ -61,14 +71,17 @@ static void bind_to(bool last)
     (void)sched_setaffinity(0, sizeof one, &one); /* Unbound is slower, not wrong. */
 }
 
-static void await_line(_Atomic int64_t *line, int64_t value)
+/* Returns what stands there once it is at least value. */
+static int64_t await_line(_Atomic int64_t *line, int64_t value)
 {
     unsigned n_looks = 0;
+    int64_t found;
 
     /* acquire: pairs with the release of who stores there. */
-    while (atomic_load_explicit(line, memory_order_acquire) < value)
+    while ((found = atomic_load_explicit(line, memory_order_acquire)) < value)
         if (++n_looks % LOOKS_MAX == 0)
             (void)sched_yield(); /* Never fails here. Both may be on one CPU. */
+    return found;
 }
 
 static void *answer_spinning(void *argument)
@@ -76,7 +89,7 @@ static void *answer_spinning(void *argument)
     int64_t n = *(const int64_t *)argument;
 
     for (int64_t i = 1; i <= n; i++) {
-        await_line(&ping, i);
+        (void)await_line(&ping, i);                            /* It is i: nobody is ahead. */
         atomic_store_explicit(&pong, i, memory_order_release); /* release: see await_line */
     }
     return NULL;
@@ -103,7 +116,7 @@ void floor_spin(const int64_t *numbers, struct bench_result *result)
     started_ns = floor_now_ns();
     for (int64_t i = 1; i <= n; i++) {
         atomic_store_explicit(&ping, i, memory_order_release); /* release: see await_line */
-        await_line(&pong, i);
+        (void)await_line(&pong, i);                            /* It is i: nobody is ahead. */
     }
     result->nanoseconds = floor_now_ns() - started_ns;
     result->ops = 2 * n;
@@ -118,15 +131,12 @@ static void *take_all(void *argument)
 {
     struct far *far = argument;
 
-    for (int64_t i = 0; i < far->n; i++) {
-        struct parcel *parcel;
+    for (int64_t i = 0; i < far->n;) {
+        int64_t there = await_line(&ping, i + 1);
 
-        await_line(&ping, i + 1);
-        /* relaxed: await_line has ordered it. */
-        parcel = atomic_load_explicit(&ring[i % RING], memory_order_relaxed);
-        far->sum += parcel->value;
-        free(parcel);
-        atomic_store_explicit(&pong, i + 1, memory_order_release); /* release: see await_line */
+        for (; i < there; i++)
+            far->sum += ring[i % RING].value;
+        atomic_store_explicit(&pong, i, memory_order_release); /* release: see await_line */
     }
     return NULL;
 }
@@ -136,18 +146,17 @@ void floor_stream(const int64_t *numbers, struct bench_result *result)
     struct far far = {.n = numbers[0]};
     pthread_t thread;
     uint64_t started_ns;
+    int64_t taken = 0;
 
     start_beside(&thread, take_all, &far);
     bind_to(false);
     started_ns = floor_now_ns();
     for (int64_t i = 0; i < numbers[0]; i++) {
-        struct parcel *parcel = floor_must(malloc(sizeof *parcel));
-
-        parcel->value = 1;
-        await_line(&pong, i + 1 - RING);
-        /* relaxed: the store to ping publishes it. */
-        atomic_store_explicit(&ring[i % RING], parcel, memory_order_relaxed);
-        atomic_store_explicit(&ping, i + 1, memory_order_release); /* release: see await_line */
+        if (i - taken == RING)
+            taken = await_line(&pong, i + 1 - RING);
+        ring[i % RING] = (struct parcel){.value = 1};
+        if ((i + 1) % CHAIN == 0 || i + 1 == numbers[0])
+            atomic_store_explicit(&ping, i + 1, memory_order_release); /* release: see await_line */
     }
     result->right = pthread_join(thread, NULL) == 0 && far.sum == numbers[0];
     result->nanoseconds = floor_now_ns() - started_ns;
@@ -177,6 +186,7 @@ void floor_socket(const int64_t *numbers, struct bench_result *result)
     int ends[2];
     pid_t child;
 
+    bind_to(false);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0 || (child = fork()) < 0) {
         perror("grove-floor");
         exit(EXIT_FAILURE);

@@ -5,9 +5,11 @@
  *     ops seconds peak_rss_kb [key=value …] check=ok
  *
  * Without arguments it takes sizes that run for about a second. GROVE_LOOPS
- * in the environment gives it other loops than its own. Exit status:
- * 0 done; 1 something failed, or the benchmark's own check did; 2 wrong
- * arguments; 64 no such benchmark.
+ * in the environment gives it other loops than its own. A benchmark that
+ * lost a message would wait for it for ever: after SECONDS_MAX, or the
+ * seconds in BENCH_SECONDS_MAX, it has failed. Exit status: 0 done; 1
+ * something failed, or the benchmark's own check did; 2 wrong arguments; 64
+ * no such benchmark.
  */
 #include "bench.h"
 
@@ -23,6 +25,7 @@
 #define EXIT_USAGE   2
 #define EXIT_UNKNOWN 64
 #define POLL_MS      5
+#define SECONDS_MAX  300
 
 struct number {
     const char *name;
@@ -155,17 +158,30 @@ static void run_bench(void *argument)
     run->over = true;
 }
 
+/* When a benchmark that is not over has failed. */
+static uint64_t limit_ns(void)
+{
+    const char *text = getenv("BENCH_SECONDS_MAX");
+    uint64_t seconds = text != NULL ? strtoull(text, NULL, 10) : SECONDS_MAX;
+
+    return grove_now_ns() + seconds * 1000000000u;
+}
+
 /* Runs the benchmark in a greenlet, which main cannot be: it has no mailbox. */
 static int run_await(struct run *run)
 {
+    uint64_t end_ns = limit_ns();
     int rc = 0;
 
     if (getenv("GROVE_LOOPS") == NULL)
         rc = grove_option_set("loops", run->bench->loops);
     if (rc == 0)
         rc = grove_go(run_bench, run, NULL, NULL);
-    while (rc == 0 && !run->over)
+    while (rc == 0 && !run->over) {
         rc = grove_sleep_await(POLL_MS);
+        if (rc == 0 && !run->over && grove_now_ns() > end_ns)
+            rc = GROVE_ETIMEDOUT;
+    }
     return rc != 0 ? rc : run->rc;
 }
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # What grove-bench will not run: it exits with 64 for an unknown benchmark, with 2 for arguments
-# that are wrong, says why in one line on standard error, and prints nothing else.
+# that are wrong, with 1 for a benchmark that does not end, says why in one line on standard error,
+# and prints nothing else.
 set -u
 
 program=$1
@@ -46,4 +47,10 @@ refused 2 "AT_ONCE" offload 10 0 10
 refused 2 "TELLERS" bank 10 5000 10
 refused 2 "LEAVES" skynet 9
 refused 2 "MESSAGES" xstream 1000001
+refused 1 "EUSAGE" call 20 19
+
+# As if a message had been lost: it is not over when it should be.
+export BENCH_SECONDS_MAX=0
+refused 1 "ETIMEDOUT" pingpong 1000000000
+refused 1 "ETIMEDOUT" xping 1000000000
 exit $failed
