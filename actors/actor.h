@@ -12,6 +12,7 @@
 #include <grove/actor.h>
 
 #include "actors/future.h"
+#include "runtime/hint.h"
 #include "runtime/task.h"
 #include "runtime/turn.h"
 
@@ -76,7 +77,7 @@ void gv_actor_ended(struct gv_loop *loop, struct gv_task *task);
 /* Before a turn ends: gives up its futures. */
 static inline void gv_turn_settle(struct gv_loop *loop, struct gv_turn *turn)
 {
-    if (__builtin_expect(turn->futures != NULL, 0))
+    if (gv_unlikely(turn->futures != NULL))
         gv_futures_give_up(loop, turn);
 }
 

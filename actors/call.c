@@ -102,8 +102,8 @@ static void call_back(struct gv_loop *loop, struct gv_call *call, struct gv_mess
 }
 
 /* What does not resume a parked turn. */
-static __attribute__((noinline)) void finish_apart(struct gv_loop *loop, struct gv_call *call,
-                                                   struct gv_message *reply)
+static GV_APART void finish_apart(struct gv_loop *loop, struct gv_call *call,
+                                  struct gv_message *reply)
 {
     if (call->kind == GV_SINK_CALLBACK)
         call_back(loop, call, reply);
@@ -119,7 +119,7 @@ static inline void finish(struct gv_loop *loop, struct gv_message *reply)
     struct gv_call *call = gv_call_find(loop, reply->call);
     struct gv_wait *wait;
 
-    if (__builtin_expect(call == NULL, 0)) {
+    if (gv_unlikely(call == NULL)) {
         gv_message_give(&loop->blocks, reply);
         return;
     }
@@ -131,7 +131,7 @@ static inline void finish(struct gv_loop *loop, struct gv_message *reply)
     wait = call->sink.wait;
     gv_call_give(loop, call);
     /* Woken already by its deadline, in this very tick: it has not run yet and will find it gone. */
-    if (__builtin_expect(wait->woken, 0)) {
+    if (gv_unlikely(wait->woken)) {
         gv_message_give(&loop->blocks, reply);
         return;
     }
@@ -145,7 +145,7 @@ void gv_call_answer(struct gv_loop *loop, struct gv_message *reply)
     unsigned home = (unsigned)(reply->call >> GV_CALL_LOOP_SHIFT);
 
     reply->form_flags |= GV_FLAG_REPLY;
-    if (__builtin_expect(home == loop->index, 1))
+    if (gv_likely(home == loop->index))
         finish(loop, reply);
     else if (home < gv_runtime.n_loops)
         gv_loop_post(loop, home, reply);
@@ -200,6 +200,7 @@ static void callback_expired(struct gv_timer *timer)
 
 int gv_call_begin(struct gv_loop *loop, const struct gv_call_options *options, uint64_t *id)
 {
+    const struct grove_shape *shape = gv_methods[options->method].method->request;
     struct gv_task *task = gv_mail_task(options->ref);
     struct gv_message *message;
     struct gv_call *call;
@@ -207,10 +208,9 @@ int gv_call_begin(struct gv_loop *loop, const struct gv_call_options *options, u
 
     if (task == NULL)
         return GROVE_ENOACTOR;
-    rc = gv_mail_make(loop, options->ref, gv_methods[options->method].method->request,
-                      options->request, &message);
-    if (rc != 0)
-        return rc;
+    message = gv_mail_make(loop, options->ref, shape, options->request);
+    if (message == NULL)
+        return gv_mail_obstacle(gv_ref_kind(options->ref), shape, options->request);
     message->method = options->method;
     call = gv_call_take(loop, message->to, options->method, options->deadline_ms);
     if (call == NULL) {

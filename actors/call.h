@@ -28,6 +28,7 @@
 #include <grove/error.h>
 
 #include "runtime/assert.h"
+#include "runtime/hint.h"
 #include "runtime/loop.h"
 
 #define GV_CALLS_MAX  (1u << 20) /* open at once on a loop */
@@ -89,7 +90,7 @@ static inline struct gv_call *gv_call_take(struct gv_loop *loop, uint64_t target
     struct gv_calls *calls = loop->calls;
     struct gv_call *call = calls->free;
 
-    if (__builtin_expect(call == NULL, 0)) {
+    if (gv_unlikely(call == NULL)) {
         if (!gv_calls_grow(loop))
             return NULL;
         call = calls->free;

@@ -88,8 +88,8 @@ static inline void answer_done(struct gv_loop *loop, struct envelope *envelope,
 }
 
 /* It has not: sends the code and its reason. */
-static __attribute__((noinline)) void answer_failed(struct gv_loop *loop, struct gv_turn *turn,
-                                                    struct envelope *envelope, int code)
+static GV_APART void answer_failed(struct gv_loop *loop, struct gv_turn *turn,
+                                   struct envelope *envelope, int code)
 {
     if (turn->message->call != 0 && envelope->reply != NULL)
         gv_message_give(&loop->blocks, envelope->reply);
@@ -125,8 +125,7 @@ const char *gv_turn_reason(const struct gv_turn *turn, int code)
 /* --- one turn --------------------------------------------------------------------------------- */
 
 /* grove_fail ends this incarnation: the actor stops, its callers are told. */
-static __attribute__((cold)) void end_incarnation(struct gv_actor *actor,
-                                                  const struct gv_turn *turn)
+static GV_RARE void end_incarnation(struct gv_actor *actor, const struct gv_turn *turn)
 {
     char name[64];
 
@@ -140,19 +139,18 @@ static __attribute__((cold)) void end_incarnation(struct gv_actor *actor,
 static inline int obstacle(struct gv_loop *loop, const struct gv_type *type,
                            const struct gv_message *message, uint32_t place)
 {
-    if (__builtin_expect(place >= type->n_methods, 0)
-        || __builtin_expect((message->form_flags & GV_FORM_MASK) != GV_FORM_STRUCT, 0)
-        || (__builtin_expect(type->lacks, 0) && !gv_type_has(type, place)))
+    if (gv_unlikely(place >= type->n_methods)
+        || gv_unlikely((message->form_flags & GV_FORM_MASK) != GV_FORM_STRUCT)
+        || (gv_unlikely(type->lacks) && !gv_type_has(type, place)))
         return GROVE_ENOTSUP;
-    if (message->deadline_ms != 0
-        && __builtin_expect(!gv_ms_before(loop->now_ms, message->deadline_ms), 0))
+    if (message->deadline_ms != 0 && gv_unlikely(!gv_ms_before(loop->now_ms, message->deadline_ms)))
         return GROVE_ETIMEDOUT;
     return 0;
 }
 
 /* Always inlined: its turn then lies in the one frame of a whole run. */
-static inline __attribute__((always_inline)) void
-handle(struct gv_loop *loop, struct gv_actor *actor, struct gv_message *message)
+static GV_INLINE void handle(struct gv_loop *loop, struct gv_actor *actor,
+                             struct gv_message *message)
 {
     const struct gv_type *type = actor->type;
     uint32_t place = message->method - type->first_index;
@@ -160,7 +158,7 @@ handle(struct gv_loop *loop, struct gv_actor *actor, struct gv_message *message)
     struct gv_turn turn;
     int code = obstacle(loop, type, message, place);
 
-    if (__builtin_expect(code != 0, 0)) {
+    if (gv_unlikely(code != 0)) {
         gv_mail_orphaned(loop, message, code);
         return;
     }
@@ -171,20 +169,20 @@ handle(struct gv_loop *loop, struct gv_actor *actor, struct gv_message *message)
     gv_turn_begin(loop, &turn);
     code = turn.method->thunk(type->functions, gv_actor_state(actor), message->body,
                               message->call != 0 ? open_envelope(&envelope, loop, message) : NULL);
-    if (__builtin_expect(turn.failed, 0)) {
+    if (gv_unlikely(turn.failed)) {
         end_incarnation(actor, &turn);
         code = GROVE_EDOWN;
     }
     gv_turn_settle(loop, &turn);
-    if (__builtin_expect(code == 0, 1))
+    if (gv_likely(code == 0))
         answer_done(loop, &envelope, message);
     else
         answer_failed(loop, &turn, &envelope, code);
     gv_turn_end(loop, &turn);
 }
 
-static __attribute__((noinline)) void init_turn(struct gv_loop *loop, struct gv_actor *actor,
-                                                struct gv_message *message)
+static GV_APART void init_turn(struct gv_loop *loop, struct gv_actor *actor,
+                               struct gv_message *message)
 {
     if (gv_actor_init_turn(loop, actor, message) != 0)
         actor->task.flags |= GV_TASK_STOPPING | GV_TASK_NOW;
@@ -193,7 +191,7 @@ static __attribute__((noinline)) void init_turn(struct gv_loop *loop, struct gv_
 }
 
 /* Runs its queued messages: the class's run. */
-static inline __attribute__((always_inline)) void run(struct gv_loop *loop, struct gv_task *task)
+static GV_INLINE void run(struct gv_loop *loop, struct gv_task *task)
 {
     struct gv_actor *actor = (struct gv_actor *)task;
     unsigned n = TURNS_MAX;
@@ -205,17 +203,17 @@ static inline __attribute__((always_inline)) void run(struct gv_loop *loop, stru
         if (message == NULL)
             break;
         loop->budget--;
-        if (__builtin_expect(message->method == GV_SIGNAL_INIT, 0))
+        if (gv_unlikely(message->method == GV_SIGNAL_INIT))
             init_turn(loop, actor, message);
         else
             handle(loop, actor, message);
-        if (__builtin_expect(task->flags & GV_TASK_WAITED, 0))
+        if (gv_unlikely(task->flags & GV_TASK_WAITED))
             gv_task_let_in(loop, task);
         if (loop->budget <= 0)
             break;
     }
     task->flags &= (uint8_t)~GV_TASK_BUSY;
-    if (__builtin_expect(task->flags & GV_TASK_STOPPING, 0)
+    if (gv_unlikely(task->flags & GV_TASK_STOPPING)
         && (task->flags & GV_TASK_NOW || task->mailbox.head == NULL))
         gv_actor_end(loop, actor);
     else if (task->mailbox.head != NULL)

@@ -89,17 +89,17 @@ int grove_receive_await(uint32_t timeout_ms, struct grove_letter *letter)
     return 0;
 }
 
-/* The response into a message of its size. */
-static int respond(struct gv_loop *loop, const struct grove_letter *letter,
-                   const ProtobufCMessage *response, struct gv_message **reply)
+/* The response in a message of its own, NULL as gv_mail_make_copy. */
+static struct gv_message *respond(struct gv_loop *loop, const struct grove_letter *letter,
+                                  const ProtobufCMessage *response)
 {
-    int rc = gv_mail_make_copy(loop, letter->method->response, response, reply);
+    struct gv_message *reply = gv_mail_make_copy(loop, letter->method->response, response);
 
-    if (rc != 0)
-        return rc;
-    (*reply)->call = letter->call;
-    (*reply)->code = 0;
-    return 0;
+    if (reply == NULL)
+        return NULL;
+    reply->call = letter->call;
+    reply->code = 0;
+    return reply;
 }
 
 int grove_letter_answer(const struct grove_letter *letter, int code,
@@ -127,8 +127,9 @@ int grove_letter_answer(const struct grove_letter *letter, int code,
         gv_call_fail(loop, envelope, code, GROVE_STARTED_YES, gv_turn_reason(turn, code));
         return 0;
     }
-    code = respond(loop, letter, response, &reply);
-    if (code != 0) {
+    reply = respond(loop, letter, response);
+    if (reply == NULL) {
+        code = gv_mail_obstacle(GROVE_REF_ACTOR, letter->method->response, response);
         gv_call_fail(loop, envelope, code, GROVE_STARTED_YES, gv_mail_reason(code));
         return gv_turn_failed(turn, NULL, code, GROVE_STARTED_YES, gv_mail_reason(code));
     }

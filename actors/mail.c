@@ -15,21 +15,32 @@
 
 /* --- making ----------------------------------------------------------------------------------- */
 
-int gv_mail_make_packed(struct gv_loop *loop, const ProtobufCMessage *request,
-                        struct gv_message **message)
+static uint64_t packed_bytes(const ProtobufCMessage *request)
 {
-    uint64_t bytes = protobuf_c_message_get_packed_size(request);
+    return sizeof(uint64_t) + protobuf_c_message_get_packed_size(request);
+}
 
-    if (bytes > GV_BLOCK_BYTES_MAX - sizeof **message - sizeof bytes)
-        return GROVE_ETOOBIG;
-    *message = gv_message_take(&loop->blocks, sizeof bytes + bytes);
-    if (*message == NULL)
-        return GROVE_ENOMEM;
-    memcpy((*message)->body, &bytes, sizeof bytes);
+struct gv_message *gv_mail_make_packed(struct gv_loop *loop, const ProtobufCMessage *request)
+{
+    uint64_t room = packed_bytes(request), bytes = room - sizeof bytes;
+    struct gv_message *message = gv_message_take(&loop->blocks, room);
+
+    if (message == NULL)
+        return NULL;
+    memcpy(message->body, &bytes, sizeof bytes);
     (void)protobuf_c_message_pack(
-        request, (*message)->body + sizeof bytes); /* It writes what it has just measured. */
-    (*message)->form_flags = GV_FORM_PACKED;
-    return 0;
+        request, message->body + sizeof bytes); /* It writes what it has just measured. */
+    message->form_flags = GV_FORM_PACKED;
+    return message;
+}
+
+int gv_mail_obstacle(unsigned kind, const struct grove_shape *shape,
+                     const ProtobufCMessage *request)
+{
+    uint64_t bytes =
+        kind == GROVE_REF_POOL ? packed_bytes(request) : grove_shape_bytes(shape, request);
+
+    return bytes > GV_BLOCK_BYTES_MAX - sizeof(struct gv_message) ? GROVE_ETOOBIG : GROVE_ENOMEM;
 }
 
 /* --- posting ---------------------------------------------------------------------------------- */

@@ -19,12 +19,14 @@
 
 #include "actors/service.h"
 #include "runtime/go.h"
+#include "runtime/hint.h"
 #include "runtime/loop.h"
 #include "runtime/place.h"
 
-/* The rare ways of the three functions below: a pool's request, far and full mailboxes. */
-int gv_mail_make_packed(struct gv_loop *loop, const ProtobufCMessage *request,
-                        struct gv_message **message);
+/* The rare ways of the functions below: a pool's request, a message that cannot be made, far and full mailboxes. */
+struct gv_message *gv_mail_make_packed(struct gv_loop *loop, const ProtobufCMessage *request);
+int gv_mail_obstacle(unsigned kind, const struct grove_shape *shape,
+                     const ProtobufCMessage *request);
 int gv_mail_post_slowly(struct gv_loop *loop, struct gv_task *task, struct gv_message *message);
 
 /* The reason that goes with a code of making or posting, NULL if the code says it all. */
@@ -37,57 +39,46 @@ static inline const char *gv_mail_reason(int code)
 
 static_assert(GV_BLOCK_BYTES_MAX == (size_t)64 << 20, "gv_mail_reason says so");
 
-static inline __attribute__((always_inline)) int gv_mail_make_copy(struct gv_loop *loop,
-                                                                   const struct grove_shape *shape,
-                                                                   const ProtobufCMessage *request,
-                                                                   struct gv_message **message)
+/* An envelope with a copy of the message. NULL as below. */
+static GV_INLINE struct gv_message *gv_mail_make_copy(struct gv_loop *loop,
+                                                      const struct grove_shape *shape,
+                                                      const ProtobufCMessage *message)
 {
-    size_t bytes = grove_shape_bytes(shape, request);
+    struct gv_message *envelope = gv_message_take(&loop->blocks, grove_shape_bytes(shape, message));
 
-    if (__builtin_expect(bytes > GV_BLOCK_BYTES_MAX, 0))
-        return GROVE_ETOOBIG;
-    *message = gv_message_take(&loop->blocks, bytes);
-    if (__builtin_expect(*message == NULL, 0))
-        return bytes + sizeof **message > GV_BLOCK_BYTES_MAX ? GROVE_ETOOBIG : GROVE_ENOMEM;
-    shape->copy((*message)->body, request);
-    return 0;
+    if (gv_likely(envelope != NULL))
+        shape->copy(envelope->body, message);
+    return envelope;
 }
 
 /*
  * An envelope with the request for ref, a task of this process: a copy, or
- * packed for a pool. The caller sets its method. Returns 0 with *message
- * (the caller's), GROVE_ENOMEM, GROVE_ETOOBIG.
+ * packed for a pool. The caller owns it and sets its method. Returns NULL if
+ * it is too big or memory is short: gv_mail_obstacle tells which.
  */
-static inline __attribute__((always_inline)) int gv_mail_make(struct gv_loop *loop, grove_ref ref,
-                                                              const struct grove_shape *shape,
-                                                              const ProtobufCMessage *request,
-                                                              struct gv_message **message)
+static GV_INLINE struct gv_message *gv_mail_make(struct gv_loop *loop, grove_ref ref,
+                                                 const struct grove_shape *shape,
+                                                 const ProtobufCMessage *request)
 {
-    int rc;
-
     /* By the ref, not by the task: that one may live, and die, on another loop. */
-    if (__builtin_expect(gv_ref_kind(ref) == GROVE_REF_POOL, 0)) {
-        struct gv_message *packed = NULL; /* so that the usual way keeps its own in a register */
+    struct gv_message *message = gv_unlikely(gv_ref_kind(ref) == GROVE_REF_POOL)
+                                     ? gv_mail_make_packed(loop, request)
+                                     : gv_mail_make_copy(loop, shape, request);
 
-        rc = gv_mail_make_packed(loop, request, &packed);
-        *message = packed;
-    } else {
-        rc = gv_mail_make_copy(loop, shape, request, message);
-    }
-    if (__builtin_expect(rc != 0, 0))
-        return rc;
-    (*message)->to = ref.slot_generation;
-    (*message)->from =
+    if (gv_unlikely(message == NULL))
+        return NULL;
+    message->to = ref.slot_generation;
+    message->from =
         loop->turn != NULL && loop->turn->task != NULL ? gv_task_id(loop->turn->task) : 0;
-    return 0;
+    return message;
 }
 
 /*
  * Sends a message on its way. On 0 it is gone. Otherwise it is still the
  * caller's: GROVE_EFULL, GROVE_ESTOPPING, GROVE_ETOOBIG.
  */
-static inline __attribute__((always_inline)) int
-gv_mail_post(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)
+static GV_INLINE int gv_mail_post(struct gv_loop *loop, struct gv_task *task,
+                                  struct gv_message *message)
 {
     uint64_t to = message->to;
     uint16_t method = message->method;

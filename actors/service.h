@@ -15,6 +15,8 @@
 
 #include <grove/method.h>
 
+#include "runtime/hint.h"
+
 #define GV_METHODS_MAX 65000u
 
 struct gv_method_entry {
@@ -33,7 +35,7 @@ static inline uint16_t gv_method_index(const struct grove_service *service, uint
     /* acquire: pairs with the release of registration, so that the table is filled. */
     uint32_t first = __atomic_load_n(service->index, __ATOMIC_ACQUIRE);
 
-    if (__builtin_expect(first == 0, 0))
+    if (gv_unlikely(first == 0))
         first = gv_service_first_index(service);
     return first != 0 ? (uint16_t)(first + method) : 0;
 }

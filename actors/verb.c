@@ -50,9 +50,8 @@ int gv_turn_failed(struct gv_turn *turn, const struct grove_method *method, int 
 }
 
 /* An answer that is no 0: notes it. Owns reply; returns its code. */
-static __attribute__((cold)) int take_failure(struct gv_loop *loop, struct gv_turn *turn,
-                                              const struct grove_method *method,
-                                              struct gv_message *reply)
+static GV_RARE int take_failure(struct gv_loop *loop, struct gv_turn *turn,
+                                const struct grove_method *method, struct gv_message *reply)
 {
     int code = gv_turn_failed(turn, method, reply->code, gv_reply_started(reply),
                               reply->form_flags & GV_FLAG_TEXT ? (const char *)reply->body : NULL);
@@ -65,7 +64,7 @@ static inline int take_answer(struct gv_loop *loop, struct gv_turn *turn,
                               const struct grove_method *method, struct gv_message *reply,
                               ProtobufCMessage *response)
 {
-    if (__builtin_expect(reply->code != 0, 0))
+    if (gv_unlikely(reply->code != 0))
         return take_failure(loop, turn, method, reply);
     if (response != NULL)
         method->response->open(response, reply->body);
@@ -98,7 +97,7 @@ static inline uint32_t deadline_of(struct gv_loop *loop, struct gv_turn *turn, u
 {
     uint32_t inherited_ms = turn->deadline_ms, deadline_ms = 0;
 
-    if (__builtin_expect(turn->within_ms == 0, 1)) {
+    if (gv_likely(turn->within_ms == 0)) {
         deadline_ms = loop->now_ms + timeout_ms;
         deadline_ms += deadline_ms == 0; /* 0 would be none */
     } else if (turn->within_ms != GROVE_INFINITE) {
@@ -116,37 +115,41 @@ uint32_t gv_turn_deadline(struct gv_loop *loop, struct gv_turn *turn, uint32_t t
 }
 
 /* Nothing has left: notes why and returns code. */
-static __attribute__((cold, noinline)) int refused(struct gv_turn *turn, int code)
+static GV_RARE int refused(struct gv_turn *turn, int code)
 {
     return gv_turn_failed(turn, NULL, code, GROVE_STARTED_NO, gv_mail_reason(code));
 }
 
 /* The same, of a message that was made already. Owns it. */
-static __attribute__((cold, noinline)) int drop(struct gv_loop *loop, struct gv_message *message,
-                                                int code)
+static GV_RARE int drop(struct gv_loop *loop, struct gv_message *message, int code)
 {
     gv_message_give(&loop->blocks, message);
     return refused(loop->turn, code);
 }
 
-/* Finds the target and makes the message. On the running loop, which verb names already. */
-static inline __attribute__((always_inline)) int make(struct gv_verb *verb, grove_ref ref,
-                                                      const ProtobufCMessage *request)
+/* Why the message could not be made; notes it. */
+static GV_RARE int not_made(struct gv_turn *turn, unsigned kind, const struct grove_method *method,
+                            const ProtobufCMessage *request)
 {
-    int rc = GROVE_ENOACTOR;
+    return refused(turn, gv_mail_obstacle(kind, method->request, request));
+}
 
+/* Finds the target and makes the message. On the running loop, which verb names already. */
+static GV_INLINE int make(struct gv_verb *verb, grove_ref ref, const ProtobufCMessage *request)
+{
     verb->task = gv_mail_task(ref);
-    if (__builtin_expect(verb->task != NULL, 1))
-        rc = gv_mail_make(verb->loop, ref, verb->method->request, request, &verb->message);
-    if (__builtin_expect(rc != 0, 0))
-        return refused(verb->turn, rc);
+    if (gv_unlikely(verb->task == NULL))
+        return refused(verb->turn, GROVE_ENOACTOR);
+    verb->message = gv_mail_make(verb->loop, ref, verb->method->request, request);
+    if (gv_unlikely(verb->message == NULL))
+        return not_made(verb->turn, gv_ref_kind(ref), verb->method, request);
     verb->message->method = verb->index;
     return 0;
 }
 
 /* Who calls what. */
-static inline __attribute__((always_inline)) int
-introduce(struct gv_verb *verb, const struct grove_service *service, uint32_t method)
+static GV_INLINE int introduce(struct gv_verb *verb, const struct grove_service *service,
+                               uint32_t method)
 {
     verb->turn = verb->loop->turn;
     gv_assert(method < service->n_methods);
@@ -156,20 +159,18 @@ introduce(struct gv_verb *verb, const struct grove_service *service, uint32_t me
 }
 
 /* A call: who has been told to stop waits for nothing more; nor does one whose time is over. */
-static inline __attribute__((always_inline)) int begin_call(struct gv_verb *verb, grove_ref ref,
-                                                            const struct grove_service *service,
-                                                            uint32_t method,
-                                                            const ProtobufCMessage *request)
+static GV_INLINE int begin_call(struct gv_verb *verb, grove_ref ref,
+                                const struct grove_service *service, uint32_t method,
+                                const ProtobufCMessage *request)
 {
     int rc = introduce(verb, service, method);
 
-    if (__builtin_expect(rc != 0, 0))
+    if (gv_unlikely(rc != 0))
         return rc;
     verb->deadline_ms = deadline_of(verb->loop, verb->turn, default_timeout_ms(verb->method));
-    if (__builtin_expect(verb->turn->cancelled, 0))
+    if (gv_unlikely(verb->turn->cancelled))
         return refused(verb->turn, GROVE_ECANCELED);
-    if (verb->deadline_ms != 0
-        && __builtin_expect(!gv_ms_before(verb->loop->now_ms, verb->deadline_ms), 0))
+    if (verb->deadline_ms != 0 && gv_unlikely(!gv_ms_before(verb->loop->now_ms, verb->deadline_ms)))
         return refused(verb->turn, GROVE_ETIMEDOUT);
     return make(verb, ref, request);
 }
@@ -197,25 +198,24 @@ int grove_send(grove_ref ref, const struct grove_service *service, uint32_t meth
     struct gv_verb verb = {.loop = gv_loop_here};
     int rc;
 
-    if (__builtin_expect(verb.loop == NULL, 0))
+    if (gv_unlikely(verb.loop == NULL))
         return gv_usage_thread("send");
     rc = introduce(&verb, service, method);
-    if (__builtin_expect(rc != 0, 0))
+    if (gv_unlikely(rc != 0))
         return rc;
     if (verb.turn != NULL)
         verb.turn->within_ms = 0;
     rc = make(&verb, ref, request);
-    if (__builtin_expect(rc != 0, 0))
+    if (gv_unlikely(rc != 0))
         return rc;
     rc = gv_mail_post(verb.loop, verb.task, verb.message);
-    return __builtin_expect(rc == 0, 1) ? 0 : drop(verb.loop, verb.message, rc);
+    return gv_likely(rc == 0) ? 0 : drop(verb.loop, verb.message, rc);
 }
 
 /* --- await ------------------------------------------------------------------------------------ */
 
 /* The park ended without an answer: the call is given up, if it is still open. */
-static __attribute__((cold, noinline)) int left(struct gv_loop *loop, struct gv_wait *wait, int rc,
-                                                const char *text)
+static GV_RARE int left(struct gv_loop *loop, struct gv_wait *wait, int rc, const char *text)
 {
     struct gv_call *call = wait->call != 0 ? gv_call_find(loop, wait->call) : NULL;
     enum grove_started started = GROVE_STARTED_UNKNOWN;
@@ -227,12 +227,12 @@ static __attribute__((cold, noinline)) int left(struct gv_loop *loop, struct gv_
 }
 
 /* Posts the verb's message as a call of `wait`. On failure nothing is left to free. */
-static inline __attribute__((always_inline)) int post(struct gv_verb *verb, struct gv_wait *wait)
+static GV_INLINE int post(struct gv_verb *verb, struct gv_wait *wait)
 {
     struct gv_call *call = gv_call_take(verb->loop, wait->target, verb->index, verb->deadline_ms);
     int rc;
 
-    if (__builtin_expect(call == NULL, 0))
+    if (gv_unlikely(call == NULL))
         return drop(verb->loop, verb->message, GROVE_ENOMEM);
     call->kind = GV_SINK_WAIT;
     call->sink.wait = wait;
@@ -240,15 +240,14 @@ static inline __attribute__((always_inline)) int post(struct gv_verb *verb, stru
     verb->message->call = call->id;
     verb->message->deadline_ms = verb->deadline_ms;
     rc = gv_mail_post(verb->loop, verb->task, verb->message);
-    if (__builtin_expect(rc == 0, 1))
+    if (gv_likely(rc == 0))
         return 0;
     gv_call_give(verb->loop, call);
     return drop(verb->loop, verb->message, rc);
 }
 
 /* The same, and parks, where a circle may close: it is searched before the request leaves. */
-static __attribute__((noinline)) int post_and_park_watched(struct gv_verb verb,
-                                                           struct gv_wait *wait)
+static GV_APART int post_and_park_watched(struct gv_verb verb, struct gv_wait *wait)
 {
     struct gv_loop *loop = verb.loop;
     struct gv_cycle cycle;
@@ -270,25 +269,25 @@ static __attribute__((noinline)) int post_and_park_watched(struct gv_verb verb,
 }
 
 /* Posts the verb's message as a call and parks until it is answered: 0, and *reply is the answer; or a failure, noted. */
-static inline __attribute__((always_inline)) int
-post_and_park(struct gv_verb *verb, enum gv_wait_kind kind, struct gv_message **reply)
+static GV_INLINE int post_and_park(struct gv_verb *verb, enum gv_wait_kind kind,
+                                   struct gv_message **reply)
 {
     struct gv_wait wait;
     int rc;
 
     /* Asked before the request leaves, so that nothing has begun if it cannot be waited for. */
     rc = gv_may_park(verb->loop);
-    if (__builtin_expect(rc != 0, 0))
+    if (gv_unlikely(rc != 0))
         return drop(verb->loop, verb->message, rc);
     gv_wait_init(verb->loop, &wait, kind, verb->deadline_ms);
     wait.target = verb->message->to;
     wait.method = verb->index;
-    if (__builtin_expect(gv_deadlock_is_free(verb->loop, verb->turn, verb->task), 1)) {
+    if (gv_likely(gv_deadlock_is_free(verb->loop, verb->turn, verb->task))) {
         rc = post(verb, &wait);
-        if (__builtin_expect(rc != 0, 0))
+        if (gv_unlikely(rc != 0))
             return rc;
         rc = gv_park_now(verb->loop, &wait);
-        if (__builtin_expect(wait.message == NULL, 0))
+        if (gv_unlikely(wait.message == NULL))
             return left(verb->loop, &wait, rc, NULL);
     } else {
         rc = post_and_park_watched(*verb, &wait);
@@ -306,13 +305,13 @@ int grove_call_await(grove_ref ref, const struct grove_service *service, uint32_
     struct gv_verb verb = {.loop = suspendable()};
     int rc;
 
-    if (__builtin_expect(verb.loop == NULL, 0))
+    if (gv_unlikely(verb.loop == NULL))
         return gv_usage_wait("await");
     rc = begin_call(&verb, ref, service, method, request);
-    if (__builtin_expect(rc != 0, 0))
+    if (gv_unlikely(rc != 0))
         return rc;
     rc = post_and_park(&verb, GV_WAIT_CALL, &reply);
-    if (__builtin_expect(rc != 0, 0))
+    if (gv_unlikely(rc != 0))
         return rc;
     return take_answer(verb.loop, verb.turn, verb.method, reply, response);
 }

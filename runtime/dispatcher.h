@@ -28,7 +28,7 @@ static inline struct gv_task *gv_dispatcher_task(struct gv_loop *loop)
 
     if (loop->run_head == NULL)
         return NULL;
-    if (__builtin_expect(loop->shuffled, 0))
+    if (gv_unlikely(loop->shuffled))
         gv_sched_shuffle(loop);
     task = loop->run_head;
     loop->run_head = task->run_next;
@@ -56,9 +56,8 @@ static inline void gv_dispatcher_leave(struct gv_loop *loop, struct gv_stack *se
  * Never returns. It may be any handler's stack by the time a run returns:
  * it then simply goes on as the dispatcher. run is the run of class.
  */
-static inline __attribute__((always_inline)) void
-gv_dispatcher(struct gv_loop *loop, const struct gv_task_class *class,
-              void (*run)(struct gv_loop *loop, struct gv_task *task))
+static GV_INLINE void gv_dispatcher(struct gv_loop *loop, const struct gv_task_class *class,
+                                    void (*run)(struct gv_loop *loop, struct gv_task *task))
 {
     struct gv_stack *self = loop->stack;
 
@@ -85,7 +84,7 @@ gv_dispatcher(struct gv_loop *loop, const struct gv_task_class *class,
         }
         if (loop->burst > 0)
             loop->burst--;
-        if (__builtin_expect(task->class == class, 1))
+        if (gv_likely(task->class == class))
             run(loop, task);
         else
             task->class->run(loop, task);

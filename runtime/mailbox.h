@@ -30,6 +30,7 @@
 
 #include "runtime/assert.h"
 #include "runtime/block.h"
+#include "runtime/hint.h"
 #include "runtime/message.h"
 
 /* So that the byte count never runs into the message count. */
@@ -75,7 +76,7 @@ static inline uint64_t gv_mailbox_share(const struct gv_message *message)
 }
 
 /* Why a push was refused. */
-int gv_mailbox_refusal(const struct gv_message *message, uint32_t bytes_max) __attribute__((cold));
+int gv_mailbox_refusal(const struct gv_message *message, uint32_t bytes_max) GV_RARE;
 
 /*
  * Puts a user message at the end. Returns 0, and the message
@@ -89,8 +90,7 @@ static inline int gv_mailbox_push(struct gv_mailbox *box, struct gv_message *mes
     uint64_t load = box->load + gv_mailbox_share(message);
 
     gv_assert(!gv_message_is_system(message));
-    if (__builtin_expect(load >> 32 > depth_max, 0)
-        || __builtin_expect((uint32_t)load > bytes_max, 0))
+    if (gv_unlikely(load >> 32 > depth_max) || gv_unlikely((uint32_t)load > bytes_max))
         return gv_mailbox_refusal(message, bytes_max);
     box->load = load;
     message->next = NULL;
@@ -116,7 +116,7 @@ static inline struct gv_message *gv_mailbox_take(struct gv_mailbox *box)
     if (message->next == NULL)
         box->tail = NULL;
     message->next = NULL;
-    if (__builtin_expect(!gv_message_is_system(message), 1))
+    if (gv_likely(!gv_message_is_system(message)))
         box->load -= gv_mailbox_share(message);
     return message;
 }

@@ -15,6 +15,7 @@
 
 #include "runtime/assert.h"
 #include "runtime/figure.h"
+#include "runtime/hint.h"
 #include "runtime/loop.h"
 #include "runtime/sched.h"
 #include "runtime/switch.h"
@@ -88,16 +89,15 @@ static inline void gv_wake(struct gv_loop *loop, struct gv_wait *wait, int rc)
 /* 0 if the running turn could park now, else what park would return: GROVE_ECANCELED, GROVE_ENOSTACK. */
 static inline int gv_may_park(struct gv_loop *loop)
 {
-    if (__builtin_expect(loop->turn->cancelled, 0))
+    if (gv_unlikely(loop->turn->cancelled))
         return GROVE_ECANCELED;
-    if (__builtin_expect(loop->idle != NULL, 1) || loop->stack == NULL)
+    if (gv_likely(loop->idle != NULL) || loop->stack == NULL)
         return 0;
     return gv_sched_keep_dispatcher(loop) ? 0 : GROVE_ENOSTACK;
 }
 
 /* Leaves a handler's stack for whatever runs next. */
-static inline __attribute__((always_inline)) void gv_park_handler(struct gv_loop *loop,
-                                                                  struct gv_stack *self)
+static GV_INLINE void gv_park_handler(struct gv_loop *loop, struct gv_stack *self)
 {
     struct gv_stack *next;
 
@@ -119,7 +119,7 @@ static inline __attribute__((always_inline)) void gv_park_handler(struct gv_loop
 static inline void gv_park_leave(struct gv_loop *loop, struct gv_turn *turn, struct gv_wait *wait)
 {
     gv_probe(&loop->probes, PARK, turn->task != NULL ? gv_task_id(turn->task) : 0, wait->kind);
-    if (__builtin_expect(loop->turn_clock, 0))
+    if (gv_unlikely(loop->turn_clock))
         gv_turn_clock_end(loop);
     turn->wait = wait;
     turn->stack = loop->stack;
@@ -134,28 +134,27 @@ static inline void gv_park_return(struct gv_loop *loop, struct gv_turn *turn,
     gv_figure_set32(&loop->n_parked, loop->n_parked - 1);
     loop->turn = turn;
     turn->wait = NULL;
-    if (__builtin_expect(loop->turn_clock, 0))
+    if (gv_unlikely(loop->turn_clock))
         gv_turn_clock_begin(loop);
     gv_probe(&loop->probes, RESUME, turn->task != NULL ? gv_task_id(turn->task) : 0,
              (uint64_t)(int64_t)wait->rc);
 }
 
 /* gv_park for who has asked gv_may_park in this very turn, and got 0. */
-static inline __attribute__((always_inline)) int gv_park_now(struct gv_loop *loop,
-                                                             struct gv_wait *wait)
+static GV_INLINE int gv_park_now(struct gv_loop *loop, struct gv_wait *wait)
 {
     struct gv_turn *turn = wait->turn;
 
-    if (__builtin_expect(wait->woken, 0))
+    if (gv_unlikely(wait->woken))
         return wait->rc;
-    if (__builtin_expect(loop->out_dirty, 0))
+    if (gv_unlikely(loop->out_dirty))
         gv_loop_publish(loop);
     if (wait->deadline_ms != 0) {
         wait->timer.fire = gv_wait_expired;
         gv_wheel_arm(&loop->wheel, &wait->timer, wait->deadline_ms);
     }
     gv_park_leave(loop, turn, wait);
-    if (__builtin_expect(turn->stack != NULL, 1))
+    if (gv_likely(turn->stack != NULL))
         gv_park_handler(loop, turn->stack);
     else
         gv_park_main(loop, wait);

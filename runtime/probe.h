@@ -11,6 +11,8 @@
 
 #include <stdint.h>
 
+#include "runtime/hint.h"
+
 enum gv_probe_point {
     GV_PROBE_SEND,      /* task, method: a request is in a mailbox */
     GV_PROBE_DROP,      /* task, code: nobody will handle it */
@@ -38,7 +40,7 @@ struct gv_probes {
 
 #define gv_probe(probes, point, a, b)                                       \
     do {                                                                    \
-        if (__builtin_expect((probes)->on & (1u << GV_PROBE_##point), 0))   \
+        if (gv_unlikely((probes)->on & (1u << GV_PROBE_##point)))           \
             (probes)->sink((probes)->listener, GV_PROBE_##point, (a), (b)); \
     } while (0)
 

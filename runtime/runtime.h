@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "runtime/hint.h"
 #include "runtime/loop.h"
 
 #define GV_INCARNATION_BITS 48
@@ -58,7 +59,7 @@ extern struct gv_loop *(*gv_runtime_starter)(void);
 /* The loop of this thread; starts the runtime if nothing has yet. NULL where there is none. */
 static inline struct gv_loop *gv_loop_now(void)
 {
-    if (__builtin_expect(gv_loop_here != NULL, 1))
+    if (gv_likely(gv_loop_here != NULL))
         return gv_loop_here;
     return gv_runtime_starter != NULL ? gv_runtime_starter() : NULL;
 }

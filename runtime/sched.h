@@ -23,6 +23,7 @@
 
 #include "runtime/assert.h"
 #include "runtime/figure.h"
+#include "runtime/hint.h"
 #include "runtime/loop.h"
 
 /* Puts a task that has work into the run queue, unless it stands there or is busy. */
@@ -65,7 +66,7 @@ static inline void gv_turn_begin(struct gv_loop *loop, struct gv_turn *turn)
     if (task != NULL)
         task->turn = turn;
     loop->turn = turn;
-    if (__builtin_expect(loop->turn_clock, 0))
+    if (gv_unlikely(loop->turn_clock))
         gv_turn_clock_begin(loop);
     gv_probe(&loop->probes, START, task != NULL ? gv_task_id(task) : 0, loop->index);
 }
@@ -77,9 +78,9 @@ static inline void gv_turn_end(struct gv_loop *loop, struct gv_turn *turn)
 
     gv_assert(turn->futures == NULL);
     gv_probe(&loop->probes, END, task != NULL ? gv_task_id(task) : 0, loop->index);
-    if (__builtin_expect(turn->held != NULL || turn->arena.chunk != NULL, 0))
+    if (gv_unlikely(turn->held != NULL || turn->arena.chunk != NULL))
         gv_turn_free_memory(loop, turn);
-    if (__builtin_expect(loop->turn_clock, 0))
+    if (gv_unlikely(loop->turn_clock))
         gv_turn_clock_end(loop);
     gv_figure_set(&loop->stats.turns, loop->stats.turns + 1);
     if (task != NULL)
