@@ -33,9 +33,10 @@ int bench_pingpong_await(const int64_t *numbers, struct bench_result *result); /
 int bench_ring_await(const int64_t *numbers, struct bench_result *result);     /* actors, hops */
 int bench_fanin_await(const int64_t *numbers,
                       struct bench_result *result); /* producers, messages */
-int bench_spawn_await(const int64_t *numbers, struct bench_result *result);  /* actors */
-int bench_skynet_await(const int64_t *numbers, struct bench_result *result); /* leaves */
-int bench_idle_await(const int64_t *numbers, struct bench_result *result);   /* actors */
+int bench_spawn_await(const int64_t *numbers, struct bench_result *result);     /* actors */
+int bench_spawn_all_await(const int64_t *numbers, struct bench_result *result); /* alive at once */
+int bench_skynet_await(const int64_t *numbers, struct bench_result *result);    /* leaves */
+int bench_idle_await(const int64_t *numbers, struct bench_result *result);      /* actors */
 int bench_many_await(const int64_t *numbers, struct bench_result *result); /* actors, deliveries */
 int bench_parked_await(const int64_t *numbers, struct bench_result *result); /* greenlets */
 int bench_switch_await(const int64_t *numbers, struct bench_result *result); /* switches */

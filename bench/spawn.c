@@ -1,9 +1,10 @@
 /*
- * Spawn: a parent creates N actors in one turn and sends each a number; each
- * answers its number and ends. All are alive at once. The check is the sum.
+ * Spawn: a parent creates N actors and sends each a number; each answers its
+ * number and ends. The check is the sum. `spawn` creates 1000 and goes on
+ * when those have answered; `spawn_all` has all of them alive at once.
  *
  * The children answer as one-way messages, so the parent's mailbox gets room
- * for all of them at spawn: they would wait for each other otherwise.
+ * for as many as may be alive: they would wait for each other otherwise.
  */
 #include "bench.h"
 
@@ -12,6 +13,7 @@
 #include "bench.grove.h"
 #include "total.h"
 
+#define ALIVE_MAX     1000
 #define MESSAGE_BYTES 128u /* in the mailbox, at most */
 
 /* --- child ------------------------------------------------------------------------------------ */
@@ -45,11 +47,12 @@ static const struct child_service child_functions = {
 
 struct parent {
     grove_ref self, referee;
-    int64_t n_children, left, sum;
+    int64_t n_children; /* that are not created yet */
+    int64_t alive_max, n_alive, sum;
 };
 
 struct parent_start {
-    int64_t n_children;
+    int64_t n_children, alive_max;
     grove_ref referee;
 };
 
@@ -59,24 +62,24 @@ static int open_parent(struct parent *me, const void *argument)
 
     me->self = grove_self();
     me->referee = start->referee;
-    me->n_children = me->left = start->n_children;
+    me->n_children = start->n_children;
+    me->alive_max = start->alive_max;
     return 0;
 }
 
-static int make(struct parent *me, const Bench__V1__MakeRequest *request,
-                Bench__V1__MakeResponse *response)
+/* Creates as many as may be alive. They are numbered downwards, to 0. */
+static int make_some(struct parent *me)
 {
     Bench__V1__LiveRequest first = BENCH__V1__LIVE_REQUEST__INIT;
 
-    (void)request;
-    (void)response;
-    for (int64_t i = 0; i < me->n_children; i++) {
+    while (me->n_children > 0 && me->n_alive < me->alive_max) {
         grove_ref child;
         int rc = child_spawn(&child_functions, &me->self, NULL, &child);
 
         if (rc != 0)
             return rc;
-        first.value = i;
+        first.value = --me->n_children;
+        me->n_alive++;
         rc = child_live_send(child, &first);
         if (rc != 0)
             return rc;
@@ -84,13 +87,22 @@ static int make(struct parent *me, const Bench__V1__MakeRequest *request,
     return 0;
 }
 
+static int make(struct parent *me, const Bench__V1__MakeRequest *request,
+                Bench__V1__MakeResponse *response)
+{
+    (void)request;
+    (void)response;
+    return make_some(me);
+}
+
 static int done(struct parent *me, const Bench__V1__DoneRequest *request,
                 Bench__V1__DoneResponse *response)
 {
     (void)response;
     me->sum += request->value;
-    me->left--;
-    return me->left == 0 ? bench_total_send(me->referee, me->sum) : 0;
+    if (--me->n_alive > 0)
+        return 0;
+    return me->n_children > 0 ? make_some(me) : bench_total_send(me->referee, me->sum);
 }
 
 static const struct parent_service parent_functions = {
@@ -98,13 +110,12 @@ static const struct parent_service parent_functions = {
 
 /* --- the run ---------------------------------------------------------------------------------- */
 
-int bench_spawn_await(const int64_t *numbers, struct bench_result *result)
+static int spawn_await(int64_t n, int64_t alive_max, struct bench_result *result)
 {
     Bench__V1__MakeRequest request = BENCH__V1__MAKE_REQUEST__INIT;
-    int64_t n = numbers[0];
-    struct parent_start start = {.n_children = n, .referee = grove_self()};
-    struct grove_spawn_options roomy = {.depth_max = (uint32_t)n + 1,
-                                        .bytes_max = (uint32_t)(n + 1) * MESSAGE_BYTES};
+    struct parent_start start = {.n_children = n, .alive_max = alive_max, .referee = grove_self()};
+    struct grove_spawn_options roomy = {.depth_max = (uint32_t)alive_max + 1,
+                                        .bytes_max = (uint32_t)(alive_max + 1) * MESSAGE_BYTES};
     struct bench_total total;
     uint64_t started_ns;
     grove_ref parent;
@@ -122,4 +133,14 @@ int bench_spawn_await(const int64_t *numbers, struct bench_result *result)
     result->ops = n;
     result->right = total.sum == n * (n - 1) / 2;
     return 0;
+}
+
+int bench_spawn_await(const int64_t *numbers, struct bench_result *result)
+{
+    return spawn_await(numbers[0], ALIVE_MAX, result);
+}
+
+int bench_spawn_all_await(const int64_t *numbers, struct bench_result *result)
+{
+    return spawn_await(numbers[0], numbers[0], result);
 }
