@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "runtime/assert.h"
+#include "runtime/parcel.h"
 
 enum {
     CUT_BYTES = 4096, /* cut from a slab at a time, so that pages are touched as needed */
@@ -130,30 +131,88 @@ static void cut(struct gv_blocks *blocks, unsigned class)
 
 /* --- the way home --------------------------------------------------------------------------- */
 
-/* Takes in what other loops have sent home. */
-static void collect(struct gv_blocks *blocks)
+/* A block of ours is back on our loop. */
+static void come_home(struct gv_blocks *blocks, struct gv_message *message)
 {
-    struct gv_message *message;
+    gv_assert(message->block >> 2 == blocks->loop);
+    gv_block_show(message); /* It was hidden when it set out. */
+    gv_message_give(blocks, message);
+}
 
-    /* relaxed: only a look; what we miss comes the next time */
-    if (atomic_load_explicit(&blocks->home, memory_order_relaxed) == NULL)
-        return;
-    /* acquire: pairs with the release in send_home */
-    message = atomic_exchange_explicit(&blocks->home, NULL, memory_order_acquire);
-    while (message != NULL) {
-        struct gv_message *next = message->next;
+/*
+ * Takes in one block that other loops have sent home, or one parcel of them:
+ * no more, so that they are still in the nearest cache when they are taken.
+ * False when there is none.
+ */
+static bool collect(struct gv_blocks *blocks)
+{
+    struct gv_message *message = blocks->returned;
 
-        gv_assert(message->block >> 2 == blocks->loop);
-        gv_block_show(message); /* It was hidden when it set out. */
-        gv_message_give(blocks, message);
-        message = next;
+    if (message == NULL) {
+        /* relaxed: only a look; what we miss comes the next time */
+        if (atomic_load_explicit(&blocks->home, memory_order_relaxed) == NULL)
+            return false;
+        /* acquire: pairs with the release in send_home */
+        message = atomic_exchange_explicit(&blocks->home, NULL, memory_order_acquire);
     }
+    blocks->returned = message->next;
+    if (blocks->returned != NULL)
+        gv_fetch_line(blocks->returned); /* for the next time */
+    if (gv_message_is_parcel(message)) {
+        struct gv_parcel *parcel = gv_parcel_of(message);
+
+        gv_parcel_fetch(parcel);
+        for (uint64_t i = 0; i < parcel->n; i++)
+            come_home(blocks, parcel->messages[i]);
+        gv_message_give(blocks, message);
+    } else {
+        come_home(blocks, message);
+    }
+    return true;
+}
+
+static void link_return(struct gv_block_return *chain, struct gv_message *message)
+{
+    message->next = chain->first;
+    if (chain->first == NULL)
+        chain->last = message;
+    chain->first = message;
+}
+
+/*
+ * A block joins those that wait for their way to its loop: in an emptied
+ * parcel if there is one, else linked. Linked ones cost their loop a wait for
+ * each, as following a link means to have the line.
+ */
+static void add_return(struct gv_block_return *chain, struct gv_message *message)
+{
+    if (chain->parcel != NULL) {
+        struct gv_parcel *parcel = gv_parcel_of(chain->parcel);
+
+        parcel->messages[parcel->n++] = message;
+        gv_block_hide(message);
+    } else if (gv_message_room(message)
+               >= sizeof(struct gv_parcel) + GV_PARCEL_MAX * sizeof(struct gv_message *)) {
+        message->method = GV_SIGNAL_PARCEL;
+        message->form_flags = 0;
+        gv_parcel_of(message)->n = 0;
+        chain->parcel = message;
+    } else {
+        message->method = 0;
+        link_return(chain, message);
+        gv_block_hide(message);
+    }
+    chain->n++;
 }
 
 static void send_home(struct gv_blocks *blocks, unsigned loop)
 {
     struct gv_block_return *chain = &blocks->returns[loop];
     struct gv_blocks *home = blocks->pools[loop];
+
+    if (chain->parcel != NULL)
+        link_return(chain, chain->parcel);
+
     /* relaxed: the exchange below checks it */
     struct gv_message *seen = atomic_load_explicit(&home->home, memory_order_relaxed);
 
@@ -210,7 +269,8 @@ struct gv_message *gv_message_take_slowly(struct gv_blocks *blocks, size_t body_
 
     unsigned class = gv_block_class(body_bytes);
 
-    collect(blocks);
+    while (blocks->free[class] == NULL && collect(blocks))
+        continue;
     if (blocks->free[class] == NULL)
         cut(blocks, class);
     if (blocks->free[class] == NULL)
@@ -229,12 +289,7 @@ void gv_message_give_slowly(struct gv_blocks *blocks, struct gv_message *message
     unsigned loop = message->block >> 2;
     struct gv_block_return *chain = &blocks->returns[loop];
 
-    gv_block_hide(message);
-    message->next = chain->first;
-    if (chain->first == NULL)
-        chain->last = message;
-    chain->first = message;
-    chain->n++;
+    add_return(chain, message);
     blocks->strangers |= (uint64_t)1 << loop;
     if (chain->n == GV_BLOCK_CHAIN_MAX)
         send_home(blocks, loop);
@@ -278,7 +333,8 @@ static void sift(struct gv_blocks *blocks, unsigned class)
 
 void gv_blocks_trim(struct gv_blocks *blocks)
 {
-    collect(blocks);
+    while (collect(blocks))
+        continue;
     /* Nothing can have become free that was not looked at. */
     if (blocks->n_slabs <= blocks->n_slabs_trim && blocks->n_taken >= blocks->n_taken_trim)
         return;
@@ -316,7 +372,8 @@ void gv_blocks_init(struct gv_blocks *blocks, unsigned loop, struct gv_blocks **
 
 void gv_blocks_deinit(struct gv_blocks *blocks)
 {
-    collect(blocks);
+    while (collect(blocks))
+        continue;
     gv_assert(blocks->strangers == 0);
     gv_assert(blocks->n_taken == 0);
 

@@ -5,8 +5,9 @@
  * Each loop has a pool. Blocks are cut from slabs of 64 KiB aligned to their
  * size. The block itself says which loop it belongs to and its class, so
  * any loop may give any block: its own go to the free list at once, others
- * are collected and sent home in chains of up to 64, at the latest by
- * gv_blocks_flush. Taking and giving on the own loop is a load and a store,
+ * are collected and sent home up to 64 together, at the latest by
+ * gv_blocks_flush: named by a parcel that came from there and is empty now
+ * (parcel.h), or linked if there is none. Taking and giving on the own loop is a load and a store,
  * nothing atomic, and touches no line but the message's own.
  *
  *     block byte of a message: loop 6 bits | class 2 bits; 0xff = heap
@@ -53,8 +54,10 @@ struct gv_block_slab;
 
 /* Blocks of another loop, waiting to be sent home together. */
 struct gv_block_return {
-    struct gv_message *first, *last;
-    unsigned n;
+    struct gv_message *first, *last; /* linked by next */
+    struct gv_message
+        *parcel; /* an emptied parcel of that loop, filled with blocks; NULL if there is none */
+    unsigned n;  /* in all */
 };
 
 struct gv_blocks {
@@ -70,6 +73,7 @@ struct gv_blocks {
     uint64_t n_slabs_trim;
     uint64_t strangers; /* bit per loop whose blocks wait in returns */
     struct gv_block_return returns[GV_LOOPS_MAX];
+    struct gv_message *returned;                    /* sent home, and not yet on the free lists */
     _Alignas(64) _Atomic(struct gv_message *) home; /* chains that other loops sent here */
 };
 

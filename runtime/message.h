@@ -37,7 +37,7 @@ enum gv_form {
 enum gv_message_flag {
     GV_FLAG_REPLY = 4,      /* on its way back to the call record */
     GV_FLAG_NO_STARTED = 8, /* reply: the handler never began */
-    GV_FLAG_COUNTED = 16,   /* charged to the window of far sends of the loop that `call` says */
+    GV_FLAG_COUNTED = 16,   /* charged to a window of the loop that `call` says, see mail.h */
     GV_FLAG_TEXT = 32,      /* reply that is no 0: the body is the reason, NUL-terminated */
     GV_FLAG_ENTRY = 64,     /* request: answered as soon as it has entered the mailbox */
 };
@@ -50,7 +50,7 @@ enum gv_signal {
     GV_SIGNAL_CANCEL = 0xff02, /* body: call id whose request is taken back */
     GV_SIGNAL_PROBE = 0xff03,  /* edge chasing, see actors/deadlock.h */
     GV_SIGNAL_RUN = 0xff04,    /* body: function and argument, run on the loop */
-    GV_SIGNAL_ROOM = 0xff05,   /* a far mailbox has room again */
+    GV_SIGNAL_PARCEL = 0xff05, /* between loops only: other messages, see parcel.h */
 };
 
 struct gv_message {

@@ -138,6 +138,52 @@ static void test_sixty_four_foreign_blocks_go_home_by_themselves(void **state)
     assert_int_equal(here.n_taken, 0);
 }
 
+/* The largest ones carry the others: what came in a parcel goes home in it. */
+static void test_large_foreign_blocks_carry_the_others_home(void **state)
+{
+    enum { N = 500 };
+    static struct gv_message *all[N];
+
+    (void)state;
+    for (int every = 1; every <= 100; every += 33) {
+        for (int i = 0; i < N; i++)
+            all[i] = gv_message_take(&here, i % every == 0 ? 900 : i % 2 ? 16 : 100);
+        for (int i = 0; i < N; i++)
+            gv_message_give(&there, all[i]);
+        gv_blocks_flush(&there);
+        assert_int_equal(there.strangers, 0);
+        gv_blocks_trim(&here);
+        assert_int_equal(here.n_taken, 0);
+    }
+    /* Each has come home once: no two of these are the same. */
+    for (int i = 0; i < N; i++) {
+        all[i] = gv_message_take(&here, 900);
+        all[i]->call = (uint64_t)i;
+    }
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(all[i]->call, i);
+        gv_message_give(&here, all[i]);
+    }
+}
+
+/* A parcel that is one block among others carries nothing. */
+static void test_a_second_parcel_goes_home_as_a_block(void **state)
+{
+    struct gv_message *first = gv_message_take(&here, 900), *second = gv_message_take(&here, 100),
+                      *small = gv_message_take(&here, 8);
+
+    (void)state;
+    small->method = first->method = second->method = GV_SIGNAL_PARCEL;
+    memset(small->body, 0xff, 16);
+    memset(second->body, 0xff, 80);
+    gv_message_give(&there, small);
+    gv_message_give(&there, first);
+    gv_message_give(&there, second);
+    gv_blocks_flush(&there);
+    gv_blocks_trim(&here);
+    assert_int_equal(here.n_taken, 0);
+}
+
 static void test_blocks_that_came_home_are_used_before_new_slabs(void **state)
 {
     enum { N = 1023 };
@@ -195,6 +241,10 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_sixty_four_foreign_blocks_go_home_by_themselves,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_large_foreign_blocks_carry_the_others_home, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_a_second_parcel_goes_home_as_a_block, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_blocks_that_came_home_are_used_before_new_slabs,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_trim_keeps_one_slab_per_class, set_up, tear_down),
