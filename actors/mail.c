@@ -13,6 +13,13 @@
 #include "runtime/place.h"
 #include "runtime/runtime.h"
 
+/*
+ * In `call` of a message that waits for room without its sender, beside the
+ * number of the sender's loop: no call record has such an id, nobody is
+ * answered, and the waiting list takes it as it takes a call's.
+ */
+#define AHEAD_CALL (UINT64_C(0xff) << 56)
+
 /* --- making ----------------------------------------------------------------------------------- */
 
 static uint64_t packed_bytes(const ProtobufCMessage *request)
@@ -63,29 +70,60 @@ static int put(struct gv_loop *loop, struct gv_task *task, struct gv_message *me
     return rc;
 }
 
+static void post_far(struct gv_loop *loop, unsigned home, struct gv_message *message)
+{
+    loop->far_to = message->to;
+    loop->far_home = (uint8_t)home;
+    gv_loop_post(loop, home, message);
+}
+
 int gv_mail_post_slowly(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)
 {
-    if (task->loop == loop->index)
+    unsigned home = gv_mail_home(loop, task, message->to);
+
+    if (home == loop->index)
         return put(loop, task, message);
     if (message->call == 0) {
-        struct gv_out *out = &loop->out[task->loop];
+        struct gv_out *out = &loop->out[home];
 
-        /* relaxed: the receiver's count may be seen late; then less is sent than could be. */
-        if (out->n_sent - atomic_load_explicit(&out->n_taken, memory_order_relaxed)
-            >= GV_WINDOW_MAX)
+        if (!gv_window_take(&out->plain, GV_WINDOW_MAX, &out->n_plain_done))
             return GROVE_EFULL;
-        out->n_sent++;
         message->form_flags |= GV_FLAG_COUNTED;
-        message->call = loop->index; /* on the way only: whose window it is */
+        message->call = loop->index; /* on the way only */
     }
-    gv_loop_post(loop, task->loop, message);
+    post_far(loop, home, message);
     return 0;
+}
+
+bool gv_mail_post_ahead(struct gv_loop *loop, unsigned home, struct gv_message *message)
+{
+    struct gv_out *out = &loop->out[home];
+
+    if (message->block == GV_BLOCK_HEAP || (message->form_flags & GV_FORM_MASK) != GV_FORM_STRUCT
+        || !gv_window_take(&out->ahead, GV_AHEAD_MAX, &out->n_ahead_done))
+        return false;
+    message->form_flags |= GV_FLAG_COUNTED | GV_FLAG_ENTRY;
+    message->call = AHEAD_CALL | loop->index;
+    post_far(loop, home, message);
+    return true;
 }
 
 /* --- arriving --------------------------------------------------------------------------------- */
 
+/* The loop whose window a counted message is charged to. The message has no call from here on. */
+static struct gv_out *discharge(struct gv_loop *loop, struct gv_message *message)
+{
+    struct gv_loop *sender = gv_runtime.loops[message->call & ~AHEAD_CALL];
+
+    message->call = 0;
+    message->form_flags &= (uint8_t) ~(GV_FLAG_COUNTED | GV_FLAG_ENTRY);
+    return &sender->out[loop->index];
+}
+
 void gv_mail_orphaned(struct gv_loop *loop, struct gv_message *message, int code)
 {
+    if (message->form_flags & GV_FLAG_COUNTED)
+        gv_window_done(&discharge(loop, message)->n_ahead_done);
     gv_probe(&loop->probes, DROP, message->to, (uint64_t)(int64_t)code);
     if (message->call == 0 && message->method < GV_SIGNAL_FIRST) {
         gv_figure_set(&loop->stats.dead_letters, loop->stats.dead_letters + 1);
@@ -104,6 +142,8 @@ void gv_mail_arrived(struct gv_loop *loop, struct gv_message *message)
         gv_call_answer(loop, message);
         return;
     }
+    if ((message->form_flags & (GV_FLAG_COUNTED | GV_FLAG_ENTRY)) == GV_FLAG_COUNTED)
+        gv_window_done(&discharge(loop, message)->n_plain_done);
     task = gv_slot_find(message->to);
     if (message->method == GV_SIGNAL_PROBE) {
         gv_deadlock_probe_came(loop, task, message);
@@ -132,6 +172,10 @@ void gv_mail_entered(struct gv_loop *loop, struct gv_message *message)
 
     if (!(message->form_flags & GV_FLAG_ENTRY))
         return;
+    if (message->form_flags & GV_FLAG_COUNTED) {
+        gv_window_done(&discharge(loop, message)->n_ahead_done);
+        return;
+    }
     reply = gv_message_take(&loop->blocks, 0);
     if (reply != NULL) {
         reply->call = message->call;

@@ -6,6 +6,19 @@
  *
  * A call that finds the mailbox full waits at the mailbox, within its
  * deadline, and is let in when half of the mailbox is free again.
+ *
+ * What is sent to another loop without a call is charged to a window of the
+ * two loops, so that nobody can flood the other one:
+ *
+ *     send         GV_WINDOW_MAX  until it is taken in   full: GROVE_EFULL
+ *     send_await   GV_AHEAD_MAX   until it has entered   full: it becomes a call that is
+ *                                 the mailbox            answered when it has entered
+ *
+ * So a send_await within its window is on its way at once. If it finds the
+ * mailbox full it waits there, as a call does, and its sender goes on. It
+ * is never refused for want of room: who has a window has a place in the
+ * waiting list. A task that stands still holds such windows; who sends to
+ * others from there then waits for a word each time, but is not held up.
  */
 #ifndef GV_MAIL_H
 #define GV_MAIL_H
@@ -73,6 +86,13 @@ static GV_INLINE struct gv_message *gv_mail_make(struct gv_loop *loop, grove_ref
     return message;
 }
 
+/* The loop of a task that gv_mail_task has found, by its id. */
+static inline unsigned gv_mail_home(const struct gv_loop *loop, const struct gv_task *task,
+                                    uint64_t to)
+{
+    return to == loop->far_to ? loop->far_home : task->loop;
+}
+
 /*
  * Sends a message on its way. On 0 it is gone. Otherwise it is still the
  * caller's: GROVE_EFULL, GROVE_ESTOPPING, GROVE_ETOOBIG.
@@ -83,20 +103,35 @@ static GV_INLINE int gv_mail_post(struct gv_loop *loop, struct gv_task *task,
     uint64_t to = message->to;
     uint16_t method = message->method;
 
-    if (task->loop != loop->index || task->flags & (GV_TASK_STOPPING | GV_TASK_WAITED)
+    if (gv_mail_home(loop, task, to) != loop->index
+        || task->flags & (GV_TASK_STOPPING | GV_TASK_WAITED)
         || gv_task_push(loop, task, message) != 0)
         return gv_mail_post_slowly(loop, task, message);
     gv_probe(&loop->probes, SEND, to, method);
     return 0;
 }
 
-/* The living task that ref names, or NULL: it may live on any loop. */
+/*
+ * The living task that ref names, or NULL: it may live on any loop. To look
+ * whether one lives on another loop means to take its line away from that
+ * loop's core; so that is done once for all that leaves together. Whether it
+ * still lives is checked where the messages arrive.
+ */
 static inline struct gv_task *gv_mail_task(grove_ref ref)
 {
     uint64_t id = gv_ref_id(ref);
 
-    return id != 0 ? gv_slot_find(id) : NULL;
+    if (id == 0)
+        return NULL;
+    return id == gv_loop_here->far_to ? gv_slot_task(id) : gv_slot_find(id);
 }
+
+/*
+ * Sends a send_await's message to another loop ahead of the room for it. On
+ * true it is gone. False: it needs a call, as the window is full, or as it
+ * may be refused there for another reason than the task's end.
+ */
+bool gv_mail_post_ahead(struct gv_loop *loop, unsigned home, struct gv_message *message);
 
 /* A message came from another loop for a task here, or a reply. Owns it. The runtime's upcall. */
 void gv_mail_arrived(struct gv_loop *loop, struct gv_message *message);

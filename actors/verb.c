@@ -321,6 +321,7 @@ int grove_send_await(grove_ref ref, const struct grove_service *service, uint32_
 {
     struct gv_message *reply = NULL;
     struct gv_verb verb = {.loop = suspendable()};
+    unsigned home;
     int rc;
 
     if (verb.loop == NULL)
@@ -328,7 +329,11 @@ int grove_send_await(grove_ref ref, const struct grove_service *service, uint32_
     rc = begin_call(&verb, ref, service, method, request);
     if (rc != 0)
         return rc;
-    if (verb.task->loop == verb.loop->index && !(verb.task->flags & GV_TASK_WAITED)) {
+    home = gv_mail_home(verb.loop, verb.task, verb.message->to);
+    if (home != verb.loop->index) {
+        if (gv_mail_post_ahead(verb.loop, home, verb.message))
+            return 0;
+    } else if (!(verb.task->flags & GV_TASK_WAITED)) {
         rc = gv_mail_post(verb.loop, verb.task, verb.message);
         if (rc == 0)
             return 0;

@@ -1,14 +1,12 @@
 /*
  * Fanin and xstream: producers send to one counter as fast as they can,
- * each in one turn, without waiting for answers. The check is the sum.
+ * each in one turn, without waiting for answers. The counter has the usual
+ * bounded mailbox, and a producer that is too far ahead waits for room. The
+ * check is the sum.
  *
- * fanin: all on one loop, with the usual bounded mailbox. A producer that
- * finds it full waits there for room.
- *
- * xstream: one producer on loop 0, the counter on loop 1. Between loops
- * nobody sees at once that a mailbox is full, and what comes too late would
- * be lost. So the counter's mailbox has room for the whole stream, which
- * bounds the stream; a producer too far ahead is told GROVE_EFULL and waits.
+ * fanin: all on one loop. xstream: one producer on loop 0, the counter on
+ * loop 1. Between loops nobody sees at once that a mailbox is full, and a
+ * plain send that comes too late is lost; so each message may wait there.
  */
 #include "bench.h"
 
@@ -19,8 +17,6 @@
 #include "bench.grove.h"
 #include "pin.h"
 #include "total.h"
-
-#define MESSAGE_BYTES 128u /* in the mailbox, at most */
 
 /* --- counter ---------------------------------------------------------------------------------- */
 
@@ -59,11 +55,12 @@ static const struct counter_service counter_functions = {
 
 struct producer {
     grove_ref counter;
+    bool far; /* the counter is on another loop */
 };
 
 static int open_producer(struct producer *me, const void *argument)
 {
-    me->counter = *(const grove_ref *)argument;
+    *me = *(const struct producer *)argument;
     return 0;
 }
 
@@ -75,7 +72,7 @@ static int produce(struct producer *me, const Bench__V1__ProduceRequest *request
     (void)response;
     one.value = 1;
     for (int64_t i = 0; i < request->messages; i++) {
-        int rc = counter_count_send(me->counter, &one);
+        int rc = me->far ? GROVE_EFULL : counter_count_send(me->counter, &one);
 
         if (rc == GROVE_EFULL)
             rc = counter_count_send_await(me->counter, &one);
@@ -90,12 +87,12 @@ static const struct producer_service producer_functions = {
 
 /* --- the run ---------------------------------------------------------------------------------- */
 
-static int spawn_producers_await(grove_ref counter, grove_ref *producers, int64_t n)
+static int spawn_producers_await(const struct producer *start, grove_ref *producers, int64_t n)
 {
     int rc = 0;
 
     for (int64_t i = 0; i < n && rc == 0; i++)
-        rc = producer_spawn_await(&producer_functions, &counter, NULL, &producers[i]);
+        rc = producer_spawn_await(&producer_functions, start, NULL, &producers[i]);
     return rc;
 }
 
@@ -120,20 +117,20 @@ static int produce_await(const grove_ref *producers, int64_t n, int64_t messages
     return 0;
 }
 
-/* n producers here, each with so many messages, and the counter as options say. */
-static int stream_await(int64_t n, int64_t messages, const struct grove_spawn_options *options,
-                        struct bench_result *result)
+/* n producers here, each with so many messages, and the counter at place. */
+static int stream_await(int64_t n, int64_t messages, int place, struct bench_result *result)
 {
+    struct grove_spawn_options options = {.place = place};
     struct counter_start start = {.expected = n * messages, .referee = grove_self()};
     grove_ref *producers = calloc((size_t)n, sizeof *producers);
-    grove_ref counter;
+    struct producer producer = {.far = place != GROVE_HERE};
     int rc;
 
     if (producers == NULL)
         return GROVE_ENOMEM;
-    rc = counter_spawn_await(&counter_functions, &start, options, &counter);
+    rc = counter_spawn_await(&counter_functions, &start, &options, &producer.counter);
     if (rc == 0)
-        rc = spawn_producers_await(counter, producers, n);
+        rc = spawn_producers_await(&producer, producers, n);
     if (rc == 0)
         rc = produce_await(producers, n, messages, result);
     free(producers);
@@ -142,17 +139,12 @@ static int stream_await(int64_t n, int64_t messages, const struct grove_spawn_op
 
 int bench_fanin_await(const int64_t *numbers, struct bench_result *result)
 {
-    return stream_await(numbers[0], numbers[1] / numbers[0], NULL, result);
+    return stream_await(numbers[0], numbers[1] / numbers[0], GROVE_HERE, result);
 }
 
 int bench_xstream_await(const int64_t *numbers, struct bench_result *result)
 {
-    struct grove_spawn_options far = {
-        .place = GROVE_ON_LOOP(1),
-        .depth_max = (uint32_t)numbers[0],
-        .bytes_max = (uint32_t)numbers[0] * MESSAGE_BYTES,
-    };
     int rc = bench_pin_await();
 
-    return rc != 0 ? rc : stream_await(1, numbers[0], &far, result);
+    return rc != 0 ? rc : stream_await(1, numbers[0], GROVE_ON_LOOP(1), result);
 }

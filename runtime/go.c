@@ -97,7 +97,8 @@ int gv_task_wait_for_room(struct gv_task *task, struct gv_message *message)
 
     if (list == NULL)
         return GROVE_ENOMEM;
-    if (list->n >= GV_WAITLIST_MAX)
+    /* What is charged to a window is bounded by that. */
+    if (list->n >= GV_WAITLIST_MAX && !(message->form_flags & GV_FLAG_COUNTED))
         return GROVE_EFULL;
     message->next = NULL;
     if (list->head == NULL)

@@ -23,6 +23,25 @@ __thread struct gv_loop *gv_loop_here __attribute__((tls_model("initial-exec")))
 
 /* --- what leaves the loop --------------------------------------------------------------------- */
 
+static void publish_to(struct gv_loop *loop, unsigned to)
+{
+    struct gv_out *out = &loop->out[to];
+    struct gv_message *newest = out->newest, *oldest = out->oldest, *parcel = NULL;
+    struct gv_loop *receiver = gv_runtime.loops[to];
+
+    if (out->n >= GV_PARCEL_MIN)
+        parcel = gv_parcel_pack(&loop->blocks, newest, out->n);
+    if (parcel != NULL) /* Without memory they travel linked. */
+        newest = oldest = parcel;
+    gv_figure_set(&loop->stats.sent_far, loop->stats.sent_far + out->n);
+    out->newest = out->oldest = NULL;
+    out->n = 0;
+    loop->out_dirty &= ~((uint64_t)1 << to);
+    loop->far_to = 0;
+    if (gv_inbox_publish(&receiver->inbox, newest, oldest))
+        loop->env->poller_wake(receiver->poller);
+}
+
 void gv_loop_post(struct gv_loop *loop, unsigned to, struct gv_message *message)
 {
     struct gv_out *out = &loop->out[to];
@@ -32,25 +51,15 @@ void gv_loop_post(struct gv_loop *loop, unsigned to, struct gv_message *message)
     if (out->newest == NULL)
         out->oldest = message;
     out->newest = message;
-    gv_figure_set(&loop->stats.sent_far, loop->stats.sent_far + 1);
-    loop->out_dirty++;
+    loop->out_dirty |= (uint64_t)1 << to;
     if (++out->n >= GV_CHAIN_MAX)
-        gv_loop_publish(loop);
+        publish_to(loop, to);
 }
 
 void gv_loop_publish(struct gv_loop *loop)
 {
-    loop->out_dirty = 0;
-    for (unsigned to = 0; to < gv_runtime.n_loops; to++) {
-        struct gv_out *out = &loop->out[to];
-
-        if (out->newest == NULL)
-            continue;
-        if (gv_inbox_publish(&gv_runtime.loops[to]->inbox, out->newest, out->oldest))
-            loop->env->poller_wake(gv_runtime.loops[to]->poller);
-        out->newest = out->oldest = NULL;
-        out->n = 0;
-    }
+    while (loop->out_dirty != 0)
+        publish_to(loop, (unsigned)__builtin_ctzll(loop->out_dirty));
 }
 
 void gv_loop_flush_later(struct gv_loop *loop, struct gv_flush *flush)
@@ -95,14 +104,6 @@ int gv_loop_call(struct gv_loop *loop, unsigned to, void (*function)(void *), vo
 /* Takes one message in from another loop. */
 static void take_in(struct gv_loop *loop, struct gv_message *message)
 {
-    if (message->form_flags & GV_FLAG_COUNTED) {
-        struct gv_out *out = &gv_runtime.loops[message->call]->out[loop->index];
-
-        message->call = 0;
-        message->form_flags &= (uint8_t)~GV_FLAG_COUNTED;
-        /* relaxed: only a count; the sender may see it late and then sends less. */
-        atomic_fetch_add_explicit(&out->n_taken, 1, memory_order_relaxed);
-    }
     if (message->method == GV_SIGNAL_RUN && !(message->form_flags & GV_FLAG_REPLY)) {
         struct gv_run_body run = *(struct gv_run_body *)(void *)message->body;
 
@@ -113,6 +114,16 @@ static void take_in(struct gv_loop *loop, struct gv_message *message)
     gv_runtime.upcalls->arrived(loop, message);
 }
 
+static void open_parcel(struct gv_loop *loop, struct gv_message *message)
+{
+    struct gv_parcel *parcel = gv_parcel_of(message);
+
+    gv_parcel_fetch(parcel);
+    for (uint64_t i = 0; i < parcel->n; i++)
+        take_in(loop, parcel->messages[i]);
+    gv_message_give(&loop->blocks, message);
+}
+
 static void drain_inbox(struct gv_loop *loop)
 {
     struct gv_message *message = gv_inbox_take(&loop->inbox);
@@ -120,7 +131,10 @@ static void drain_inbox(struct gv_loop *loop)
     while (message != NULL) {
         struct gv_message *next = message->next;
 
-        take_in(loop, message);
+        if (gv_message_is_parcel(message))
+            open_parcel(loop, message);
+        else
+            take_in(loop, message);
         message = next;
     }
 }
@@ -316,7 +330,7 @@ static void forget(struct gv_loop *loop, struct gv_message *message)
     while (message != NULL) {
         struct gv_message *next = message->next;
 
-        gv_message_give(&loop->blocks, message);
+        gv_parcel_discard(&loop->blocks, message);
         message = next;
     }
 }

@@ -22,6 +22,7 @@
 #include "runtime/env.h"
 #include "runtime/inbox.h"
 #include "runtime/message.h"
+#include "runtime/parcel.h"
 #include "runtime/probe.h"
 #include "runtime/slot.h"
 #include "runtime/stack.h"
@@ -29,8 +30,9 @@
 #include "runtime/timer.h"
 #include "runtime/turn.h"
 
-#define GV_WINDOW_MAX 8192u /* plain far sends not yet taken in, per pair of loops */
-#define GV_CHAIN_MAX  64u   /* far messages published at the latest together */
+#define GV_WINDOW_MAX 8192u         /* plain far sends not yet taken in, per pair of loops */
+#define GV_AHEAD_MAX  1024u         /* far sends that may wait for room there, per pair of loops */
+#define GV_CHAIN_MAX  GV_PARCEL_MAX /* far messages published at the latest together */
 
 struct gv_calls;
 struct gv_log_ring;
@@ -42,13 +44,45 @@ struct gv_flush {
     bool queued;
 };
 
+/* Bounds what a loop sends to another one before that one is done with it. */
+struct gv_window {
+    uint32_t n_sent; /* ever */
+    uint32_t n_may;  /* how far n_sent may go, by the last look at what is done */
+};
+
 /* Messages for one other loop, collected until the handler suspends or returns; newest first. */
 struct gv_out {
-    struct gv_message *newest, *oldest;
+    _Alignas(64) struct gv_message *newest;
+    struct gv_message *oldest;
     uint32_t n;
-    uint32_t n_sent;          /* plain sends ever */
-    _Atomic uint32_t n_taken; /* of those, taken in; written by the receiver */
+    struct gv_window plain; /* sends; done: taken in */
+    struct gv_window ahead; /* sends that may wait for room; done: in the mailbox, or dead */
+    /* The done ones, ever. The receiver writes them, so they have a line of their own. */
+    _Alignas(64) _Atomic uint32_t n_plain_done;
+    _Atomic uint32_t n_ahead_done;
 };
+
+/* One more of a window, if it is not full: n_max, less those that are done. */
+static inline bool gv_window_take(struct gv_window *window, uint32_t n_max,
+                                  const _Atomic uint32_t *n_done)
+{
+    if (window->n_sent == window->n_may) {
+        /* relaxed: it may be seen late; then less is sent than could be. */
+        window->n_may = atomic_load_explicit(n_done, memory_order_relaxed) + n_max;
+        if (window->n_sent == window->n_may)
+            return false;
+    }
+    window->n_sent++;
+    return true;
+}
+
+/* One more is done. Only the receiver's loop counts it, so this need not be one step. */
+static inline void gv_window_done(_Atomic uint32_t *n_done)
+{
+    /* relaxed: it is only a count. */
+    atomic_store_explicit(n_done, atomic_load_explicit(n_done, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}
 
 struct gv_loop {
     /* What a turn touches. */
@@ -61,7 +95,9 @@ struct gv_loop {
     uint32_t burst;         /* actors a dispatcher may still run before a ready handler */
     uint32_t streak;        /* ready handlers resumed in a row */
     uint32_t now_ms;        /* of the process epoch, as of the tick */
-    uint32_t out_dirty;     /* far messages not yet published */
+    uint64_t out_dirty;     /* bit per loop: far messages not yet published */
+    uint64_t far_to;  /* the task of another loop posted to last, until that leaves; 0 = none */
+    uint8_t far_home; /* its loop */
     uint8_t index;
     uint8_t handover;   /* 0: parked handlers resume through a dispatcher */
     uint8_t shuffled;   /* the run queue is drawn by env->choose */

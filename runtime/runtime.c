@@ -29,7 +29,7 @@ static void discard(struct gv_loop *loop)
     while (message != NULL) {
         struct gv_message *next = message->next;
 
-        gv_message_give(&loop->blocks, message);
+        gv_parcel_discard(&loop->blocks, message);
         message = next;
     }
 }

@@ -53,7 +53,13 @@ GROVE_API int grove_call_await(grove_ref ref, const struct grove_service *servic
 GROVE_API int grove_send(grove_ref ref, const struct grove_service *service, uint32_t method,
                          const ProtobufCMessage *request);
 
-/* The same, but while the mailbox is full it suspends, until the deadline (GROVE_EFULL). */
+/*
+ * The same, but while the mailbox is full it suspends, until the deadline
+ * (GROVE_EFULL). To another loop the message may wait for room there without
+ * its sender: up to 1024 small ones between two loops go ahead like that, and
+ * none of them is lost for want of room; but an actor that ends meanwhile
+ * leaves dead letters. Beyond that it suspends until the message has entered.
+ */
 GROVE_API int grove_send_await(grove_ref ref, const struct grove_service *service, uint32_t method,
                                const ProtobufCMessage *request);
 

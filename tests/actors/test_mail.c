@@ -1,5 +1,5 @@
 /*
- * Mail: bounds, waiting for room, dead letters, the far window.
+ * Mail: bounds, waiting for room, dead letters.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -292,116 +292,6 @@ static void test_accepted_messages_that_nobody_handles_are_dead_letters(void **s
     assert_int_equal(dead_letters(0) - before, DEPTH);
 }
 
-/* --- two loops -------------------------------------------------------------------------------- */
-
-static struct script *naps_far(grove_ref *ref, uint32_t ms)
-{
-    static struct script nap;
-
-    *ref = GROVE_NOBODY;
-    nap = (struct script){.act = act_nap, .ms = ms};
-    assert_int_equal(play_spawn_await(&stage_player, NULL,
-                                      &(struct grove_spawn_options){.place = GROVE_ON_LOOP(1),
-                                                                    .depth_max = DEPTH},
-                                      ref),
-                     0);
-    assert_int_equal(stage_send(*ref, &nap), 0);
-    return &nap;
-}
-
-static void test_far_sends_that_find_no_room_are_dead_letters_there(void **state)
-{
-    uint64_t before;
-    grove_ref ref;
-
-    (void)state;
-    (void)naps_far(&ref, 5);
-    before = dead_letters(1);
-    for (int i = 0; i < DEPTH + 10; i++)
-        assert_int_equal(stage_send(ref, &nothing), 0);
-    /* A call waits for room there; so all sends have arrived when it is answered. */
-    assert_int_equal(stage_add(ref, 1, NULL), 0);
-    assert_in_range(dead_letters(1) - before, 9, 11);
-}
-
-static void test_far_calls_and_send_awaits_wait_for_room_there(void **state)
-{
-    struct script sent = {.act = act_nothing};
-    int64_t total = 0;
-    grove_ref ref;
-
-    (void)state;
-    (void)naps_far(&ref, 5);
-    for (int i = 0; i < 3 * DEPTH; i++)
-        assert_int_equal(send_await(ref, &sent), 0);
-    assert_int_equal(stage_add(ref, 3, &total), 0);
-    assert_int_equal(total, 3);
-    assert_int_equal(sent.n_runs, 3 * DEPTH);
-}
-
-static void test_the_far_window_is_bounded_and_opens_again(void **state)
-{
-    grove_ref ref = stage_spawn_on(1, "far");
-    unsigned n = 0;
-    int rc = 0;
-
-    (void)state;
-    /* Loop 1 is kept from taking anything in: its one actor is on the CPU until main lets it go. */
-    while (rc == 0 && n < 10 * GV_WINDOW_MAX) {
-        rc = stage_send(ref, &nothing);
-        n += rc == 0;
-    }
-    /* Either the window was full, or loop 1 was fast enough all the time. */
-    assert_true(rc == GROVE_EFULL || rc == 0);
-    for (int i = 0; i < 100 && rc != 0; i++) {
-        assert_int_equal(grove_sleep_await(1), 0);
-        rc = stage_send(ref, &nothing);
-    }
-    assert_int_equal(rc, 0);
-    for (unsigned round = 0; round < 3; round++) {
-        assert_int_equal(stage_add(ref, 1, NULL), 0);
-        assert_int_equal(stage_send(ref, &nothing), 0);
-    }
-}
-
-struct gate {
-    struct script script;
-    _Atomic(bool) open;
-    _Atomic(bool) entered;
-};
-
-/* Holds its loop on purpose, as a handler that eats CPU does. */
-static int hold(struct play *me, struct script *script)
-{
-    struct gate *gate = (struct gate *)script;
-
-    (void)me;
-    gate->entered = true;
-    while (!gate->open)
-        continue;
-    return 0;
-}
-
-static void test_far_sends_beyond_the_window_are_refused_at_once(void **state)
-{
-    static struct gate gate;
-    grove_ref ref = stage_spawn_on(1, "held");
-    unsigned n = 0;
-
-    (void)state;
-    gate.script.act = hold;
-    assert_int_equal(stage_send(ref, &gate.script), 0);
-    while (!gate.entered)
-        assert_int_equal(grove_sleep_await(1), 0);
-    while (n < 2 * GV_WINDOW_MAX && stage_send(ref, &nothing) == 0)
-        n++;
-    assert_int_equal(grove_failure()->code, GROVE_EFULL);
-    gate.open = true;
-    assert_in_range(n, GV_WINDOW_MAX - 2, GV_WINDOW_MAX);
-    assert_int_equal(stage_add(ref, 1, NULL), 0);
-    assert_int_equal(stage_send(ref, &nothing), 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -419,15 +309,6 @@ int main(void)
         stage_test(test_drain_lets_those_who_wait_in),
         stage_test(test_accepted_messages_that_nobody_handles_are_dead_letters),
     };
-    const struct CMUnitTest far_tests[] = {
-        stage_test(test_far_sends_that_find_no_room_are_dead_letters_there),
-        stage_test(test_far_calls_and_send_awaits_wait_for_room_there),
-        stage_test(test_the_far_window_is_bounded_and_opens_again),
-        stage_test(test_far_sends_beyond_the_window_are_refused_at_once),
-    };
-    int n = cmocka_run_group_tests_name("mail", tests, stage_set_up, stage_tear_down);
 
-    return n
-           + cmocka_run_group_tests_name("mail, far", far_tests, stage_set_up_two_loops,
-                                         stage_tear_down);
+    return cmocka_run_group_tests(tests, stage_set_up, stage_tear_down);
 }

@@ -44,7 +44,8 @@ static void test_a_few_messages_leave_when_main_waits_and_many_leave_before(void
     n_ran = n_wrong = 0;
     for (uintptr_t i = 0; i < 10; i++)
         assert_int_equal(gv_loop_call(gv_loop_here, 1, ran_in_order, (void *)i), 0);
-    assert_int_equal(gv_loop_here->out_dirty, 10);
+    assert_int_equal(gv_loop_here->out_dirty, 1u << 1);
+    assert_int_equal(gv_loop_here->out[1].n, 10);
     for (uintptr_t i = 10; i < GV_CHAIN_MAX; i++)
         assert_int_equal(gv_loop_call(gv_loop_here, 1, ran_in_order, (void *)i), 0);
     assert_int_equal(gv_loop_here->out_dirty, 0);
@@ -53,13 +54,28 @@ static void test_a_few_messages_leave_when_main_waits_and_many_leave_before(void
     ground_close();
 }
 
+static void test_chains_of_every_length_come_in_order(void **state)
+{
+    (void)state;
+    ground_open_loops(2);
+    for (unsigned n = 1; n <= GV_CHAIN_MAX + 1; n++) {
+        n_ran = n_wrong = 0;
+        for (uintptr_t i = 0; i < n; i++)
+            assert_int_equal(gv_loop_call(gv_loop_here, 1, ran_in_order, (void *)i), 0);
+        while (n_ran < n)
+            assert_int_equal(grove_yield_await(), 0);
+        assert_int_equal(n_wrong, 0);
+    }
+    ground_close();
+}
+
 static void test_what_is_under_way_at_the_end_is_given_back(void **state)
 {
     (void)state;
-    for (int round = 0; round < 5; round++) {
+    for (uintptr_t n = 1; n <= 5 * GV_CHAIN_MAX; n += 61) {
         ground_open_loops(2);
         n_ran = n_wrong = 0;
-        for (uintptr_t i = 0; i < 100; i++)
+        for (uintptr_t i = 0; i < n; i++)
             assert_int_equal(gv_loop_call(gv_loop_here, 1, ran_in_order, (void *)i), 0);
         ground_close();
     }
@@ -139,6 +155,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_functions_run_on_another_loop_in_the_order_of_their_sending),
         cmocka_unit_test(test_a_few_messages_leave_when_main_waits_and_many_leave_before),
+        cmocka_unit_test(test_chains_of_every_length_come_in_order),
         cmocka_unit_test(test_what_is_under_way_at_the_end_is_given_back),
         cmocka_unit_test(test_a_flush_runs_once_however_often_it_is_asked_for),
         cmocka_unit_test(test_milliseconds_are_compared_over_a_wrap),
