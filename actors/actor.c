@@ -19,19 +19,33 @@
 
 /* --- types ------------------------------------------------------------------------------------ */
 
+/* Twice as many places as types, so that a search is short. */
+#define PLACES (2 * GV_TYPES_MAX)
+
 static struct gv_type types[GV_TYPES_MAX];
-static _Atomic uint32_t n_types;
+static uint32_t n_types; /* under the lock */
 static atomic_flag adding = ATOMIC_FLAG_INIT;
 
-static const struct gv_type *find_type(const struct grove_service *service, const void *functions)
-{
-    /* acquire: pairs with the release in add_type, so that the entry is filled. */
-    uint32_t n = atomic_load_explicit(&n_types, memory_order_acquire);
+/* Hashed by the functions' address; entries never go. */
+static const struct gv_type *_Atomic places[PLACES];
 
-    for (uint32_t i = 0; i < n; i++)
-        if (types[i].functions == functions && types[i].service == service)
-            return &types[i];
-    return NULL;
+static_assert((PLACES & (PLACES - 1)) == 0, "a place is cut from the hash");
+
+/* Where the type is, or where it would go. */
+static const struct gv_type *_Atomic *
+find_place(const struct grove_service *service, const void *functions, const struct gv_type **found)
+{
+    uint32_t i = (uint32_t)((uintptr_t)functions * UINT64_C(0x9e3779b97f4a7c15) >> 32);
+
+    for (;; i++) {
+        /* acquire: pairs with the release in add_type, so that the entry is filled. */
+        const struct gv_type *type =
+            atomic_load_explicit(&places[i & (PLACES - 1)], memory_order_acquire);
+
+        *found = type;
+        if (type == NULL || (type->functions == functions && type->service == service))
+            return &places[i & (PLACES - 1)];
+    }
 }
 
 static bool has_function(const struct grove_method *method, const void *functions)
@@ -71,32 +85,42 @@ static int check_functions(const struct grove_service *service, const void *func
     return 0;
 }
 
+static uint32_t slot_bytes(const struct grove_actor_functions *head)
+{
+    size_t bytes = sizeof(struct gv_actor) + head->state_bytes;
+
+    return (uint32_t)(bytes <= GV_SLOT_BYTES_MAX ? bytes
+                                                 : sizeof(struct gv_actor) + sizeof(void *));
+}
+
 static const struct gv_type *add_type(const struct grove_service *service, const void *functions)
 {
     const struct grove_actor_functions *head = functions;
+    const struct gv_type *_Atomic *place;
     const struct gv_type *found;
-    uint32_t n;
 
     if (grove_service_register(service) != 0 || check_functions(service, functions) != 0)
         return NULL;
     /* acquire and release: the lock of the table; adding a type is rare and short. */
     while (atomic_flag_test_and_set_explicit(&adding, memory_order_acquire))
         continue;
-    found = find_type(service, functions);
-    n = atomic_load_explicit(&n_types, memory_order_relaxed); /* relaxed: under the lock */
-    if (found == NULL && n < GV_TYPES_MAX) {
-        types[n] = (struct gv_type){
+    place = find_place(service, functions, &found);
+    if (found == NULL && n_types < GV_TYPES_MAX) {
+        types[n_types] = (struct gv_type){
             .service = service,
             .functions = functions,
             .methods = service->methods,
             .n_methods = service->n_methods,
             .state_bytes = head->state_bytes,
+            .slot_bytes = slot_bytes(head),
             .first_index = gv_method_index(service, 0),
             .lacks = lacks_functions(service, functions),
             .state_apart = sizeof(struct gv_actor) + head->state_bytes > GV_SLOT_BYTES_MAX,
+            .has_init = head->init != NULL,
+            .has_deinit = head->deinit != NULL,
         };
-        found = &types[n];
-        atomic_store_explicit(&n_types, n + 1, memory_order_release);
+        found = &types[n_types++];
+        atomic_store_explicit(place, found, memory_order_release);
     }
     atomic_flag_clear_explicit(&adding, memory_order_release);
     if (found == NULL)
@@ -107,9 +131,12 @@ static const struct gv_type *add_type(const struct grove_service *service, const
 
 /* --- spawn ------------------------------------------------------------------------------------ */
 
-struct init_body {
+/* What somebody wants to spawn. */
+struct order {
+    const struct gv_type *type;
     const void *argument;
-    unsigned char copied[]; /* the argument, if it was copied */
+    const struct grove_spawn_options *options;
+    uint64_t call; /* that waits for init, 0 = none */
 };
 
 struct gv_rare *gv_actor_rare(struct gv_actor *actor)
@@ -126,104 +153,129 @@ static void free_parts(struct gv_actor *actor)
     free(actor->rare);
 }
 
-/* Fills what hangs on the slot. On failure nothing is left but the slot. */
-static int fill(struct gv_actor *actor, const struct gv_type *type,
-                const struct grove_spawn_options *options)
+static int put_label(struct gv_actor *actor, const char *label)
 {
-    actor->type = type;
-    if (type->state_apart) {
-        void *state = calloc(1, type->state_bytes);
-
-        if (state == NULL)
-            return GROVE_ENOMEM;
-        *(void **)(void *)actor->state = state;
-    }
-    if (options->label != NULL) {
-        if (gv_actor_rare(actor) == NULL) {
-            free_parts(actor);
-            return GROVE_ENOMEM;
-        }
-        (void)snprintf(actor->rare->label, sizeof actor->rare->label, "%s",
-                       options->label); /* A cut label is still a label. */
-    }
+    if (gv_actor_rare(actor) == NULL)
+        return GROVE_ENOMEM;
+    (void)snprintf(actor->rare->label, sizeof actor->rare->label, "%s",
+                   label); /* A cut label is still a label. */
     return 0;
 }
 
-static struct gv_message *init_message(struct gv_loop *loop, const void *argument,
-                                       size_t argument_bytes, uint64_t call)
+static int put_state_apart(struct gv_actor *actor)
 {
-    struct gv_message *message =
-        gv_message_take(&loop->blocks, sizeof(struct init_body) + argument_bytes);
-    struct init_body *body;
+    void *state = calloc(1, actor->type->state_bytes);
 
-    if (message == NULL)
-        return NULL;
-    body = (struct init_body *)(void *)message->body;
-    body->argument = argument;
-    if (argument_bytes > 0)
-        body->argument = memcpy(body->copied, argument, argument_bytes);
-    message->method = GV_SIGNAL_INIT;
-    message->call = call;
-    return message;
+    *(void **)(void *)actor->state = state;
+    return state != NULL ? 0 : GROVE_ENOMEM;
 }
 
-/* Makes an actor and sends it its init, which may be NULL for want of memory. Owns init. */
-static int spawn(struct gv_loop *loop, const struct gv_type *type, struct gv_message *init,
-                 const struct grove_spawn_options *options, grove_ref *ref)
+/*
+ * Puts the argument where the first turn finds it, and makes the message if
+ * there must be one: for somebody who waits, a large argument, or the way to
+ * another loop.
+ */
+static int put_birth(struct gv_loop *loop, struct gv_actor *actor, const struct order *order,
+                     struct gv_message **init)
 {
-    size_t state_bytes = type->state_apart ? sizeof(void *) : type->state_bytes;
-    struct gv_task *task;
+    struct gv_birth *birth = gv_actor_birth(actor);
+    size_t bytes = order->options->argument_bytes;
+
+    *init = NULL;
+    birth->message = NULL;
+    birth->argument = order->argument;
+    if (bytes > 0 && bytes <= GV_BIRTH_COPIED_MAX) {
+        birth->argument = memcpy(birth->copied, order->argument, bytes);
+        bytes = 0;
+    }
+    if (bytes == 0 && order->call == 0 && actor->task.loop == loop->index)
+        return 0;
+    *init = gv_message_take(&loop->blocks, bytes);
+    if (*init == NULL)
+        return GROVE_ENOMEM;
+    if (bytes > 0)
+        birth->argument = memcpy((*init)->body, order->argument, bytes);
+    (*init)->method = GV_SIGNAL_INIT;
+    (*init)->call = order->call;
+    return 0;
+}
+
+/* Fills what hangs on the slot. On failure nothing is left but the slot. */
+static int fill(struct gv_loop *loop, struct gv_actor *actor, const struct order *order,
+                struct gv_message **init)
+{
+    const struct grove_spawn_options *options = order->options;
     int rc;
 
-    if (init == NULL)
-        return GROVE_ENOMEM;
-    rc = gv_place_task(loop, options->place, &gv_actor_class, sizeof(struct gv_actor) + state_bytes,
-                       &task);
-    if (rc == 0) {
-        rc = gv_task_bound(task, options->depth_max, options->bytes_max);
-        if (rc == 0)
-            rc = fill((struct gv_actor *)task, type, options);
-        if (rc != 0)
-            gv_place_undo(loop, task);
-    }
+    actor->type = order->type;
+    rc = gv_task_bound(&actor->task, options->depth_max, options->bytes_max);
+    if (rc != 0)
+        return rc;
+    if (actor->type->state_apart)
+        rc = put_state_apart(actor);
+    if (rc == 0 && options->label != NULL)
+        rc = put_label(actor, options->label);
+    if (rc == 0)
+        rc = put_birth(loop, actor, order, init);
+    if (rc != 0)
+        free_parts(actor);
+    return rc;
+}
+
+static int spawn(struct gv_loop *loop, const struct order *order, grove_ref *ref)
+{
+    struct gv_message *init;
+    struct gv_task *task;
+    int rc =
+        gv_place_task(loop, order->options->place, &gv_actor_class, order->type->slot_bytes, &task);
+
+    if (rc != 0)
+        return rc;
+    rc = fill(loop, (struct gv_actor *)task, order, &init);
     if (rc != 0) {
-        gv_message_give(&loop->blocks, init);
+        gv_place_undo(loop, task);
         return rc;
     }
-    /* Until INIT has come, mail only queues: a far sender may be faster. */
+    /* Until it is started, mail only queues: a far sender may be faster than INIT. */
     task->flags = GV_TASK_BUSY | GV_TASK_UNBORN;
-    gv_place_start(loop, task, init, ref);
+    if (task->loop == loop->index) {
+        gv_place_here(loop, task, ref);
+        gv_actor_start(loop, (struct gv_actor *)task, init);
+    } else {
+        gv_place_start(loop, task, init, ref);
+    }
     return 0;
 }
 
 static const struct grove_spawn_options defaults;
 
-static int type_for(struct gv_loop *loop, const struct grove_service *service,
-                    const void *functions, const struct gv_type **type)
+/* Sets the type of what shall be spawned. */
+static int order_type(const struct gv_loop *loop, const struct grove_service *service,
+                      const void *functions, struct order *order)
 {
     if (loop == NULL)
         return gv_usage("spawn needs a thread of grove's: main after grove_init, or a handler");
     if (functions == NULL)
         return gv_usage("%s: there is no struct of functions", service->name);
-    *type = find_type(service, functions);
-    if (*type == NULL)
-        *type = add_type(service, functions);
-    return *type != NULL ? 0 : GROVE_EUSAGE;
+    (void)find_place(service, functions, &order->type); /* Where it stands does not matter. */
+    if (__builtin_expect(order->type == NULL, 0))
+        order->type = add_type(service, functions);
+    return order->type != NULL ? 0 : GROVE_EUSAGE;
 }
 
 int grove_spawn(const struct grove_service *service, const void *functions, const void *argument,
                 const struct grove_spawn_options *options, grove_ref *ref)
 {
-    const struct gv_type *type;
+    struct order order = {
+        .argument = argument,
+        .options = options != NULL ? options : &defaults,
+    };
     struct gv_loop *loop = gv_loop_now();
-    int rc = type_for(loop, service, functions, &type);
+    int rc = order_type(loop, service, functions, &order);
 
     if (rc != 0)
         return rc;
-    if (options == NULL)
-        options = &defaults;
-    return spawn(loop, type, init_message(loop, argument, options->argument_bytes, 0), options,
-                 ref);
+    return spawn(loop, &order, ref);
 }
 
 /* Parks until the child's init has answered the call of `wait`. */
@@ -246,18 +298,19 @@ int grove_spawn_await(const struct grove_service *service, const void *functions
                       const void *argument, const struct grove_spawn_options *options,
                       grove_ref *ref)
 {
+    struct order order = {
+        .argument = argument,
+        .options = options != NULL ? options : &defaults,
+    };
     struct gv_loop *loop = gv_loop_now();
-    const struct gv_type *type;
     struct gv_wait wait;
     struct gv_call *call;
-    int rc = type_for(loop, service, functions, &type);
+    int rc = order_type(loop, service, functions, &order);
 
     if (rc != 0)
         return rc;
     if (loop->turn == NULL)
         return gv_usage("nothing may be waited for here");
-    if (options == NULL)
-        options = &defaults;
     gv_wait_init(loop, &wait, GV_WAIT_SPAWN, loop->turn->deadline_ms);
     call = gv_call_take(loop, 0, 0, loop->turn->deadline_ms);
     if (call == NULL)
@@ -265,8 +318,8 @@ int grove_spawn_await(const struct grove_service *service, const void *functions
     call->kind = GV_SINK_WAIT;
     call->sink.wait = &wait;
     wait.call = call->id;
-    rc = spawn(loop, type, init_message(loop, argument, options->argument_bytes, call->id), options,
-               ref);
+    order.call = call->id;
+    rc = spawn(loop, &order, ref);
     if (rc != 0) {
         gv_call_give(loop, call);
         return gv_turn_failed(loop->turn, NULL, rc, GROVE_STARTED_NO, NULL);
@@ -276,47 +329,85 @@ int grove_spawn_await(const struct grove_service *service, const void *functions
 
 /* --- first and last turn ---------------------------------------------------------------------- */
 
-int gv_actor_init_turn(struct gv_loop *loop, struct gv_actor *actor, struct gv_message *message)
+void gv_actor_start(struct gv_loop *loop, struct gv_actor *actor, struct gv_message *init)
 {
-    const struct init_body *body = (const struct init_body *)(void *)message->body;
-    struct gv_turn turn;
-    int rc = 0;
+    struct gv_birth *birth = gv_actor_birth(actor);
+    struct gv_task *task = &actor->task;
 
-    turn.task = &actor->task;
-    turn.message = NULL;
-    turn.method = NULL;
-    turn.deadline_ms = 0;
-    gv_turn_begin(loop, &turn);
-    if (actor->type->service->init != NULL)
-        rc = actor->type->service->init(actor->type->functions, gv_actor_state(actor),
-                                        body->argument);
-    gv_turn_settle(loop, &turn);
-    if (turn.failed)
-        rc = GROVE_EDOWN;
+    task->flags &= (uint8_t)~GV_TASK_BUSY;
+    if (init != NULL && init->call == 0
+        && (!actor->type->has_init || birth->argument != init->body)) {
+        gv_message_give(&loop->blocks, init);
+        init = NULL;
+    }
+    if (init != NULL || actor->type->has_init) {
+        birth->message = init;
+        gv_sched_ready(loop, task);
+        return;
+    }
+    task->flags &= (uint8_t)~GV_TASK_UNBORN;
+    memset(birth, 0, sizeof *birth);
+    /* A far sender may have been faster, or somebody who stops it. */
+    if (task->mailbox.head != NULL || task->flags & GV_TASK_STOPPING)
+        gv_sched_ready(loop, task);
+}
+
+static void begin_turn(struct gv_loop *loop, struct gv_actor *actor, struct gv_turn *turn)
+{
+    turn->task = &actor->task;
+    turn->message = NULL;
+    turn->method = NULL;
+    turn->deadline_ms = 0;
+    gv_turn_begin(loop, turn);
+}
+
+/* Whoever waits for the birth is told. Owns message. */
+static void answer_birth(struct gv_loop *loop, const struct gv_turn *turn,
+                         struct gv_message *message, int rc)
+{
     if (rc != 0) {
-        gv_call_fail(loop, message, rc, GROVE_STARTED_YES, gv_turn_reason(&turn, rc));
+        gv_call_fail(loop, message, rc, GROVE_STARTED_YES, gv_turn_reason(turn, rc));
     } else if (message->call != 0) {
         message->code = 0;
         gv_call_answer(loop, message);
     } else {
         gv_message_give(&loop->blocks, message);
     }
-    gv_turn_end(loop, &turn);
-    return rc;
 }
 
-static void deinit_turn(struct gv_loop *loop, struct gv_actor *actor)
+void gv_actor_first_turn(struct gv_loop *loop, struct gv_actor *actor)
+{
+    const struct gv_type *type = actor->type;
+    struct gv_birth *place = gv_actor_birth(actor), birth = *place;
+    struct gv_turn turn;
+    int rc = 0;
+
+    if (birth.argument == place->copied)
+        birth.argument = birth.copied;
+    memset(place, 0, sizeof *place); /* From here on it is state. */
+    begin_turn(loop, actor, &turn);
+    if (type->has_init)
+        rc = type->service->init(type->functions, gv_actor_state(actor), birth.argument);
+    gv_turn_settle(loop, &turn);
+    if (turn.failed)
+        rc = GROVE_EDOWN;
+    if (birth.message != NULL)
+        answer_birth(loop, &turn, birth.message, rc);
+    gv_turn_end(loop, &turn);
+    if (rc == 0) {
+        actor->task.flags &= (uint8_t)~GV_TASK_UNBORN;
+        return;
+    }
+    actor->task.flags |= GV_TASK_STOPPING | GV_TASK_NOW;
+    memset(place, 0, sizeof *place); /* Its end must find no message there. */
+}
+
+static void last_turn(struct gv_loop *loop, struct gv_actor *actor)
 {
     struct gv_turn turn;
 
-    if (actor->type->service->deinit == NULL)
-        return;
-    turn.task = &actor->task;
-    turn.message = NULL;
-    turn.method = NULL;
-    turn.deadline_ms = 0;
     actor->task.flags |= GV_TASK_BUSY;
-    gv_turn_begin(loop, &turn);
+    begin_turn(loop, actor, &turn);
     actor->type->service->deinit(actor->type->functions, gv_actor_state(actor));
     gv_turn_settle(loop, &turn);
     gv_turn_end(loop, &turn);
@@ -333,7 +424,11 @@ void gv_actor_ended(struct gv_loop *loop, struct gv_task *task)
 void gv_actor_end(struct gv_loop *loop, struct gv_actor *actor)
 {
     actor->task.flags |= GV_TASK_STOPPING;
-    if (!(actor->task.flags & GV_TASK_UNBORN))
-        deinit_turn(loop, actor);
+    if (!(actor->task.flags & GV_TASK_UNBORN)) {
+        if (actor->type->has_deinit)
+            last_turn(loop, actor);
+    } else if (gv_actor_birth(actor)->message != NULL) {
+        gv_mail_orphaned(loop, gv_actor_birth(actor)->message, GROVE_ENOACTOR);
+    }
     gv_task_end(loop, &actor->task);
 }

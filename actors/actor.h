@@ -5,6 +5,10 @@
  *
  * What few actors need hangs on `rare`. States over the largest slot lie on
  * the heap and the slot holds a pointer to them.
+ *
+ * Until the first turn, what init will need lies where the state will be, so
+ * that a spawn on the own loop takes no message. Who has no init is born at
+ * once, without a turn.
  */
 #ifndef GV_ACTOR_H
 #define GV_ACTOR_H
@@ -26,9 +30,20 @@ struct gv_type {
     const struct grove_method *methods; /* of the service, at hand */
     uint32_t n_methods;
     uint32_t first_index; /* of its methods */
+    uint32_t slot_bytes;  /* of an actor: its head, and its state or a pointer to it */
+    bool state_apart;     /* on the heap */
+    bool lacks;           /* functions of some rpcs that are not an actor's */
+    bool has_init, has_deinit;
     size_t state_bytes;
-    bool state_apart; /* on the heap */
-    bool lacks;       /* functions of some rpcs that are not an actor's */
+};
+
+#define GV_BIRTH_COPIED_MAX 24u /* bytes of an argument that need no message */
+
+/* What the first turn of an actor needs. */
+struct gv_birth {
+    struct gv_message *message; /* INIT, if somebody waits for its answer or it has the argument */
+    const void *argument;
+    unsigned char copied[GV_BIRTH_COPIED_MAX]; /* the argument, if it was copied and is small */
 };
 
 /* What few actors have. */
@@ -46,6 +61,8 @@ struct gv_actor {
 
 static_assert(sizeof(struct gv_actor) == 80,
               "an actor with up to 48 bytes of state fits two cache lines");
+static_assert(sizeof(struct gv_actor) + sizeof(void *) + sizeof(struct gv_birth) <= 128,
+              "what its birth needs fits the smallest slot");
 
 /* True if the functions have one for this method of the service. */
 bool gv_type_has(const struct gv_type *type, uint32_t method);
@@ -59,14 +76,23 @@ static inline void *gv_actor_state(struct gv_actor *actor)
     return actor->type->state_apart ? *(void **)(void *)actor->state : actor->state;
 }
 
+/* Where its first turn finds what it needs: beside the pointer to a state that lies apart. */
+static inline struct gv_birth *gv_actor_birth(struct gv_actor *actor)
+{
+    return (struct gv_birth *)(void *)(actor->state + sizeof(void *));
+}
+
 /* Its rare part, made on first use; NULL when memory is short. */
 struct gv_rare *gv_actor_rare(struct gv_actor *actor);
 
 /* A dispatcher made for actors: the runtime's upcall. */
 void gv_actor_dispatch(void *loop);
 
-/* The first turn. message is GV_SIGNAL_INIT. Returns what init returned. Owns message. */
-int gv_actor_init_turn(struct gv_loop *loop, struct gv_actor *actor, struct gv_message *message);
+/* It has come to its home: its first turn may run. init is what came with it, or NULL. Owns init. */
+void gv_actor_start(struct gv_loop *loop, struct gv_actor *actor, struct gv_message *init);
+
+/* The first turn of one that is GV_TASK_UNBORN; if init fails it is GV_TASK_NOW and still unborn. */
+void gv_actor_first_turn(struct gv_loop *loop, struct gv_actor *actor);
 
 /* The last turn, then the end. The actor must be idle. */
 void gv_actor_end(struct gv_loop *loop, struct gv_actor *actor);

@@ -181,15 +181,6 @@ static GV_INLINE void handle(struct gv_loop *loop, struct gv_actor *actor,
     gv_turn_end(loop, &turn);
 }
 
-static GV_APART void init_turn(struct gv_loop *loop, struct gv_actor *actor,
-                               struct gv_message *message)
-{
-    if (gv_actor_init_turn(loop, actor, message) != 0)
-        actor->task.flags |= GV_TASK_STOPPING | GV_TASK_NOW;
-    else
-        actor->task.flags &= (uint8_t)~GV_TASK_UNBORN;
-}
-
 /* Runs its queued messages: the class's run. */
 static GV_INLINE void run(struct gv_loop *loop, struct gv_task *task)
 {
@@ -197,16 +188,17 @@ static GV_INLINE void run(struct gv_loop *loop, struct gv_task *task)
     unsigned n = TURNS_MAX;
 
     task->flags |= GV_TASK_BUSY;
+    if (gv_unlikely(task->flags & GV_TASK_UNBORN) && !(task->flags & GV_TASK_NOW)) {
+        loop->budget--;
+        gv_actor_first_turn(loop, actor);
+    }
     while (n-- > 0 && !(task->flags & GV_TASK_NOW)) {
         struct gv_message *message = gv_mailbox_take(&task->mailbox);
 
         if (message == NULL)
             break;
         loop->budget--;
-        if (gv_unlikely(message->method == GV_SIGNAL_INIT))
-            init_turn(loop, actor, message);
-        else
-            handle(loop, actor, message);
+        handle(loop, actor, message);
         if (gv_unlikely(task->flags & GV_TASK_WAITED))
             gv_task_let_in(loop, task);
         if (loop->budget <= 0)
@@ -236,17 +228,13 @@ struct stop_body {
     enum grove_stop_mode mode;
 };
 
-static void stop(struct gv_loop *loop, struct gv_actor *actor, struct gv_message *message)
+static void stop(struct gv_loop *loop, struct gv_task *task, enum grove_stop_mode mode)
 {
-    enum grove_stop_mode mode = ((struct stop_body *)(void *)message->body)->mode;
-    struct gv_task *task = &actor->task;
-
     task->flags |= GV_TASK_STOPPING;
     if (mode != GROVE_STOP_DRAIN)
         task->flags |= GV_TASK_NOW;
     if (mode == GROVE_STOP_KILL)
         gv_task_cancel(loop, task);
-    gv_task_tell_end(loop, task, message);
     /* Its run sees the flags and ends it; not here, inside somebody else's turn. */
     gv_sched_ready(loop, task);
 }
@@ -255,12 +243,11 @@ static void signal_actor(struct gv_loop *loop, struct gv_task *task, struct gv_m
 {
     switch (message->method) {
     case GV_SIGNAL_INIT:
-        task->flags &= (uint8_t)~GV_TASK_BUSY;
-        gv_mailbox_push_front(&task->mailbox, message);
-        gv_sched_ready(loop, task);
+        gv_actor_start(loop, (struct gv_actor *)task, message);
         break;
     case GV_SIGNAL_STOP:
-        stop(loop, (struct gv_actor *)task, message);
+        stop(loop, task, ((struct stop_body *)(void *)message->body)->mode);
+        gv_task_tell_end(loop, task, message);
         break;
     case GV_SIGNAL_CANCEL:
         gv_task_cancel_request(loop, task, message);
@@ -324,10 +311,16 @@ static int make_stop(struct gv_loop *loop, grove_ref ref, enum grove_stop_mode m
 int grove_stop(grove_ref ref, enum grove_stop_mode mode)
 {
     struct gv_loop *loop = gv_loop_here;
+    struct gv_task *task = loop != NULL ? gv_mail_task(ref) : NULL;
     struct gv_message *message;
-    struct gv_task *task;
-    int rc = make_stop(loop, ref, mode, &task, &message);
+    int rc;
 
+    /* Nobody waits for the end, so a flag says it all. */
+    if (task != NULL && task->loop == loop->index && task->class == &gv_actor_class) {
+        stop(loop, task, mode);
+        return 0;
+    }
+    rc = make_stop(loop, ref, mode, &task, &message);
     if (rc == 0)
         gv_signal_send(loop, task, message);
     return rc;

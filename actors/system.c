@@ -164,7 +164,7 @@ static uint64_t n_alive(void)
     uint64_t n = 0;
 
     for (unsigned i = 0; i < gv_runtime.n_loops; i++)
-        n += atomic_load_explicit(&gv_runtime.loops[i]->n_actors, memory_order_acquire);
+        n += gv_loop_actors(gv_runtime.loops[i]);
     return n;
 }
 
@@ -263,7 +263,7 @@ int grove_loop_stats(unsigned k, struct grove_loop_stats *stats)
         .longest_turn_ns = gv_figure_read(&loop->stats.longest_turn_ns),
         .sent_far = gv_figure_read(&loop->stats.sent_far),
         .dead_letters = gv_figure_read(&loop->stats.dead_letters),
-        .actors = atomic_load_explicit(&loop->n_actors, memory_order_relaxed), /* a figure */
+        .actors = gv_loop_actors(loop),
         .stacks = gv_figure_read32(&loop->stacks.n_taken),
         .parked = gv_figure_read32(&loop->n_parked),
     };

@@ -7,14 +7,12 @@
 #include <grove/task.h>
 
 #include "runtime/assert.h"
-#include "runtime/options.h"
 #include "runtime/park.h"
 #include "runtime/place.h"
 #include "runtime/runtime.h"
 #include "runtime/usage.h"
 
 #define LABEL_BYTES  32u
-#define BYTES_UNIT   65536u
 #define AHEAD_MAX_MS (GV_TIMER_AHEAD_MAX_MS - 2)
 
 struct greenlet {
@@ -75,17 +73,15 @@ int grove_yield_await(void)
 
 /* --- tasks ------------------------------------------------------------------------------------ */
 
-int gv_task_bound(struct gv_task *task, uint32_t depth_max, uint32_t bytes_max)
+int gv_task_bound_to(struct gv_task *task, uint32_t depth_max, uint32_t bytes_max)
 {
-    uint64_t depth =
-        depth_max != 0 ? depth_max : (uint64_t)gv_option_number(GV_OPTION_MAILBOX_DEPTH);
-    uint64_t bytes =
-        bytes_max != 0 ? bytes_max : (uint64_t)gv_option_number(GV_OPTION_MAILBOX_BYTES);
-    uint64_t units = (bytes + BYTES_UNIT - 1) / BYTES_UNIT;
+    uint64_t depth = depth_max != 0 ? depth_max : gv_runtime.usual_depth_max;
+    uint64_t units =
+        bytes_max != 0 ? gv_task_bytes_units(bytes_max) : gv_runtime.usual_bytes_max_64k;
 
     if (depth >= 1u << 20 || units >= 1u << 12)
-        return gv_usage("a mailbox has at most %u messages and %u MiB; not %llu and %llu bytes",
-                        (1u << 20) - 1, 255u, (unsigned long long)depth, (unsigned long long)bytes);
+        return gv_usage("a mailbox has at most %u messages and %u MiB; not %u and %u bytes",
+                        (1u << 20) - 1, 255u, depth_max, bytes_max);
     task->depth_max = (uint32_t)depth;
     task->bytes_max_64k = (uint32_t)units;
     return 0;
@@ -200,11 +196,11 @@ void gv_task_end(struct gv_loop *loop, struct gv_task *task)
 
     gv_assert(!(task->flags & (GV_TASK_BUSY | GV_TASK_QUEUED)));
     gv_probe(&loop->probes, STOP, gv_task_id(task), loop->index);
-    gv_task_orphan_mail(loop, task, GROVE_ENOACTOR);
+    if (task->mailbox.head != NULL || task->flags & GV_TASK_WAITED)
+        gv_task_orphan_mail(loop, task, GROVE_ENOACTOR);
     gv_runtime.upcalls->ended(loop, task);
     gv_slot_give(&loop->slots, task);
-    atomic_fetch_sub_explicit(&loop->n_actors, 1,
-                              memory_order_relaxed); /* relaxed: a figure for reports */
+    gv_loop_count(loop, -1);
     while (waiter != NULL) {
         struct gv_message *next = waiter->next;
 
@@ -348,14 +344,49 @@ bool gv_task_is_greenlet(const struct gv_task *task)
     return task->class == &greenlet_class;
 }
 
+/* Fills a new greenlet. Returns 0 or GROVE_EUSAGE. */
+static int fill(struct greenlet *me, grove_go_fn function, void *argument,
+                const struct grove_spawn_options *options)
+{
+    int rc = gv_task_bound(&me->task, options->depth_max, options->bytes_max);
+
+    if (rc != 0)
+        return rc;
+    me->function = function;
+    me->argument = argument;
+    if (options->argument_bytes > 0)
+        me->argument = memcpy(me->copied, argument, options->argument_bytes);
+    if (options->label != NULL)
+        (void)snprintf(me->label, sizeof me->label, "%s",
+                       options->label); /* A cut label is still a label. */
+    return 0;
+}
+
+/* Lets it have its turn, on its home loop. */
+static int start(struct gv_loop *loop, struct gv_task *task, grove_ref *ref)
+{
+    struct gv_message *init;
+
+    if (task->loop == loop->index) {
+        gv_place_here(loop, task, ref);
+        gv_sched_ready(loop, task);
+        return 0;
+    }
+    init = gv_message_take(&loop->blocks, 0);
+    if (init == NULL)
+        return GROVE_ENOMEM;
+    task->flags =
+        GV_TASK_BUSY; /* Until INIT has come, mail only queues: a far sender may be faster. */
+    gv_place_start(loop, task, init, ref);
+    return 0;
+}
+
 int grove_go(grove_go_fn function, void *argument, const struct grove_spawn_options *options,
              grove_ref *ref)
 {
     static const struct grove_spawn_options defaults;
     struct gv_loop *loop = gv_loop_now();
-    struct gv_message *init;
     struct gv_task *task;
-    struct greenlet *me;
     int rc;
 
     if (options == NULL)
@@ -364,30 +395,14 @@ int grove_go(grove_go_fn function, void *argument, const struct grove_spawn_opti
         return gv_usage_thread("grove_go");
     if (function == NULL)
         return gv_usage("grove_go: there is no function");
-    init = gv_message_take(&loop->blocks, 0);
-    if (init == NULL)
-        return GROVE_ENOMEM;
-    rc = gv_place_task(loop, options->place, &greenlet_class, sizeof *me + options->argument_bytes,
-                       &task);
-    if (rc == 0) {
-        rc = gv_task_bound(task, options->depth_max, options->bytes_max);
-        if (rc != 0)
-            gv_place_undo(loop, task);
-    }
-    if (rc != 0) {
-        gv_message_give(&loop->blocks, init);
+    rc = gv_place_task(loop, options->place, &greenlet_class,
+                       sizeof(struct greenlet) + options->argument_bytes, &task);
+    if (rc != 0)
         return rc;
-    }
-    me = (struct greenlet *)task;
-    task->flags =
-        GV_TASK_BUSY; /* Until INIT has come, mail only queues: a far sender may be faster. */
-    me->function = function;
-    me->argument = argument;
-    if (options->argument_bytes > 0)
-        me->argument = memcpy(me->copied, argument, options->argument_bytes);
-    if (options->label != NULL)
-        (void)snprintf(me->label, sizeof me->label, "%s",
-                       options->label); /* A cut label is still a label. */
-    gv_place_start(loop, task, init, ref);
-    return 0;
+    rc = fill((struct greenlet *)task, function, argument, options);
+    if (rc == 0)
+        rc = start(loop, task, ref);
+    if (rc != 0)
+        gv_place_undo(loop, task);
+    return rc;
 }

@@ -10,6 +10,7 @@
 #define GV_GO_H
 
 #include "runtime/loop.h"
+#include "runtime/runtime.h"
 #include "runtime/sched.h"
 
 #define GV_WAITLIST_MAX 65536u /* messages waiting for room at one task */
@@ -26,11 +27,21 @@ int gv_receive(struct gv_loop *loop, uint32_t timeout_ms, struct gv_message **me
 /* Wakes a greenlet that is parked in receive. */
 void gv_task_mail_came(struct gv_loop *loop, struct gv_task *task);
 
+/* The rare way of the function below. */
+int gv_task_bound_to(struct gv_task *task, uint32_t depth_max, uint32_t bytes_max);
+
 /*
  * Sets the bounds of a new task's mailbox; 0 means the option's default.
  * Returns 0, or GROVE_EUSAGE beyond 1 048 575 messages or 255 MiB.
  */
-int gv_task_bound(struct gv_task *task, uint32_t depth_max, uint32_t bytes_max);
+static inline int gv_task_bound(struct gv_task *task, uint32_t depth_max, uint32_t bytes_max)
+{
+    if (depth_max != 0 || bytes_max != 0)
+        return gv_task_bound_to(task, depth_max, bytes_max);
+    task->depth_max = gv_runtime.usual_depth_max;
+    task->bytes_max_64k = gv_runtime.usual_bytes_max_64k;
+    return 0;
+}
 
 /*
  * Puts a message into a task's mailbox on its home loop and makes the task

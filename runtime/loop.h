@@ -130,7 +130,9 @@ struct gv_loop {
     bool started;                  /* has a thread of its own that must be joined */
     _Atomic bool stop;             /* its thread shall leave */
     struct grove_loop_stats stats; /* written here, read by anyone without a lock */
-    _Atomic uint64_t n_actors;
+    uint64_t
+        n_home; /* tasks spawned here to stay, less those that ended here; see gv_loop_actors */
+    _Atomic uint64_t n_sent_in; /* tasks that other loops have ever sent here */
     struct gv_out out[GV_LOOPS_MAX];
     _Alignas(64) struct gv_inbox inbox; /* the one thing that other loops write */
 };
@@ -148,6 +150,22 @@ static inline uint64_t gv_loop_busy_ns(uint64_t rest, uint64_t wall_ns)
     if (rest & GV_LOOP_ASLEEP)
         return rest & ~GV_LOOP_ASLEEP;
     return wall_ns > rest ? wall_ns - rest : 0;
+}
+
+/* Counts tasks that begin (1) or end (-1) here. On that loop. */
+static inline void gv_loop_count(struct gv_loop *loop, int change)
+{
+    /* release: pairs with the acquire in gv_loop_actors. */
+    __atomic_store_n(&loop->n_home, loop->n_home + (uint64_t)(int64_t)change, __ATOMIC_RELEASE);
+}
+
+/* Living tasks of a loop, with those on their way to it. Any thread. */
+static inline uint64_t gv_loop_actors(const struct gv_loop *loop)
+{
+    /* acquire: pairs with the release in gv_loop_count. A task that is seen to have ended is seen to have come. */
+    uint64_t n_home = __atomic_load_n(&loop->n_home, __ATOMIC_ACQUIRE);
+
+    return n_home + atomic_load_explicit(&loop->n_sent_in, memory_order_relaxed);
 }
 
 /* The loop of this thread, NULL in a thread that is none. In simulation it follows the simulated thread. */

@@ -12,20 +12,31 @@
 #define KIND_SHIFT        8u
 #define INCARNATION_SHIFT (64 - GV_INCARNATION_BITS)
 
-static int home_of(const struct gv_loop *loop, int place)
+/* The loop with the fewest tasks. */
+static unsigned least_loaded(void)
 {
+    uint64_t fewest = UINT64_MAX;
     unsigned least = 0;
 
+    for (unsigned i = 0; i < gv_runtime.n_loops; i++) {
+        uint64_t n = gv_loop_actors(gv_runtime.loops[i]);
+
+        if (n < fewest) {
+            fewest = n;
+            least = i;
+        }
+    }
+    return least;
+}
+
+/* The loop that a place names, -1 if none. */
+static int home_of(const struct gv_loop *loop, int place)
+{
     if (place == GROVE_HERE)
         return loop->index;
-    if (place != GROVE_ANYWHERE)
-        return place > 0 && place <= (int)gv_runtime.n_loops ? place - 1 : -1;
-    for (unsigned i = 1; i < gv_runtime.n_loops; i++)
-        /* relaxed: a guess at the load, nothing depends on it. */
-        if (atomic_load_explicit(&gv_runtime.loops[i]->n_actors, memory_order_relaxed)
-            < atomic_load_explicit(&gv_runtime.loops[least]->n_actors, memory_order_relaxed))
-            least = i;
-    return (int)least;
+    if (place == GROVE_ANYWHERE)
+        return (int)least_loaded();
+    return place > 0 && place <= (int)gv_runtime.n_loops ? place - 1 : -1;
 }
 
 int gv_place_task(struct gv_loop *loop, int place, const struct gv_task_class *class, size_t bytes,
@@ -58,19 +69,31 @@ void gv_place_undo(struct gv_loop *loop, struct gv_task *task)
     gv_slot_give(&loop->slots, task);
 }
 
+void gv_place_here(struct gv_loop *loop, struct gv_task *task, grove_ref *ref)
+{
+    if (ref != NULL)
+        *ref = gv_task_ref(task);
+    gv_loop_count(loop, 1);
+    gv_probe(&loop->probes, SPAWN, gv_task_id(task), task->loop);
+    task->arrived = 1;
+}
+
 void gv_place_start(struct gv_loop *loop, struct gv_task *task, struct gv_message *init,
                     grove_ref *ref)
 {
     init->method = GV_SIGNAL_INIT;
     init->to = gv_task_id(task);
+    if (task->loop == loop->index) {
+        gv_place_here(loop, task, ref);
+        task->class->signal(loop, task, init);
+        return;
+    }
     if (ref != NULL)
         *ref = gv_task_ref(task);
     /* relaxed: a figure for reports and placement. */
-    atomic_fetch_add_explicit(&gv_runtime.loops[task->loop]->n_actors, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&gv_runtime.loops[task->loop]->n_sent_in, 1, memory_order_relaxed);
     gv_probe(&loop->probes, SPAWN, init->to, task->loop);
-    if (task->loop == loop->index)
-        task->arrived = 1;
-    gv_signal_send(loop, task, init);
+    gv_loop_post(loop, task->loop, init);
 }
 
 void gv_signal_send(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)

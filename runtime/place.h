@@ -3,7 +3,8 @@
  *
  * A task gets its slot, and so its ref, on the loop of its spawner; if its
  * home is another loop, it is sent there by its first message, INIT. From
- * then on only its home touches it.
+ * then on only its home touches it. One that stays with its spawner needs
+ * no message.
  */
 #ifndef GV_PLACE_H
 #define GV_PLACE_H
@@ -24,6 +25,9 @@ int gv_place_task(struct gv_loop *loop, int place, const struct gv_task_class *c
 /* Sends it its INIT: the class's signal function gets it on its home loop. ref may be NULL. Owns init. */
 void gv_place_start(struct gv_loop *loop, struct gv_task *task, struct gv_message *init,
                     grove_ref *ref);
+
+/* The same for a task whose home is this loop, but without an INIT: it has arrived, and its spawner starts it. */
+void gv_place_here(struct gv_loop *loop, struct gv_task *task, grove_ref *ref);
 
 /* Gives an unstarted task's slot back. */
 void gv_place_undo(struct gv_loop *loop, struct gv_task *task);

@@ -77,6 +77,12 @@ struct gv_task {
 
 static_assert(sizeof(struct gv_task) == 64, "the head of a task is one cache line");
 
+/* A bound in bytes in the units of bytes_max_64k. */
+static inline uint64_t gv_task_bytes_units(uint64_t bytes)
+{
+    return (bytes + 65535) / 65536;
+}
+
 static inline uint64_t gv_task_id(const struct gv_task *task)
 {
     /* relaxed: on the home loop it is our own store; elsewhere it is a hint that the home loop checks again. */

@@ -136,7 +136,7 @@ static uint64_t n_alive(void)
     uint64_t n = 0;
 
     for (unsigned i = 0; i < gv_runtime.n_loops; i++)
-        n += gv_runtime.loops[i]->n_actors;
+        n += gv_loop_actors(gv_runtime.loops[i]);
     return n;
 }
 
