@@ -13,6 +13,7 @@
 #include "actors/verb.h"
 #include "runtime/assert.h"
 #include "runtime/go.h"
+#include "runtime/hint.h"
 #include "runtime/park.h"
 #include "runtime/place.h"
 #include "runtime/runtime.h"
@@ -93,7 +94,8 @@ static uint32_t slot_bytes(const struct grove_actor_functions *head)
                                                  : sizeof(struct gv_actor) + sizeof(void *));
 }
 
-static const struct gv_type *add_type(const struct grove_service *service, const void *functions)
+static GV_RARE const struct gv_type *add_type(const struct grove_service *service,
+                                              const void *functions)
 {
     const struct grove_actor_functions *head = functions;
     const struct gv_type *_Atomic *place;
@@ -153,7 +155,7 @@ static void free_parts(struct gv_actor *actor)
     free(actor->rare);
 }
 
-static int put_label(struct gv_actor *actor, const char *label)
+static GV_RARE int put_label(struct gv_actor *actor, const char *label)
 {
     if (gv_actor_rare(actor) == NULL)
         return GROVE_ENOMEM;
@@ -162,7 +164,7 @@ static int put_label(struct gv_actor *actor, const char *label)
     return 0;
 }
 
-static int put_state_apart(struct gv_actor *actor)
+static GV_APART int put_state_apart(struct gv_actor *actor)
 {
     void *state = calloc(1, actor->type->state_bytes);
 
@@ -175,8 +177,8 @@ static int put_state_apart(struct gv_actor *actor)
  * there must be one: for somebody who waits, a large argument, or the way to
  * another loop.
  */
-static int put_birth(struct gv_loop *loop, struct gv_actor *actor, const struct order *order,
-                     struct gv_message **init)
+static GV_INLINE int put_birth(struct gv_loop *loop, struct gv_actor *actor,
+                               const struct order *order, struct gv_message **init)
 {
     struct gv_birth *birth = gv_actor_birth(actor);
     size_t bytes = order->options->argument_bytes;
@@ -201,8 +203,8 @@ static int put_birth(struct gv_loop *loop, struct gv_actor *actor, const struct 
 }
 
 /* Fills what hangs on the slot. On failure nothing is left but the slot. */
-static int fill(struct gv_loop *loop, struct gv_actor *actor, const struct order *order,
-                struct gv_message **init)
+static GV_INLINE int fill(struct gv_loop *loop, struct gv_actor *actor, const struct order *order,
+                          struct gv_message **init)
 {
     const struct grove_spawn_options *options = order->options;
     int rc;
@@ -222,7 +224,31 @@ static int fill(struct gv_loop *loop, struct gv_actor *actor, const struct order
     return rc;
 }
 
-static int spawn(struct gv_loop *loop, const struct order *order, grove_ref *ref)
+/* It has come to its home: its first turn may run, or, if it needs none, it is born. Owns init. */
+static GV_INLINE void start(struct gv_loop *loop, struct gv_actor *actor, struct gv_message *init)
+{
+    struct gv_birth *birth = gv_actor_birth(actor);
+    struct gv_task *task = &actor->task;
+
+    task->flags &= (uint8_t)~GV_TASK_BUSY;
+    if (init != NULL && init->call == 0
+        && (!actor->type->has_init || birth->argument != init->body)) {
+        gv_message_give(&loop->blocks, init);
+        init = NULL;
+    }
+    if (init != NULL || actor->type->has_init) {
+        birth->message = init;
+        gv_sched_ready(loop, task);
+        return;
+    }
+    task->flags &= (uint8_t)~GV_TASK_UNBORN;
+    memset(birth, 0, sizeof *birth);
+    /* A far sender may have been faster, or somebody who stops it. */
+    if (task->mailbox.head != NULL || task->flags & GV_TASK_STOPPING)
+        gv_sched_ready(loop, task);
+}
+
+static GV_INLINE int spawn(struct gv_loop *loop, const struct order *order, grove_ref *ref)
 {
     struct gv_message *init;
     struct gv_task *task;
@@ -240,7 +266,7 @@ static int spawn(struct gv_loop *loop, const struct order *order, grove_ref *ref
     task->flags = GV_TASK_BUSY | GV_TASK_UNBORN;
     if (task->loop == loop->index) {
         gv_place_here(loop, task, ref);
-        gv_actor_start(loop, (struct gv_actor *)task, init);
+        start(loop, (struct gv_actor *)task, init);
     } else {
         gv_place_start(loop, task, init, ref);
     }
@@ -249,32 +275,40 @@ static int spawn(struct gv_loop *loop, const struct order *order, grove_ref *ref
 
 static const struct grove_spawn_options defaults;
 
-/* Sets the type of what shall be spawned. */
-static int order_type(const struct gv_loop *loop, const struct grove_service *service,
-                      const void *functions, struct order *order)
+static GV_RARE const struct gv_type *no_type(const struct gv_loop *loop,
+                                             const struct grove_service *service)
 {
     if (loop == NULL)
-        return gv_usage("spawn needs a thread of grove's: main after grove_init, or a handler");
-    if (functions == NULL)
-        return gv_usage("%s: there is no struct of functions", service->name);
-    (void)find_place(service, functions, &order->type); /* Where it stands does not matter. */
-    if (__builtin_expect(order->type == NULL, 0))
-        order->type = add_type(service, functions);
-    return order->type != NULL ? 0 : GROVE_EUSAGE;
+        (void)gv_usage("spawn needs a thread of grove's: main after grove_init, or a handler");
+    else
+        (void)gv_usage("%s: there is no struct of functions", service->name);
+    return NULL; /* The caller knows the code. */
+}
+
+/* The type of what shall be spawned; NULL with a reason if there can be none. */
+static inline const struct gv_type *
+type_for(const struct gv_loop *loop, const struct grove_service *service, const void *functions)
+{
+    const struct gv_type *type;
+
+    if (gv_unlikely(loop == NULL || functions == NULL))
+        return no_type(loop, service);
+    (void)find_place(service, functions, &type); /* Where it stands does not matter. */
+    return gv_likely(type != NULL) ? type : add_type(service, functions);
 }
 
 int grove_spawn(const struct grove_service *service, const void *functions, const void *argument,
                 const struct grove_spawn_options *options, grove_ref *ref)
 {
+    struct gv_loop *loop = gv_loop_now();
     struct order order = {
+        .type = type_for(loop, service, functions),
         .argument = argument,
         .options = options != NULL ? options : &defaults,
     };
-    struct gv_loop *loop = gv_loop_now();
-    int rc = order_type(loop, service, functions, &order);
 
-    if (rc != 0)
-        return rc;
+    if (gv_unlikely(order.type == NULL))
+        return GROVE_EUSAGE;
     return spawn(loop, &order, ref);
 }
 
@@ -298,17 +332,18 @@ int grove_spawn_await(const struct grove_service *service, const void *functions
                       const void *argument, const struct grove_spawn_options *options,
                       grove_ref *ref)
 {
+    struct gv_loop *loop = gv_loop_now();
     struct order order = {
+        .type = type_for(loop, service, functions),
         .argument = argument,
         .options = options != NULL ? options : &defaults,
     };
-    struct gv_loop *loop = gv_loop_now();
     struct gv_wait wait;
     struct gv_call *call;
-    int rc = order_type(loop, service, functions, &order);
+    int rc;
 
-    if (rc != 0)
-        return rc;
+    if (order.type == NULL)
+        return GROVE_EUSAGE;
     if (loop->turn == NULL)
         return gv_usage("nothing may be waited for here");
     gv_wait_init(loop, &wait, GV_WAIT_SPAWN, loop->turn->deadline_ms);
@@ -331,25 +366,7 @@ int grove_spawn_await(const struct grove_service *service, const void *functions
 
 void gv_actor_start(struct gv_loop *loop, struct gv_actor *actor, struct gv_message *init)
 {
-    struct gv_birth *birth = gv_actor_birth(actor);
-    struct gv_task *task = &actor->task;
-
-    task->flags &= (uint8_t)~GV_TASK_BUSY;
-    if (init != NULL && init->call == 0
-        && (!actor->type->has_init || birth->argument != init->body)) {
-        gv_message_give(&loop->blocks, init);
-        init = NULL;
-    }
-    if (init != NULL || actor->type->has_init) {
-        birth->message = init;
-        gv_sched_ready(loop, task);
-        return;
-    }
-    task->flags &= (uint8_t)~GV_TASK_UNBORN;
-    memset(birth, 0, sizeof *birth);
-    /* A far sender may have been faster, or somebody who stops it. */
-    if (task->mailbox.head != NULL || task->flags & GV_TASK_STOPPING)
-        gv_sched_ready(loop, task);
+    start(loop, actor, init);
 }
 
 static void begin_turn(struct gv_loop *loop, struct gv_actor *actor, struct gv_turn *turn)
@@ -378,28 +395,34 @@ static void answer_birth(struct gv_loop *loop, const struct gv_turn *turn,
 void gv_actor_first_turn(struct gv_loop *loop, struct gv_actor *actor)
 {
     const struct gv_type *type = actor->type;
-    struct gv_birth *place = gv_actor_birth(actor), birth = *place;
+    struct gv_birth *birth = gv_actor_birth(actor);
+    struct gv_message *message = birth->message;
+    const void *argument = birth->argument;
+    _Alignas(16) unsigned char copied[GV_BIRTH_COPIED_MAX];
     struct gv_turn turn;
     int rc = 0;
 
-    if (birth.argument == place->copied)
-        birth.argument = birth.copied;
-    memset(place, 0, sizeof *place); /* From here on it is state. */
+    if (argument == birth->copied) {
+        argument = memcpy(copied, birth->copied, sizeof copied);
+        memset(birth->copied, 0, sizeof copied);
+    }
+    birth->message = NULL;
+    birth->argument = NULL; /* From here on it is state. */
     begin_turn(loop, actor, &turn);
     if (type->has_init)
-        rc = type->service->init(type->functions, gv_actor_state(actor), birth.argument);
+        rc = type->service->init(type->functions, gv_actor_state(actor), argument);
     gv_turn_settle(loop, &turn);
     if (turn.failed)
         rc = GROVE_EDOWN;
-    if (birth.message != NULL)
-        answer_birth(loop, &turn, birth.message, rc);
+    if (message != NULL)
+        answer_birth(loop, &turn, message, rc);
     gv_turn_end(loop, &turn);
     if (rc == 0) {
         actor->task.flags &= (uint8_t)~GV_TASK_UNBORN;
         return;
     }
     actor->task.flags |= GV_TASK_STOPPING | GV_TASK_NOW;
-    memset(place, 0, sizeof *place); /* Its end must find no message there. */
+    birth->message = NULL; /* That was state, and its end must find no message there. */
 }
 
 static void last_turn(struct gv_loop *loop, struct gv_actor *actor)
@@ -414,21 +437,33 @@ static void last_turn(struct gv_loop *loop, struct gv_actor *actor)
     actor->task.flags &= (uint8_t)~GV_TASK_BUSY;
 }
 
-void gv_actor_ended(struct gv_loop *loop, struct gv_task *task)
+/* What few actors have. Returns who waits for the end. */
+static GV_RARE struct gv_message *end_parts(struct gv_loop *loop, struct gv_actor *actor)
 {
-    (void)loop;
-    if (task->class == &gv_actor_class)
-        free_parts((struct gv_actor *)task);
+    struct gv_message *waiters = NULL;
+
+    gv_task_orphan_mail(loop, &actor->task, GROVE_ENOACTOR);
+    if (actor->rare != NULL)
+        waiters = actor->rare->waitlist.stop_waiters;
+    free_parts(actor);
+    return waiters;
 }
 
 void gv_actor_end(struct gv_loop *loop, struct gv_actor *actor)
 {
-    actor->task.flags |= GV_TASK_STOPPING;
-    if (!(actor->task.flags & GV_TASK_UNBORN)) {
+    struct gv_task *task = &actor->task;
+    struct gv_message *waiters = NULL;
+
+    task->flags |= GV_TASK_STOPPING;
+    if (!(task->flags & GV_TASK_UNBORN)) {
         if (actor->type->has_deinit)
             last_turn(loop, actor);
     } else if (gv_actor_birth(actor)->message != NULL) {
         gv_mail_orphaned(loop, gv_actor_birth(actor)->message, GROVE_ENOACTOR);
     }
-    gv_task_end(loop, &actor->task);
+    if (task->mailbox.head != NULL || actor->rare != NULL || actor->type->state_apart)
+        waiters = end_parts(loop, actor);
+    gv_task_leave(loop, task);
+    if (gv_unlikely(waiters != NULL))
+        gv_task_ended(loop, waiters);
 }

@@ -97,9 +97,6 @@ void gv_actor_first_turn(struct gv_loop *loop, struct gv_actor *actor);
 /* The last turn, then the end. The actor must be idle. */
 void gv_actor_end(struct gv_loop *loop, struct gv_actor *actor);
 
-/* Frees what hangs on an actor's slot; the runtime's upcall when any task ends. */
-void gv_actor_ended(struct gv_loop *loop, struct gv_task *task);
-
 /* Before a turn ends: gives up its futures. */
 static inline void gv_turn_settle(struct gv_loop *loop, struct gv_turn *turn)
 {

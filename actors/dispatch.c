@@ -22,6 +22,7 @@
 #include "runtime/assert.h"
 #include "runtime/dispatcher.h"
 #include "runtime/go.h"
+#include "runtime/hint.h"
 #include "runtime/log.h"
 #include "runtime/place.h"
 #include "runtime/runtime.h"
@@ -228,7 +229,7 @@ struct stop_body {
     enum grove_stop_mode mode;
 };
 
-static void stop(struct gv_loop *loop, struct gv_task *task, enum grove_stop_mode mode)
+static inline void stop(struct gv_loop *loop, struct gv_task *task, enum grove_stop_mode mode)
 {
     task->flags |= GV_TASK_STOPPING;
     if (mode != GROVE_STOP_DRAIN)
@@ -308,22 +309,28 @@ static int make_stop(struct gv_loop *loop, grove_ref ref, enum grove_stop_mode m
     return 0;
 }
 
+static GV_APART int stop_by_message(grove_ref ref, enum grove_stop_mode mode)
+{
+    struct gv_loop *loop = gv_loop_here;
+    struct gv_message *message;
+    struct gv_task *task;
+    int rc = make_stop(loop, ref, mode, &task, &message);
+
+    if (rc == 0)
+        gv_signal_send(loop, task, message);
+    return rc;
+}
+
 int grove_stop(grove_ref ref, enum grove_stop_mode mode)
 {
     struct gv_loop *loop = gv_loop_here;
     struct gv_task *task = loop != NULL ? gv_mail_task(ref) : NULL;
-    struct gv_message *message;
-    int rc;
 
+    if (task == NULL || task->loop != loop->index || task->class != &gv_actor_class)
+        return stop_by_message(ref, mode);
     /* Nobody waits for the end, so a flag says it all. */
-    if (task != NULL && task->loop == loop->index && task->class == &gv_actor_class) {
-        stop(loop, task, mode);
-        return 0;
-    }
-    rc = make_stop(loop, ref, mode, &task, &message);
-    if (rc == 0)
-        gv_signal_send(loop, task, message);
-    return rc;
+    stop(loop, task, mode);
+    return 0;
 }
 
 /* Sends the stop and parks until its answer. Owns message. */

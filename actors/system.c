@@ -47,7 +47,6 @@ static const struct gv_upcalls upcalls = {
     .orphaned = gv_mail_orphaned,
     .answer = gv_call_answer,
     .entered = gv_mail_entered,
-    .ended = gv_actor_ended,
     .turn_ending = turn_ending,
     .loop_opened = gv_calls_open,
     .loop_closing = gv_calls_close,

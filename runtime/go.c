@@ -192,21 +192,21 @@ void gv_task_orphan_mail(struct gv_loop *loop, struct gv_task *task, int code)
 void gv_task_end(struct gv_loop *loop, struct gv_task *task)
 {
     struct gv_waitlist *list = task->class->waitlist(task, false);
-    struct gv_message *waiter = list != NULL ? list->stop_waiters : NULL;
+    struct gv_message *waiters = list != NULL ? list->stop_waiters : NULL;
 
-    gv_assert(!(task->flags & (GV_TASK_BUSY | GV_TASK_QUEUED)));
-    gv_probe(&loop->probes, STOP, gv_task_id(task), loop->index);
-    if (task->mailbox.head != NULL || task->flags & GV_TASK_WAITED)
-        gv_task_orphan_mail(loop, task, GROVE_ENOACTOR);
-    gv_runtime.upcalls->ended(loop, task);
-    gv_slot_give(&loop->slots, task);
-    gv_loop_count(loop, -1);
-    while (waiter != NULL) {
-        struct gv_message *next = waiter->next;
+    gv_task_orphan_mail(loop, task, GROVE_ENOACTOR);
+    gv_task_leave(loop, task);
+    gv_task_ended(loop, waiters);
+}
 
-        waiter->code = 0;
-        gv_runtime.upcalls->answer(loop, waiter);
-        waiter = next;
+void gv_task_ended(struct gv_loop *loop, struct gv_message *waiters)
+{
+    while (waiters != NULL) {
+        struct gv_message *next = waiters->next;
+
+        waiters->code = 0;
+        gv_runtime.upcalls->answer(loop, waiters);
+        waiters = next;
     }
 }
 

@@ -84,8 +84,24 @@ void gv_task_tell_end(struct gv_loop *loop, struct gv_task *task, struct gv_mess
 /* Fails everything in the task's mailbox with code. */
 void gv_task_orphan_mail(struct gv_loop *loop, struct gv_task *task, int code);
 
-/* Ends the task: its mail is orphaned, its slot given back. It must not be busy or queued. */
+/*
+ * Ends the task: its mail is orphaned, its slot given back, and who waits
+ * for its end is answered. It must not be busy or queued.
+ */
 void gv_task_end(struct gv_loop *loop, struct gv_task *task);
+
+/* The parts of it, for who has more to free between: gives the slot of a task without mail back. */
+static inline void gv_task_leave(struct gv_loop *loop, struct gv_task *task)
+{
+    gv_assert(!(task->flags & (GV_TASK_BUSY | GV_TASK_QUEUED | GV_TASK_WAITED)));
+    gv_assert(task->mailbox.head == NULL);
+    gv_probe(&loop->probes, STOP, gv_task_id(task), loop->index);
+    gv_slot_give(&loop->slots, task);
+    gv_loop_count(loop, -1);
+}
+
+/* Answers who waited for the end of a task: its stop_waiters. */
+void gv_task_ended(struct gv_loop *loop, struct gv_message *waiters);
 
 /* Ends all waiting of a task's running turn: the park and all later ones return GROVE_ECANCELED. */
 void gv_task_cancel(struct gv_loop *loop, struct gv_task *task);

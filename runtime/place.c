@@ -9,9 +9,6 @@
 #include "runtime/runtime.h"
 #include "runtime/usage.h"
 
-#define KIND_SHIFT        8u
-#define INCARNATION_SHIFT (64 - GV_INCARNATION_BITS)
-
 /* The loop with the fewest tasks. */
 static unsigned least_loaded(void)
 {
@@ -29,53 +26,19 @@ static unsigned least_loaded(void)
     return least;
 }
 
-/* The loop that a place names, -1 if none. */
-static int home_of(const struct gv_loop *loop, int place)
+int gv_place_home(int place, unsigned *home)
 {
-    if (place == GROVE_HERE)
-        return loop->index;
-    if (place == GROVE_ANYWHERE)
-        return (int)least_loaded();
-    return place > 0 && place <= (int)gv_runtime.n_loops ? place - 1 : -1;
-}
-
-int gv_place_task(struct gv_loop *loop, int place, const struct gv_task_class *class, size_t bytes,
-                  struct gv_task **result)
-{
-    int home = home_of(loop, place);
-    struct gv_task *task;
-
-    if (home < 0)
+    if (place != GROVE_ANYWHERE && (place < 1 || (unsigned)place > gv_runtime.n_loops))
         return gv_usage("place %d is none: say GROVE_HERE, GROVE_ANYWHERE, or GROVE_ON_LOOP(0) "
                         "to GROVE_ON_LOOP(%u)",
                         place, gv_runtime.n_loops - 1);
-    if (bytes > GV_SLOT_BYTES_MAX)
-        return GROVE_ETOOBIG;
-    if (atomic_load_explicit(
-            &gv_runtime.closing,
-            memory_order_relaxed)) /* relaxed: a late one is stopped like the rest */
-        return GROVE_ESTOPPING;
-    task = gv_slot_take(&loop->slots, (unsigned)home, bytes);
-    if (task == NULL)
-        return GROVE_ENOMEM;
-    task->class = class;
-    gv_slot_live(task);
-    *result = task;
+    *home = place == GROVE_ANYWHERE ? least_loaded() : (unsigned)place - 1;
     return 0;
 }
 
 void gv_place_undo(struct gv_loop *loop, struct gv_task *task)
 {
     gv_slot_give(&loop->slots, task);
-}
-
-void gv_place_here(struct gv_loop *loop, struct gv_task *task, grove_ref *ref)
-{
-    if (ref != NULL)
-        *ref = gv_task_ref(task);
-    gv_loop_count(loop, 1);
-    gv_probe(&loop->probes, SPAWN, gv_task_id(task), task->loop);
-    task->arrived = 1;
 }
 
 void gv_place_start(struct gv_loop *loop, struct gv_task *task, struct gv_message *init,
@@ -104,15 +67,6 @@ void gv_signal_send(struct gv_loop *loop, struct gv_task *task, struct gv_messag
         gv_loop_post(loop, task->loop, message);
 }
 
-grove_ref gv_task_ref(const struct gv_task *task)
-{
-    return (grove_ref){
-        .node_kind =
-            gv_runtime.incarnation << INCARNATION_SHIFT | (uint64_t)task->class->kind << KIND_SHIFT,
-        .slot_generation = gv_task_id(task),
-    };
-}
-
 grove_ref grove_self(void)
 {
     struct gv_loop *loop = gv_loop_here;
@@ -125,7 +79,7 @@ grove_ref grove_self(void)
 const char *grove_ref_print(grove_ref ref, char text[GROVE_REF_TEXT_BYTES])
 {
     static const char *const kinds[] = {"none", "actor", "service", "pool", "group", "linked"};
-    unsigned kind = (ref.node_kind >> KIND_SHIFT) & 0xff;
+    unsigned kind = (ref.node_kind >> GV_REF_KIND_SHIFT) & 0xff;
 
     (void)snprintf(text, GROVE_REF_TEXT_BYTES, "%s/%llu.%llu", kind < 6 ? kinds[kind] : "unknown",
                    (unsigned long long)(ref.slot_generation >> GV_SLOT_SHIFT),

@@ -31,8 +31,6 @@ struct gv_upcalls {
     void (*answer)(struct gv_loop *loop, struct gv_message *message);
     /* A message that waited for room is in the mailbox now. Lent. */
     void (*entered)(struct gv_loop *loop, struct gv_message *message);
-    /* A task that others may wait for has ended; called just before its slot is given back. */
-    void (*ended)(struct gv_loop *loop, struct gv_task *task);
     /* A greenlet's function has returned: cancel the futures it left, fail the calls it did not answer. */
     void (*turn_ending)(struct gv_loop *loop, struct gv_turn *turn);
     /* A loop was opened, or is about to be closed: make or free what hangs on it. Returns 0 or a code. */

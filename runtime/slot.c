@@ -7,7 +7,6 @@
 #include "runtime/switch.h"
 
 #define CHUNK_SLOTS 64u
-#define MAGAZINE    64u /* slots that go to a depot, or come from it, together */
 
 /* Address space of one class; instrumented runs have less of it to give. */
 #if GV_SANITIZED
@@ -24,7 +23,7 @@ struct gv_slot_region gv_slot_regions[8] = {
 /*
  * Free slots that a home has too many of, for whoever spawns there from
  * another loop; otherwise such a spawner would carve for ever. Reached once
- * in MAGAZINE slots, so a lock will do.
+ * in GV_SLOT_MAGAZINE slots, so a lock will do.
  */
 static struct depot {
     atomic_flag busy;
@@ -59,10 +58,11 @@ static char *region(unsigned class)
     return none;
 }
 
-static unsigned class_of(size_t bytes)
+unsigned gv_slot_class(size_t bytes)
 {
     unsigned class = 0;
 
+    gv_assert(bytes <= GV_SLOT_BYTES_MAX);
     while (gv_slot_regions[class].slot_bytes < bytes)
         class ++;
     return class;
@@ -138,7 +138,7 @@ static struct gv_slot_list depot_take(struct depot *depot)
         return list;
     lock(depot);
     list.first = depot->head;
-    for (struct gv_task *task = list.first; task != NULL && list.n < MAGAZINE;
+    for (struct gv_task *task = list.first; task != NULL && list.n < GV_SLOT_MAGAZINE;
          task = task->run_next) {
         list.last = task;
         list.n++;
@@ -170,31 +170,13 @@ static void list_put(struct gv_slot_list *list, struct gv_task *task)
 
 /* --- taking and giving ------------------------------------------------------------------------ */
 
-/*
- * Zeroes a slot for its next life, but for what others may read at any
- * time: its id, and the loop that it will always belong to.
- */
-static void clear(struct gv_task *task, size_t bytes)
+struct gv_task *gv_slot_take_slowly(struct gv_slots *slots, unsigned home, size_t bytes)
 {
-    gv_mailbox_init(&task->mailbox);
-    task->run_next = NULL;
-    task->class = NULL;
-    task->turn = NULL;
-    task->flags = 0;
-    task->arrived = 0;
-    task->depth_max = 0;
-    task->bytes_max_64k = 0;
-    memset(task + 1, 0, bytes - sizeof *task);
-}
-
-struct gv_task *gv_slot_take(struct gv_slots *slots, unsigned home, size_t bytes)
-{
-    unsigned class = class_of(bytes);
+    unsigned class = gv_slot_class(bytes);
     struct gv_slot_list *stock = &slots->stock[home][class];
     struct gv_task *task;
 
-    gv_assert(bytes <= GV_SLOT_BYTES_MAX);
-    if (stock->n == 0 && home == slots->loop) {
+    if (home == slots->loop) {
         *stock = slots->spare[class];
         slots->spare[class] = (struct gv_slot_list){0};
     }
@@ -205,29 +187,20 @@ struct gv_task *gv_slot_take(struct gv_slots *slots, unsigned home, size_t bytes
     }
     if (stock->n > 0) {
         task = list_take(stock);
-        clear(task, bytes);
+        gv_slot_clear(task, bytes);
         return task;
     }
+    /* Fresh ones are zeros, and lines that nobody needs yet stay untouched. */
     task = (struct gv_task *)slots->fresh[home][class].next;
     slots->fresh[home][class].next += gv_slot_regions[class].slot_bytes;
     return task;
 }
 
-void gv_slot_live(struct gv_task *task)
-{
-    uint64_t id = gv_task_id(task);
-
-    gv_assert((id & 1) == 0);
-    /* release: pairs with the acquire in gv_slots_each, so that a task it meets has its loop. */
-    atomic_store_explicit(&task->id, id + 1, memory_order_release);
-}
-
-void gv_slot_give(struct gv_slots *slots, struct gv_task *task)
+void gv_slot_give_slowly(struct gv_slots *slots, struct gv_task *task)
 {
     struct gv_slot_list *stock = &slots->stock[task->loop][task->size_class];
     uint64_t id = gv_task_id(task);
 
-    gv_assert(id & 1);
     /* The last generation stays odd but can match no ref any more: the slot is retired. */
     if ((id & GV_SLOT_GENERATION) == GV_SLOT_GENERATION) {
         atomic_store_explicit(&task->id, id & ~GV_SLOT_GENERATION, memory_order_relaxed);
@@ -235,7 +208,7 @@ void gv_slot_give(struct gv_slots *slots, struct gv_task *task)
     }
     atomic_store_explicit(&task->id, id + 1, memory_order_relaxed);
     list_put(stock, task);
-    if (stock->n < MAGAZINE || task->loop != slots->loop)
+    if (stock->n < GV_SLOT_MAGAZINE || task->loop != slots->loop)
         return;
     if (slots->spare[task->size_class].n > 0)
         depot_put(&depots[slots->loop][task->size_class], &slots->spare[task->size_class]);

@@ -21,12 +21,17 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
+#include "runtime/assert.h"
 #include "runtime/block.h"
+#include "runtime/hint.h"
 #include "runtime/task.h"
 
 #define GV_SLOT_CLASSES    6u
+#define GV_SLOT_BYTES_MIN  128u
 #define GV_SLOT_BYTES_MAX  4096u
+#define GV_SLOT_MAGAZINE   64u /* slots that go to a depot, or come from it, together */
 #define GV_SLOT_SHIFT      36u
 #define GV_SLOT_INDEX_BITS 25u
 #define GV_SLOT_INDEX_MAX  (1u << GV_SLOT_INDEX_BITS)
@@ -49,20 +54,6 @@ struct gv_slots {
 };
 
 void gv_slots_init(struct gv_slots *slots, unsigned loop);
-
-/*
- * A dead task of at least `bytes` (head included) whose home is `home`, all
- * zeros but loop, size class and id. bytes <= GV_SLOT_BYTES_MAX. Returns
- * NULL when the region or memory is exhausted. Give it life with
- * gv_slot_live.
- */
-struct gv_task *gv_slot_take(struct gv_slots *slots, unsigned home, size_t bytes);
-
-/* Makes a taken task alive (its generation turns odd). */
-void gv_slot_live(struct gv_task *task);
-
-/* Ends the life of a task and gives its slot back: on its home loop, or where it was taken if it was never started. */
-void gv_slot_give(struct gv_slots *slots, struct gv_task *task);
 
 /* One size class's address space. Eight, so that every id's class has one; the last two stay empty. */
 struct gv_slot_region {
@@ -93,6 +84,79 @@ static inline struct gv_task *gv_slot_find(uint64_t id)
     struct gv_task *task = gv_slot_task(id);
 
     return task != NULL && gv_task_id(task) == id && (id & 1) ? task : NULL;
+}
+
+/* The rare ways of take and give below, and the size class of so many bytes. */
+struct gv_task *gv_slot_take_slowly(struct gv_slots *slots, unsigned home, size_t bytes);
+void gv_slot_give_slowly(struct gv_slots *slots, struct gv_task *task);
+unsigned gv_slot_class(size_t bytes);
+
+/*
+ * Zeroes a slot for its next life, but for what others may read at any
+ * time: its id, and the loop that it will always belong to.
+ */
+static inline void gv_slot_clear(struct gv_task *task, size_t bytes)
+{
+    gv_mailbox_init(&task->mailbox);
+    task->run_next = NULL;
+    task->class = NULL;
+    task->turn = NULL;
+    task->flags = 0;
+    task->arrived = 0;
+    task->depth_max = 0;
+    task->bytes_max_64k = 0;
+    if (bytes <= GV_SLOT_BYTES_MIN)
+        memset(task + 1, 0, GV_SLOT_BYTES_MIN - sizeof *task); /* a few stores, and no call */
+    else
+        memset(task + 1, 0, bytes - sizeof *task);
+}
+
+/*
+ * A dead task of at least `bytes` (head included) whose home is `home`, all
+ * zeros but loop, size class and id. bytes <= GV_SLOT_BYTES_MAX. Returns
+ * NULL when the region or memory is exhausted. Give it life with
+ * gv_slot_live.
+ */
+static inline struct gv_task *gv_slot_take(struct gv_slots *slots, unsigned home, size_t bytes)
+{
+    unsigned class = bytes <= GV_SLOT_BYTES_MIN ? 0 : gv_slot_class(bytes);
+    struct gv_slot_list *stock = &slots->stock[home][class];
+    struct gv_task *task = stock->first;
+
+    if (gv_unlikely(stock->n == 0))
+        return gv_slot_take_slowly(slots, home, bytes);
+    stock->first = task->run_next;
+    stock->n--;
+    gv_slot_clear(task, bytes);
+    return task;
+}
+
+/* Makes a taken task alive (its generation turns odd). */
+static inline void gv_slot_live(struct gv_task *task)
+{
+    uint64_t id = gv_task_id(task);
+
+    gv_assert((id & 1) == 0);
+    /* release: pairs with the acquire in gv_slots_each, so that a task it meets has its loop. */
+    atomic_store_explicit(&task->id, id + 1, memory_order_release);
+}
+
+/* Ends the life of a task and gives its slot back: on its home loop, or where it was taken if it was never started. */
+static inline void gv_slot_give(struct gv_slots *slots, struct gv_task *task)
+{
+    struct gv_slot_list *stock = &slots->stock[task->loop][task->size_class];
+    uint64_t id = gv_task_id(task);
+
+    gv_assert(id & 1);
+    if (gv_unlikely(stock->n == 0 || stock->n >= GV_SLOT_MAGAZINE - 1)
+        || gv_unlikely((id & GV_SLOT_GENERATION) == GV_SLOT_GENERATION)) {
+        gv_slot_give_slowly(slots, task);
+        return;
+    }
+    atomic_store_explicit(&task->id, id + 1, memory_order_relaxed);
+    task->run_next = stock->first;
+    stock->first = task;
+    stock->n++;
 }
 
 /* Calls each(loop, task) for every living task of a home loop that has arrived there; each may end it. On that loop. */

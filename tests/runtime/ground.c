@@ -68,12 +68,6 @@ static void entered(struct gv_loop *loop, struct gv_message *message)
     (void)message;
 }
 
-static void ended(struct gv_loop *loop, struct gv_task *task)
-{
-    (void)loop;
-    (void)task;
-}
-
 static void turn_ending(struct gv_loop *loop, struct gv_turn *turn)
 {
     (void)loop;
@@ -91,7 +85,6 @@ static const struct gv_upcalls upcalls = {
     .orphaned = orphaned,
     .answer = answer,
     .entered = entered,
-    .ended = ended,
     .turn_ending = turn_ending,
     .loop_opened = loop_opened,
 };
