@@ -15,7 +15,6 @@
 
 #include "runtime/host.h"
 #include "runtime/host_fault.h"
-#include "runtime/sanitize.h"
 
 static char report[16384];
 
@@ -76,10 +75,17 @@ static void test_a_wild_write_is_reported_with_address_and_actor(void **state)
     assert_reported("  from 0x");
 }
 
+/*
+ * As far as the compiler knows the whole frame is used, so that it keeps its
+ * size. With small frames 8 MiB hold more of them than the 65536 that thread
+ * sanitizer has room for in its own list of callers. It then writes beyond
+ * that list, and the process may die where no handler can run.
+ */
 __attribute__((noinline)) static int descend(volatile int depth)
 {
     volatile char frame[1000];
 
+    __asm__ volatile("" : : "r"(frame) : "memory");
     frame[0] = (char)depth;
     return depth == 0 ? 0 : descend(depth + 1) + frame[0];
 }
@@ -103,9 +109,6 @@ static void overflow(void)
 static void test_a_stack_overflow_of_a_loop_thread_is_reported(void **state)
 {
     (void)state;
-#if GV_TSAN
-    skip(); /* There the report is missing in one run of four; the cause has not been established. */
-#endif
     assert_int_equal(signal_of(overflow), SIGSEGV);
     assert_reported("grove: SIGSEGV at address 0x");
     assert_reported("actor account#4711");
