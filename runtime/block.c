@@ -5,7 +5,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "runtime/assert.h"
 #include "runtime/parcel.h"
@@ -40,45 +39,9 @@ static struct gv_block_slab *slab_of(const struct gv_message *message)
     return (struct gv_block_slab *)((uintptr_t)message & ~(GV_BLOCK_SLAB_BYTES - 1));
 }
 
-static void unmap(void *start, size_t bytes)
-{
-    if (bytes > 0) {
-        int rc = munmap(start, bytes);
-
-        gv_assert(rc == 0);
-    }
-}
-
-static void *map(size_t bytes)
-{
-    void *start = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-    return start != MAP_FAILED ? start : NULL;
-}
-
-/* GV_BLOCK_SLAB_BYTES aligned to themselves. Most mappings follow an aligned one and are right. */
-static void *map_aligned(void)
-{
-    char *start = map(GV_BLOCK_SLAB_BYTES);
-
-    if (start == NULL || (uintptr_t)start % GV_BLOCK_SLAB_BYTES == 0)
-        return start;
-    unmap(start, GV_BLOCK_SLAB_BYTES);
-
-    start = map(2 * GV_BLOCK_SLAB_BYTES);
-    if (start == NULL)
-        return NULL;
-
-    size_t before = -(uintptr_t)start % GV_BLOCK_SLAB_BYTES;
-
-    unmap(start, before);
-    unmap(start + before + GV_BLOCK_SLAB_BYTES, GV_BLOCK_SLAB_BYTES - before);
-    return start + before;
-}
-
 static struct gv_block_slab *slab_new(struct gv_blocks *blocks, unsigned class)
 {
-    struct gv_block_slab *slab = map_aligned();
+    struct gv_block_slab *slab = gv_tract_take(&blocks->tracts);
 
     if (slab == NULL)
         return NULL;
@@ -96,7 +59,7 @@ static void slab_free(struct gv_blocks *blocks, struct gv_block_slab *slab)
 #endif
     if (blocks->cutting[slab->class] == slab)
         blocks->cutting[slab->class] = NULL;
-    unmap(slab, GV_BLOCK_SLAB_BYTES);
+    gv_tract_give(&blocks->tracts, slab);
     blocks->n_slabs--;
 }
 

@@ -28,13 +28,14 @@
 #include "runtime/assert.h"
 #include "runtime/message.h"
 #include "runtime/sanitize.h"
+#include "runtime/tract.h"
 
 #if GV_ASAN
 #    include <sanitizer/asan_interface.h>
 #endif
 
 #define GV_BLOCK_BYTES_MAX  ((size_t)64 << 20) /* of one message, envelope included */
-#define GV_BLOCK_SLAB_BYTES ((size_t)64 << 10)
+#define GV_BLOCK_SLAB_BYTES GV_TRACT_SLAB_BYTES
 #define GV_BLOCK_CHAIN_MAX  64u /* foreign blocks sent home at the latest together */
 #define GV_LOOPS_MAX        63u /* 64 would not leave a block byte for the heap */
 
@@ -66,6 +67,7 @@ struct gv_blocks {
     uint32_t loop;
     struct gv_block_slab *cutting[GV_BLOCK_CLASSES]; /* where new blocks come from */
     struct gv_block_slab *slabs;                     /* all of this pool */
+    struct gv_tracts tracts;                         /* where slabs come from */
     struct gv_blocks **pools;                        /* all pools by loop number; lent */
     uint64_t n_slabs;
     int64_t n_heap;        /* taken here minus given here: only the sum of all loops is a count */

@@ -314,6 +314,7 @@ int gv_loop_open(struct gv_loop **result, unsigned index)
     loop->shuffled = gv_option_number(GV_OPTION_SHUFFLE) != 0;
     loop->turn_clock = gv_option_number(GV_OPTION_TURN_CLOCK) != 0;
     gv_blocks_init(&loop->blocks, index, gv_runtime.pools);
+    loop->blocks.tracts.huge = gv_option_number(GV_OPTION_HUGE_PAGES) != 0;
     gv_stacks_init(&loop->stacks, (uint32_t)gv_option_number(GV_OPTION_STACKS_MAX));
     gv_slots_init(&loop->slots, index);
     gv_inbox_init(&loop->inbox);

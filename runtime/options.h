@@ -29,6 +29,8 @@
     X(MAILBOX_DEPTH, "mailbox_depth", 1024, 1, 1048575, "messages", "default bound of a mailbox") \
     X(MAILBOX_BYTES, "mailbox_bytes", 1048576, 65536, 267386880, "bytes",                         \
       "default bound of a mailbox")                                                               \
+    X(HUGE_PAGES, "huge_pages", 0, 0, 1, "",                                                      \
+      "1: asks for huge pages where very many actors or messages live")                           \
     X(LOG_LEVEL, "log_level", 2, 0, 4, "",                                                        \
       "0 nothing, 1 errors, 2 warnings, 3 information, 4 everything")                             \
     X(WORKER_NICE, "worker_nice", 5, 0, 19, "", "added to the niceness of worker processes")

@@ -4,9 +4,11 @@
 #include <sys/mman.h>
 
 #include "runtime/assert.h"
+#include "runtime/options.h"
 #include "runtime/switch.h"
 
 #define CHUNK_SLOTS 64u
+#define SMALL_BYTES ((size_t)4 << 20) /* of a region, never huge pages */
 
 /* Address space of one class; instrumented runs have less of it to give. */
 #if GV_SANITIZED
@@ -50,6 +52,9 @@ static char *region(unsigned class)
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (mine == MAP_FAILED)
         return NULL;
+    /* Not at its beginning: most programs never need a whole huge page. Without them it is a region all the same. */
+    if (gv_option_number(GV_OPTION_HUGE_PAGES) != 0)
+        (void)madvise(mine + SMALL_BYTES, REGION_BYTES - SMALL_BYTES, MADV_HUGEPAGE);
     /* acq_rel: publishes our mapping, or sees the winner's. */
     if (atomic_compare_exchange_strong_explicit(&gv_slot_regions[class].base, &none, mine,
                                                 memory_order_acq_rel, memory_order_acquire))
