@@ -85,6 +85,15 @@ static int add_to_some_await(struct bench_window *window, const grove_ref *refs,
     return rc != 0 ? rc : grove_all_await(window->all, n);
 }
 
+static void note(struct bench_crowd *crowd, int64_t state, int64_t *sum)
+{
+    *sum += state;
+    if (state < crowd->least)
+        crowd->least = state;
+    if (state > crowd->most)
+        crowd->most = state;
+}
+
 /* The next WINDOW of them from i, which are spawned before if they shall be. */
 static int visit_some_await(struct bench_crowd *crowd, int64_t i, bool spawns,
                             const Bench__V1__AddRequest *request, int64_t *sum)
@@ -98,7 +107,7 @@ static int visit_some_await(struct bench_crowd *crowd, int64_t i, bool spawns,
     grove_scope_begin(&scope);
     rc = add_to_some_await(crowd->window, crowd->refs + i, n, request);
     for (unsigned k = 0; k < n && rc == 0; k++)
-        *sum += crowd->window->responses[k].sum;
+        note(crowd, crowd->window->responses[k].sum, sum);
     grove_scope_end(&scope);
     return rc;
 }
@@ -110,6 +119,8 @@ static int visit_all_await(struct bench_crowd *crowd, bool spawns, int64_t value
 
     request.value = value;
     *sum = 0;
+    crowd->least = INT64_MAX;
+    crowd->most = INT64_MIN;
     for (int64_t i = 0; i < crowd->n && rc == 0; i += WINDOW)
         rc = visit_some_await(crowd, i, spawns, &request, sum);
     return rc;

@@ -15,6 +15,7 @@ struct bench_crowd {
     int64_t n;
     struct bench_window *window; /* ours: calls in flight */
     int64_t before_kb;           /* resident memory when it was opened */
+    int64_t least, most;         /* of the states that they told last */
 };
 
 /* Makes room for n, all of it touched: the table is not the actors'. Returns 0 or GROVE_ENOMEM. */

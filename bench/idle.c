@@ -15,17 +15,19 @@
 static int measure_await(struct bench_crowd *crowd, struct bench_result *result)
 {
     uint64_t started_ns = grove_now_ns();
-    int64_t first, second;
-    int rc = bench_crowd_spawn_await(crowd, 1, &first);
+    int64_t sum;
+    bool right;
+    int rc = bench_crowd_spawn_await(crowd, 1, &sum);
 
     if (rc != 0)
         return rc;
     result->nanoseconds = grove_now_ns() - started_ns;
     (void)snprintf(result->keys, sizeof result->keys, "bytes_per=%.0f",
                    bench_crowd_bytes_per(crowd)); /* It fits. */
-    rc = bench_crowd_add_await(crowd, 1, &second);
+    right = sum == crowd->n && crowd->least == 1 && crowd->most == 1;
+    rc = bench_crowd_add_await(crowd, 1, &sum);
     result->ops = crowd->n;
-    result->right = first == crowd->n && second == 2 * crowd->n;
+    result->right = right && sum == 2 * crowd->n && crowd->least == 2 && crowd->most == 2;
     return rc;
 }
 

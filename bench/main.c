@@ -83,7 +83,7 @@ static const struct bench {
       {"TELLERS", 1, 1024, 10},
       {"TRANSFERS", 1, 1000000000, 1000000}}},
     {"xping", bench_xping_await, "2", {{"ROUND_TRIPS", 1, 1000000000, 100000}}},
-    {"xstream", bench_xstream_await, "2", {{"MESSAGES", 1, 1000000, 1000000}}},
+    {"xstream", bench_xstream_await, "2", {{"MESSAGES", 1, 1000000000, 1000000}}},
     {"remote",
      bench_remote_await,
      "2",

@@ -46,7 +46,7 @@ refused 2 "GREENLETS" parked 0
 refused 2 "AT_ONCE" offload 10 0 10
 refused 2 "TELLERS" bank 10 5000 10
 refused 2 "LEAVES" skynet 9
-refused 2 "MESSAGES" xstream 1000001
+refused 2 "MESSAGES" xstream 1000000001
 refused 1 "EUSAGE" call 20 19
 
 # As if a message had been lost: it is not over when it should be.
