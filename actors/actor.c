@@ -374,6 +374,7 @@ static void begin_turn(struct gv_loop *loop, struct gv_actor *actor, struct gv_t
     turn->task = &actor->task;
     turn->message = NULL;
     turn->method = NULL;
+    turn->index = 0;
     turn->deadline_ms = 0;
     gv_turn_begin(loop, turn);
 }

@@ -16,6 +16,7 @@
 #include <grove/actor.h>
 
 #include "actors/future.h"
+#include "runtime/go.h"
 #include "runtime/hint.h"
 #include "runtime/task.h"
 #include "runtime/turn.h"
@@ -67,6 +68,14 @@ static_assert(sizeof(struct gv_actor) + sizeof(void *) + sizeof(struct gv_birth)
 /* True if the functions have one for this method of the service. */
 bool gv_type_has(const struct gv_type *type, uint32_t method);
 
+/* True if a type has a function for the method with this index. */
+static inline bool gv_type_handles(const struct gv_type *type, uint16_t index)
+{
+    uint32_t place = index - type->first_index;
+
+    return place < type->n_methods && (gv_likely(!type->lacks) || gv_type_has(type, place));
+}
+
 /* The class of all actors. */
 extern const struct gv_task_class gv_actor_class;
 
@@ -96,6 +105,21 @@ void gv_actor_first_turn(struct gv_loop *loop, struct gv_actor *actor);
 
 /* The last turn, then the end. The actor must be idle. */
 void gv_actor_end(struct gv_loop *loop, struct gv_actor *actor);
+
+/* The turn has called grove_fail: this incarnation of the actor ends, its callers are told. */
+void gv_actor_failed(struct gv_actor *actor, const struct gv_turn *turn);
+
+/* A turn outside of a run is over: what mail came meanwhile, or the end, is for the next run. */
+static inline void gv_actor_rest(struct gv_loop *loop, struct gv_actor *actor)
+{
+    struct gv_task *task = &actor->task;
+
+    task->flags &= (uint8_t)~GV_TASK_BUSY;
+    if (gv_unlikely(task->flags & GV_TASK_WAITED))
+        gv_task_let_in(loop, task);
+    if (gv_unlikely(task->mailbox.head != NULL || task->flags & GV_TASK_STOPPING))
+        gv_sched_ready(loop, task);
+}
 
 /* Before a turn ends: gives up its futures. */
 static inline void gv_turn_settle(struct gv_loop *loop, struct gv_turn *turn)

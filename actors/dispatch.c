@@ -125,8 +125,7 @@ const char *gv_turn_reason(const struct gv_turn *turn, int code)
 
 /* --- one turn --------------------------------------------------------------------------------- */
 
-/* grove_fail ends this incarnation: the actor stops, its callers are told. */
-static GV_RARE void end_incarnation(struct gv_actor *actor, const struct gv_turn *turn)
+void gv_actor_failed(struct gv_actor *actor, const struct gv_turn *turn)
 {
     char name[64];
 
@@ -138,11 +137,10 @@ static GV_RARE void end_incarnation(struct gv_actor *actor, const struct gv_turn
 
 /* Why a message cannot be handled, 0 if it can. */
 static inline int obstacle(struct gv_loop *loop, const struct gv_type *type,
-                           const struct gv_message *message, uint32_t place)
+                           const struct gv_message *message)
 {
-    if (gv_unlikely(place >= type->n_methods)
-        || gv_unlikely((message->form_flags & GV_FORM_MASK) != GV_FORM_STRUCT)
-        || (gv_unlikely(type->lacks) && !gv_type_has(type, place)))
+    if (gv_unlikely(!gv_type_handles(type, message->method))
+        || gv_unlikely((message->form_flags & GV_FORM_MASK) != GV_FORM_STRUCT))
         return GROVE_ENOTSUP;
     if (message->deadline_ms != 0 && gv_unlikely(!gv_ms_before(loop->now_ms, message->deadline_ms)))
         return GROVE_ETIMEDOUT;
@@ -154,10 +152,9 @@ static GV_INLINE void handle(struct gv_loop *loop, struct gv_actor *actor,
                              struct gv_message *message)
 {
     const struct gv_type *type = actor->type;
-    uint32_t place = message->method - type->first_index;
     struct envelope envelope;
     struct gv_turn turn;
-    int code = obstacle(loop, type, message, place);
+    int code = obstacle(loop, type, message);
 
     if (gv_unlikely(code != 0)) {
         gv_mail_orphaned(loop, message, code);
@@ -165,13 +162,14 @@ static GV_INLINE void handle(struct gv_loop *loop, struct gv_actor *actor,
     }
     turn.task = &actor->task;
     turn.message = message;
-    turn.method = &type->methods[place];
+    turn.method = &type->methods[message->method - type->first_index];
+    turn.index = message->method;
     turn.deadline_ms = message->deadline_ms;
     gv_turn_begin(loop, &turn);
     code = turn.method->thunk(type->functions, gv_actor_state(actor), message->body,
                               message->call != 0 ? open_envelope(&envelope, loop, message) : NULL);
     if (gv_unlikely(turn.failed)) {
-        end_incarnation(actor, &turn);
+        gv_actor_failed(actor, &turn);
         code = GROVE_EDOWN;
     }
     gv_turn_settle(loop, &turn);

@@ -6,6 +6,7 @@
 
 #include <grove/error.h>
 
+#include "actors/inline.h"
 #include "actors/verb.h"
 
 struct gv_method_entry gv_methods[GV_METHODS_MAX + 1];
@@ -40,7 +41,8 @@ static int add(const struct grove_service *service)
     if (first + service->n_methods > GV_METHODS_MAX)
         return GROVE_EFULL;
     for (uint32_t i = 0; i < service->n_methods; i++)
-        gv_methods[first + i] = (struct gv_method_entry){&service->methods[i], service};
+        gv_methods[first + i] = (struct gv_method_entry){&service->methods[i], service,
+                                                         gv_inline_fits(&service->methods[i])};
     /* release: pairs with the acquire in gv_method and known_index. */
     atomic_store_explicit(&n_methods, first + service->n_methods - 1, memory_order_release);
     __atomic_store_n(service->index, first, __ATOMIC_RELEASE);

@@ -10,6 +10,7 @@
 #ifndef GV_SERVICE_H
 #define GV_SERVICE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,7 @@
 struct gv_method_entry {
     const struct grove_method *method;
     const struct grove_service *service;
+    bool fits_inline; /* see inline.h */
 };
 
 extern struct gv_method_entry gv_methods[GV_METHODS_MAX + 1];

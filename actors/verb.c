@@ -10,6 +10,7 @@
 #include "actors/call.h"
 #include "actors/deadlock.h"
 #include "actors/future.h"
+#include "actors/inline.h"
 #include "actors/mail.h"
 #include "actors/service.h"
 #include "runtime/assert.h"
@@ -134,12 +135,16 @@ static GV_RARE int not_made(struct gv_turn *turn, unsigned kind, const struct gr
     return refused(turn, gv_mail_obstacle(kind, method->request, request));
 }
 
-/* Finds the target and makes the message. On the running loop, which verb names already. */
-static GV_INLINE int make(struct gv_verb *verb, grove_ref ref, const ProtobufCMessage *request)
+/* Finds the target. */
+static GV_INLINE int find(struct gv_verb *verb, grove_ref ref)
 {
     verb->task = gv_mail_task(ref);
-    if (gv_unlikely(verb->task == NULL))
-        return refused(verb->turn, GROVE_ENOACTOR);
+    return gv_likely(verb->task != NULL) ? 0 : refused(verb->turn, GROVE_ENOACTOR);
+}
+
+/* Makes the message. */
+static GV_INLINE int make(struct gv_verb *verb, grove_ref ref, const ProtobufCMessage *request)
+{
     verb->message = gv_mail_make(verb->loop, ref, verb->method->request, request);
     if (gv_unlikely(verb->message == NULL))
         return not_made(verb->turn, gv_ref_kind(ref), verb->method, request);
@@ -158,10 +163,12 @@ static GV_INLINE int introduce(struct gv_verb *verb, const struct grove_service 
     return verb->index != 0 ? 0 : GROVE_EUSAGE; /* The reason is noted. */
 }
 
-/* A call: who has been told to stop waits for nothing more; nor does one whose time is over. */
-static GV_INLINE int begin_call(struct gv_verb *verb, grove_ref ref,
-                                const struct grove_service *service, uint32_t method,
-                                const ProtobufCMessage *request)
+/*
+ * Whom a call goes to, and how long it may take. Who has been told to stop
+ * waits for nothing more; nor does one whose time is over.
+ */
+static GV_INLINE int aim(struct gv_verb *verb, grove_ref ref, const struct grove_service *service,
+                         uint32_t method)
 {
     int rc = introduce(verb, service, method);
 
@@ -172,7 +179,7 @@ static GV_INLINE int begin_call(struct gv_verb *verb, grove_ref ref,
         return refused(verb->turn, GROVE_ECANCELED);
     if (verb->deadline_ms != 0 && gv_unlikely(!gv_ms_before(verb->loop->now_ms, verb->deadline_ms)))
         return refused(verb->turn, GROVE_ETIMEDOUT);
-    return make(verb, ref, request);
+    return find(verb, ref);
 }
 
 /* The loop of the running turn, or NULL where nothing may suspend. */
@@ -186,8 +193,11 @@ static inline struct gv_loop *suspendable(void)
 int gv_verb_begin(struct gv_verb *verb, grove_ref ref, const struct grove_service *service,
                   uint32_t method, const ProtobufCMessage *request)
 {
+    int rc;
+
     verb->loop = gv_loop_here;
-    return begin_call(verb, ref, service, method, request);
+    rc = aim(verb, ref, service, method);
+    return rc != 0 ? rc : make(verb, ref, request);
 }
 
 /* --- send ------------------------------------------------------------------------------------- */
@@ -205,6 +215,9 @@ int grove_send(grove_ref ref, const struct grove_service *service, uint32_t meth
         return rc;
     if (verb.turn != NULL)
         verb.turn->within_ms = 0;
+    rc = find(&verb, ref);
+    if (gv_unlikely(rc != 0))
+        return rc;
     rc = make(&verb, ref, request);
     if (gv_unlikely(rc != 0))
         return rc;
@@ -307,7 +320,12 @@ int grove_call_await(grove_ref ref, const struct grove_service *service, uint32_
 
     if (gv_unlikely(verb.loop == NULL))
         return gv_usage_wait("await");
-    rc = begin_call(&verb, ref, service, method, request);
+    rc = aim(&verb, ref, service, method);
+    if (gv_unlikely(rc != 0))
+        return rc;
+    if (gv_inline_may(&verb))
+        return gv_inline_call(&verb, request, response);
+    rc = make(&verb, ref, request);
     if (gv_unlikely(rc != 0))
         return rc;
     rc = post_and_park(&verb, GV_WAIT_CALL, &reply);
@@ -326,7 +344,9 @@ int grove_send_await(grove_ref ref, const struct grove_service *service, uint32_
 
     if (verb.loop == NULL)
         return gv_usage_wait("send_await");
-    rc = begin_call(&verb, ref, service, method, request);
+    rc = aim(&verb, ref, service, method);
+    if (rc == 0)
+        rc = make(&verb, ref, request);
     if (rc != 0)
         return rc;
     home = gv_mail_home(verb.loop, verb.task, verb.message->to);

@@ -84,6 +84,7 @@ static GV_INLINE void gv_dispatcher(struct gv_loop *loop, const struct gv_task_c
         }
         if (loop->burst > 0)
             loop->burst--;
+        loop->inline_left = loop->inline_max;
         if (gv_likely(task->class == class))
             run(loop, task);
         else

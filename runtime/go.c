@@ -231,11 +231,7 @@ void gv_task_tell_end(struct gv_loop *loop, struct gv_task *task, struct gv_mess
 void gv_task_cancel(struct gv_loop *loop, struct gv_task *task)
 {
     task->flags |= GV_TASK_CANCELLED;
-    if (task->turn == NULL)
-        return;
-    task->turn->cancelled = 1;
-    if (task->turn->wait != NULL && !task->turn->wait->woken)
-        gv_wake(loop, task->turn->wait, GROVE_ECANCELED);
+    gv_turn_cancel(loop, task->turn);
 }
 
 /* --- mail in straight lines --------------------------------------------------------------------- */

@@ -18,6 +18,7 @@
 #define TRIM_IDLE_MS  100   /* a wait this long is a time to give memory back */
 #define TRIM_EVERY_NS 1000000000u
 #define STACKS_KEEP   16u
+#define INLINE_MAX    64u /* calls on the caller's stack in a row */
 
 __thread struct gv_loop *gv_loop_here __attribute__((tls_model("initial-exec")));
 
@@ -152,6 +153,8 @@ static bool has_work(const struct gv_loop *loop)
 {
     const struct gv_wait *wait = loop->main_turn.wait;
 
+    while (wait != NULL && wait->above != NULL)
+        wait = wait->above->wait;
     return loop->run_head != NULL || loop->ready_head != NULL || loop->flushes != NULL
            || (wait != NULL && wait->woken);
 }
@@ -236,7 +239,6 @@ static void run_tick(struct gv_loop *loop)
     uint64_t start_ns = loop->now_ns;
 
     loop->tick_ns = start_ns;
-    loop->budget = (int32_t)loop->tick;
     gv_sched_run(loop);
     gv_loop_look(loop);
     adapt_tick(loop, loop->now_ns - start_ns);
@@ -264,6 +266,7 @@ void gv_loop_step(struct gv_loop *loop, bool may_wait)
     gv_loop_look(loop);
     drain_inbox(loop);
     gv_wheel_advance(&loop->wheel, loop->now_ms);
+    loop->budget = (int32_t)loop->tick; /* also for what main calls inline */
     if (loop->run_head != NULL || loop->ready_head != NULL)
         run_tick(loop);
 }
@@ -302,14 +305,22 @@ int gv_loop_open(struct gv_loop **result, unsigned index)
         return GROVE_ENOMEM;
     memset(loop, 0, sizeof *loop);
     loop->index = (uint8_t)index;
+    loop->inlined = calloc(UINT16_MAX + 1, 1);
+    if (loop->inlined == NULL) {
+        free(loop);
+        return GROVE_ENOMEM;
+    }
     loop->env = gv_runtime.env;
     rc = loop->env->poller_open(loop->env->world, index, &loop->poller);
     if (rc != 0) {
+        free(loop->inlined);
         free(loop);
         return rc;
     }
     loop->tick = TICK_MAX;
     loop->tick_us = (uint32_t)gv_option_number(GV_OPTION_TICK_US);
+    loop->inline_max = gv_option_number(GV_OPTION_INLINE) != 0 ? INLINE_MAX : 0;
+    loop->inline_all = gv_option_number(GV_OPTION_INLINE) == 2;
     loop->handover = gv_option_number(GV_OPTION_HANDOVER) != 0;
     loop->shuffled = gv_option_number(GV_OPTION_SHUFFLE) != 0;
     loop->turn_clock = gv_option_number(GV_OPTION_TURN_CLOCK) != 0;
@@ -361,5 +372,6 @@ void gv_loop_close(struct gv_loop *loop)
     gv_log_ring_free(loop->log);
     gv_stacks_deinit(&loop->stacks);
     gv_blocks_deinit(&loop->blocks);
+    free(loop->inlined);
     free(loop);
 }

@@ -30,9 +30,10 @@
 #include "runtime/timer.h"
 #include "runtime/turn.h"
 
-#define GV_WINDOW_MAX 8192u         /* plain far sends not yet taken in, per pair of loops */
-#define GV_AHEAD_MAX  1024u         /* far sends that may wait for room there, per pair of loops */
-#define GV_CHAIN_MAX  GV_PARCEL_MAX /* far messages published at the latest together */
+#define GV_WINDOW_MAX   8192u /* plain far sends not yet taken in, per pair of loops */
+#define GV_AHEAD_MAX    1024u /* far sends that may wait for room there, per pair of loops */
+#define GV_CHAIN_MAX    GV_PARCEL_MAX /* far messages published at the latest together */
+#define GV_INLINE_NEVER 0xffu         /* turns of this method park, or take long */
 
 struct gv_calls;
 struct gv_log_ring;
@@ -96,12 +97,16 @@ struct gv_loop {
     uint32_t streak;        /* ready handlers resumed in a row */
     uint32_t now_ms;        /* of the process epoch, as of the tick */
     uint64_t out_dirty;     /* bit per loop: far messages not yet published */
-    uint64_t far_to;  /* the task of another loop posted to last, until that leaves; 0 = none */
-    uint8_t far_home; /* its loop */
+    uint64_t far_to;      /* the task of another loop posted to last, until that leaves; 0 = none */
+    uint32_t inline_left; /* calls the running turn may still make inline before it is resumed */
+    uint32_t inline_max;  /* 0: every call goes through the mailbox */
+    uint8_t far_home;     /* its loop */
     uint8_t index;
     uint8_t handover;   /* 0: parked handlers resume through a dispatcher */
     uint8_t shuffled;   /* the run queue is drawn by env->choose */
     uint8_t turn_clock; /* each turn is timed */
+    uint8_t inline_all; /* also methods that park */
+    uint8_t *inlined;   /* by method: GV_INLINE_NEVER, or a count of its inline calls */
     struct gv_probes probes;
     struct gv_blocks blocks;
     struct gv_wheel wheel;

@@ -25,6 +25,8 @@
     X(TURN_CLOCK, "turn_clock", 0, 0, 1, "", "1: time each turn (two clock reads)")               \
     X(HANDOVER, "handover", 1, 0, 1, "",                                                          \
       "0: woken handlers resume through a dispatcher (for tests)")                                \
+    X(INLINE, "inline", 1, 0, 2, "",                                                              \
+      "0: calls are queued; 1: not those to idle actors here; 2: nor if they park (for tests)")   \
     X(SHUFFLE, "shuffle", 0, 0, 1, "", "1: the run queue is drawn by chance (for tests)")         \
     X(MAILBOX_DEPTH, "mailbox_depth", 1024, 1, 1048575, "messages", "default bound of a mailbox") \
     X(MAILBOX_BYTES, "mailbox_bytes", 1048576, 65536, 267386880, "bytes",                         \

@@ -25,6 +25,9 @@
 /* Fires at the deadline of a wait. */
 void gv_wait_expired(struct gv_timer *timer);
 
+/* A turn that runs inline parks: from now on the deadlines of its callers end what it waits for. */
+void gv_park_above(struct gv_loop *loop, struct gv_turn *turn);
+
 /* main has no stack of the pool: steps its loop until the wait is woken. */
 void gv_park_main(struct gv_loop *loop, const struct gv_wait *wait);
 
@@ -42,6 +45,7 @@ static inline void gv_wait_init(struct gv_loop *loop, struct gv_wait *wait, enum
     wait->target = 0;
     wait->call = 0;
     wait->cycle = NULL;
+    wait->above = NULL;
     wait->number = ++loop->n_waits;
     wait->searched = 0;
     wait->since_ms = loop->now_ms;
@@ -123,6 +127,10 @@ static inline void gv_park_leave(struct gv_loop *loop, struct gv_turn *turn, str
         gv_turn_clock_end(loop);
     turn->wait = wait;
     turn->stack = loop->stack;
+    turn->parked = 1;
+    if (gv_unlikely(turn->below != NULL))
+        gv_park_above(loop, turn);
+    loop->inlined[turn->index] = GV_INLINE_NEVER;
     loop->turn = NULL;
     gv_figure_set32(&loop->n_parked, loop->n_parked + 1);
 }
@@ -133,6 +141,7 @@ static inline void gv_park_return(struct gv_loop *loop, struct gv_turn *turn,
     (void)wait; /* only the probe asks */
     gv_figure_set32(&loop->n_parked, loop->n_parked - 1);
     loop->turn = turn;
+    loop->inline_left = loop->inline_max;
     turn->wait = NULL;
     if (gv_unlikely(loop->turn_clock))
         gv_turn_clock_begin(loop);

@@ -117,6 +117,31 @@ void gv_wait_expired(struct gv_timer *timer)
     gv_wake(gv_loop_here, wait, GROVE_ETIMEDOUT);
 }
 
+static void caller_expired(struct gv_timer *timer)
+{
+    struct gv_wait *wait = (struct gv_wait *)((char *)timer - offsetof(struct gv_wait, timer));
+
+    gv_turn_cancel(gv_loop_here, wait->above);
+}
+
+void gv_park_above(struct gv_loop *loop, struct gv_turn *turn)
+{
+    for (struct gv_wait *wait = turn->below; wait != NULL; wait = wait->turn->below)
+        if (wait->deadline_ms != 0 && !gv_timer_is_armed(&wait->timer)) {
+            wait->timer.fire = caller_expired;
+            gv_wheel_arm(&loop->wheel, &wait->timer, wait->deadline_ms);
+        }
+}
+
+void gv_turn_cancel(struct gv_loop *loop, struct gv_turn *turn)
+{
+    for (; turn != NULL; turn = turn->wait != NULL ? turn->wait->above : NULL) {
+        turn->cancelled = 1;
+        if (turn->wait != NULL && turn->wait->above == NULL && !turn->wait->woken)
+            gv_wake(loop, turn->wait, GROVE_ECANCELED);
+    }
+}
+
 void gv_park_main(struct gv_loop *loop, const struct gv_wait *wait)
 {
     while (!wait->woken) {

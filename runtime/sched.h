@@ -58,11 +58,12 @@ static inline void gv_turn_begin(struct gv_loop *loop, struct gv_turn *turn)
 
     turn->within_ms = 0;
     turn->wait = NULL;
+    turn->below = NULL;
     turn->held = NULL;
     turn->letter = NULL;
     turn->futures = NULL;
     turn->arena.chunk = NULL;
-    turn->cancelled = turn->failed = turn->noted = 0;
+    turn->cancelled = turn->failed = turn->parked = turn->noted = 0;
     if (task != NULL)
         task->turn = turn;
     loop->turn = turn;
@@ -95,6 +96,13 @@ static inline void gv_turn_end(struct gv_loop *loop, struct gv_turn *turn)
  * set up with gv_wait_init (park.h).
  */
 int gv_park(struct gv_loop *loop, struct gv_wait *wait);
+
+/*
+ * Ends all waiting of a turn: the park and all later ones return
+ * GROVE_ECANCELED. A call that runs inline ends when its handler does: so
+ * what the turns above wait for ends too.
+ */
+void gv_turn_cancel(struct gv_loop *loop, struct gv_turn *turn);
 
 /* Lets everything that is runnable run first. Returns 0, GROVE_ECANCELED or GROVE_ENOSTACK. */
 int gv_yield(struct gv_loop *loop);

@@ -52,8 +52,9 @@ struct gv_wait {
     uint64_t target;                     /* task waited for, 0 = none; CALL, ROOM, STOP, SPAWN */
     uint64_t call;                       /* CALL, ROOM: its call record */
     struct gv_cycle *cycle;              /* deadlock search over loops, NULL if there is none */
-    uint64_t number;                     /* of this wait: never used twice on a loop */
-    uint64_t searched; /* the last search for a circle that came by, so that none comes twice */
+    struct gv_turn *above; /* CALL that runs inline: the handler's turn on this same stack */
+    uint64_t number;       /* of this wait: never used twice on a loop */
+    uint64_t searched;     /* the last search for a circle that came by, so that none comes twice */
     uint32_t since_ms;
     uint32_t deadline_ms; /* 0 = none */
     int32_t rc;           /* what park returns */
@@ -70,15 +71,18 @@ struct gv_turn {
     const struct grove_method *method; /* NULL for main, greenlets, first and last turns */
     struct gv_stack *stack;            /* while parked: on which one it is, NULL for main */
     uint32_t deadline_ms;              /* inherited, 0 = none */
+    uint16_t index;                    /* of method, 0 if there is none */
     /* From here to noted, gv_turn_begin writes zeros; side by side, so that it takes few stores. */
     uint32_t within_ms;        /* of the next call, 0 = unset */
     struct gv_wait *wait;      /* what it is parked in */
+    struct gv_wait *below;     /* runs inline: its caller's wait, on this same stack */
     struct gv_message *held;   /* answers whose pointers the handler may use */
     struct gv_message *letter; /* envelope for the answer to the letter last received */
     struct gv_call *futures;   /* calls of futures that were started and not yet awaited */
     struct gv_arena arena;
     uint8_t cancelled; /* its awaits fail with GROVE_ECANCELED */
     uint8_t failed;    /* grove_fail was called */
+    uint8_t parked;    /* it has parked */
     uint8_t noted;     /* the rest holds the last failure; else it is not initialised */
     const ProtobufCEnumDescriptor *refused_by; /* enum of the refusal an await brought */
     struct grove_failure failure; /* of the last await that did not return 0; no text yet: why */

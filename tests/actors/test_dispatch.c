@@ -394,6 +394,8 @@ static void test_an_await_beyond_the_last_stack_fails_and_the_system_goes_on(voi
 
     (void)state;
     stage_open_with("stacks_max", "3");
+    assert_int_equal(grove_option_set("inline", "0"),
+                     0); /* A call on its caller's stack needs no other. */
     idle = stage_spawn(NULL);
     for (int i = 0; i < N; i++) {
         scripts[i] = (struct script){.act = i < STACKS - 1 ? act_nap : act_relay,
@@ -432,6 +434,7 @@ static void test_a_far_await_without_a_stack_sends_nothing(void **state)
     (void)state;
     stage_open_loops(2);
     assert_int_equal(grove_option_set("stacks_max", "2"), 0);
+    assert_int_equal(grove_option_set("inline", "0"), 0);
     call.to = stage_spawn_on(1, NULL);
     assert_int_equal(stage_send(stage_spawn(NULL), &nap), 0);
     assert_int_equal(grove_sleep_await(1), 0);

@@ -11,6 +11,8 @@
 
 #include "stage.h"
 
+#include "runtime/loop.h"
+
 static void test_within_bounds_the_next_call_only(void **state)
 {
     struct script nap = {.act = act_nap, .ms = 100};
@@ -171,9 +173,13 @@ static void test_whose_time_is_over_may_send_but_not_call(void **state)
     struct overdue overdue = {.script = {.act = be_overdue, .ms = 50, .to = stage_spawn(NULL)},
                               .sent = {.act = act_nothing},
                               .called = {.act = act_nothing}};
+    struct script nap = {.act = act_nap, .ms = 1};
     grove_ref ref = stage_spawn(NULL);
 
     (void)state;
+    if (gv_loop_here->inline_all)
+        return; /* Inline, its sleep ends with its caller's time: test_inline.c */
+    assert_int_equal(stage_perform(ref, &nap), 0);
     grove_within(20);
     assert_int_equal(stage_perform(ref, &overdue.script), GROVE_ETIMEDOUT);
     assert_int_equal(grove_sleep_await(100), 0);

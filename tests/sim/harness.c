@@ -53,6 +53,7 @@ static void draw_options(void)
     sim_option("loops", 1 + sim_draw(SIM_LOAD, LOOPS_MAX));
     sim_option("shuffle", sim_draw(SIM_LOAD, 4) != 0);
     sim_option("handover", sim_draw(SIM_LOAD, 4) != 0);
+    sim_option("inline", sim_draw(SIM_LOAD, 3));
     sim_option("turn_clock", sim_draw(SIM_LOAD, 4) == 0);
     sim_option("spin_us", sim_draw(SIM_LOAD, 4) == 0 ? 20 : 0);
     sim_option("tick_us", 1 + sim_draw(SIM_LOAD, 200));

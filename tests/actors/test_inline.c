@@ -1,0 +1,430 @@
+/*
+ * Inline calls: that they happen, when they must not, and that a caller
+ * cannot tell. All other suites run with them too; here is what they would
+ * not notice.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "stage.h"
+
+#include "runtime/loop.h"
+#include "runtime/probe.h"
+
+static uint64_t counts[GV_PROBE_COUNT];
+
+/* Counts from here on. */
+static void listen(void)
+{
+    memset(counts, 0, sizeof counts);
+    gv_loop_here->probes =
+        (struct gv_probes){.on = UINT32_MAX, .sink = gv_probe_count, .listener = counts};
+}
+
+static bool was_inline(void)
+{
+    return counts[GV_PROBE_START] > 0 && counts[GV_PROBE_SEND] == 0 && counts[GV_PROBE_PARK] == 0;
+}
+
+static int open_with(const char *mode)
+{
+    stage_open_with("shuffle", "0");
+    return grove_option_set("inline", mode);
+}
+
+/* --- when ------------------------------------------------------------------------------------- */
+
+static void test_a_call_to_an_idle_actor_runs_on_the_callers_stack(void **state)
+{
+    grove_ref ref;
+    int64_t total = 0;
+
+    (void)state;
+    assert_int_equal(open_with("1"), 0);
+    ref = stage_spawn(NULL);
+    assert_int_equal(grove_yield_await(), 0); /* Its init comes first. */
+    listen();
+    assert_int_equal(stage_add(ref, 3, &total), 0);
+    assert_int_equal(total, 3);
+    assert_true(was_inline());
+    assert_int_equal(counts[GV_PROBE_START], 1);
+    assert_int_equal(counts[GV_PROBE_END], 1);
+    stage_close();
+}
+
+static void test_it_does_not_when_that_is_switched_off(void **state)
+{
+    grove_ref ref;
+
+    (void)state;
+    assert_int_equal(open_with("0"), 0);
+    ref = stage_spawn(NULL);
+    assert_int_equal(grove_yield_await(), 0);
+    listen();
+    assert_int_equal(stage_add(ref, 3, NULL), 0);
+    assert_false(was_inline());
+    stage_close();
+}
+
+static void test_mail_that_waits_comes_first(void **state)
+{
+    struct script first = {.act = act_nothing}, second = {.act = act_nothing};
+    grove_ref ref;
+
+    (void)state;
+    assert_int_equal(open_with("2"), 0);
+    ref = stage_spawn(NULL);
+    assert_int_equal(grove_yield_await(), 0);
+    assert_int_equal(stage_send(ref, &first), 0);
+    listen();
+    assert_int_equal(stage_perform(ref, &second), 0);
+    assert_int_equal(first.n_ends, 1);
+    assert_false(was_inline());
+    stage_close();
+}
+
+static void test_before_init_nothing_runs(void **state)
+{
+    grove_ref ref;
+
+    (void)state;
+    assert_int_equal(open_with("2"), 0);
+    ref = stage_spawn(NULL);
+    listen();
+    assert_int_equal(stage_add(ref, 1, NULL), 0);
+    assert_false(was_inline());
+    stage_close();
+}
+
+static void test_deep_messages_are_queued(void **state)
+{
+    Play__V1__EchoRequest request = PLAY__V1__ECHO_REQUEST__INIT;
+    Play__V1__EchoResponse response = PLAY__V1__ECHO_RESPONSE__INIT;
+    char text[] = "a text";
+    grove_ref ref;
+
+    (void)state;
+    assert_int_equal(open_with("2"), 0);
+    ref = stage_spawn(NULL);
+    assert_int_equal(grove_yield_await(), 0);
+    listen();
+    request.text = text;
+    assert_int_equal(play_echo_await(ref, &request, &response), 0);
+    assert_ptr_not_equal(response.text, text);
+    assert_false(was_inline());
+    stage_close();
+}
+
+static void test_a_method_that_has_parked_is_queued_from_then_on(void **state)
+{
+    struct script nap = {.act = act_nap, .ms = 2}, nothing = {.act = act_nothing};
+    grove_ref ref;
+
+    (void)state;
+    assert_int_equal(open_with("1"), 0);
+    ref = stage_spawn(NULL);
+    assert_int_equal(grove_yield_await(), 0);
+    listen();
+    assert_int_equal(stage_perform(ref, &nothing), 0);
+    assert_true(was_inline());
+    assert_int_equal(stage_perform(ref, &nap), 0); /* It parks above main, which waits with it. */
+    assert_int_equal(nap.n_ends, 1);
+    listen();
+    assert_int_equal(stage_perform(ref, &nothing), 0);
+    assert_false(was_inline());
+    assert_int_equal(grove_yield_await(), 0);
+    listen();
+    assert_int_equal(stage_add(ref, 1, NULL), 0); /* Another method of the same actor never has. */
+    assert_true(was_inline());
+    stage_close();
+}
+
+static void test_a_method_that_parked_when_queued_is_never_inline(void **state)
+{
+    struct script nap = {.act = act_nap, .ms = 2}, nothing = {.act = act_nothing};
+    grove_ref ref;
+
+    (void)state;
+    assert_int_equal(open_with("1"), 0);
+    ref = stage_spawn(NULL);
+    assert_int_equal(stage_send(ref, &nap), 0);
+    assert_int_equal(grove_sleep_await(5), 0);
+    assert_int_equal(nap.n_ends, 1);
+    assert_int_equal(grove_yield_await(), 0);
+    listen();
+    assert_int_equal(stage_perform(ref, &nothing), 0);
+    assert_false(was_inline());
+    stage_close();
+}
+
+static int spin(struct play *me, struct script *script)
+{
+    uint64_t started_ns = grove_now_ns();
+
+    (void)me;
+    while (grove_now_ns() - started_ns < script->ms * UINT64_C(1000000))
+        continue;
+    return 0;
+}
+
+static void test_a_method_that_takes_long_is_queued_from_then_on(void **state)
+{
+    struct script busy = {.act = spin, .ms = 2}, nothing = {.act = act_nothing};
+    grove_ref ref;
+
+    (void)state;
+    stage_open_loops(1); /* in real time */
+    assert_int_equal(grove_option_set("inline", "1"), 0);
+    ref = stage_spawn(NULL);
+    assert_int_equal(grove_yield_await(), 0);
+    listen();
+    assert_int_equal(stage_perform(ref, &busy), 0);
+    assert_true(was_inline());
+    listen();
+    assert_int_equal(stage_perform(ref, &nothing), 0);
+    assert_false(was_inline());
+    stage_close();
+}
+
+/* --- bounds ----------------------------------------------------------------------------------- */
+
+static unsigned n_turns; /* of the others */
+
+static int count_turn(struct play *me, struct script *script)
+{
+    (void)me;
+    (void)script;
+    n_turns++;
+    return 0;
+}
+
+/* Notes how many calls it has made when the others had their turns. */
+static int call_often(struct play *me, struct script *script)
+{
+    (void)me;
+    for (int i = 1; i <= 1000 && n_turns == 0; i++) {
+        int rc = stage_add(script->to, 1, NULL);
+
+        if (rc != 0)
+            return rc;
+        script->number = i;
+    }
+    return 0;
+}
+
+static void test_a_row_of_calls_lets_others_run(void **state)
+{
+    struct script call = {.act = call_often}, other = {.act = count_turn};
+    grove_ref caller, bystander;
+
+    (void)state;
+    n_turns = 0;
+    assert_int_equal(open_with("1"), 0);
+    call.to = stage_spawn(NULL);
+    caller = stage_spawn(NULL);
+    bystander = stage_spawn(NULL);
+    assert_int_equal(grove_yield_await(), 0);
+    assert_int_equal(stage_send(caller, &call), 0);
+    assert_int_equal(stage_send(bystander, &other), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(call.n_ends, 1);
+    assert_in_range(call.number, 2, 66);
+    stage_close();
+}
+
+static int pass_down(struct play *me, struct script *script)
+{
+    volatile char frame[2048];
+
+    (void)me;
+    frame[0] = 1;
+    return script->next != NULL ? stage_perform(script->to, script->next) + (frame[0] - 1) : 0;
+}
+
+/* Each handler calls the next actor: more frames than one stack holds. */
+static void test_a_long_chain_of_calls_does_not_overflow_the_stack(void **state)
+{
+    enum { N = 200 };
+    static struct script scripts[N];
+
+    (void)state;
+    assert_int_equal(open_with("2"), 0);
+    for (int i = N; i-- > 0;)
+        scripts[i] = (struct script){
+            .act = pass_down, .to = stage_spawn(NULL), .next = i + 1 < N ? &scripts[i + 1] : NULL};
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(stage_perform(stage_spawn(NULL), &scripts[0]), 0);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(scripts[i].n_ends, 1);
+    stage_close();
+}
+
+/* --- while the handler is parked above its caller --------------------------------------------- */
+
+static void test_at_the_callers_deadline_the_handler_waits_no_more(void **state)
+{
+    Play__V1__PerformRequest request = PLAY__V1__PERFORM_REQUEST__INIT;
+    Play__V1__PerformResponse response = PLAY__V1__PERFORM_RESPONSE__INIT;
+    struct script nap = {.act = act_nap, .ms = 3000, .number = 7};
+    unsigned long long started_ms;
+    grove_ref ref;
+
+    (void)state;
+    assert_int_equal(open_with("2"), 0);
+    ref = stage_spawn(NULL);
+    assert_int_equal(grove_yield_await(), 0);
+    request.script = (uintptr_t)&nap;
+    response.number = 1;
+    started_ms = stage_now_ms();
+    grove_within(10);
+    assert_int_equal(play_perform_await(ref, &request, &response), GROVE_ETIMEDOUT);
+    assert_int_equal(grove_failure()->started, GROVE_STARTED_UNKNOWN);
+    assert_int_equal(response.number, 1);
+    assert_int_equal(nap.n_ends, 1);
+    assert_int_equal(nap.rc, GROVE_ECANCELED);
+    assert_in_range(stage_now_ms() - started_ms, 10, 12);
+    assert_int_equal(stage_add(ref, 1, NULL), 0);
+    stage_close();
+}
+
+static void test_a_killed_caller_ends_what_its_callee_waits_for(void **state)
+{
+    struct script nap = {.act = act_nap, .ms = 1000};
+    struct script call = {.act = act_relay, .next = &nap};
+    unsigned long long started_ms;
+    grove_ref caller;
+
+    (void)state;
+    assert_int_equal(open_with("2"), 0);
+    call.to = stage_spawn("callee");
+    caller = stage_spawn("caller");
+    assert_int_equal(grove_yield_await(), 0);
+    started_ms = stage_now_ms();
+    assert_int_equal(stage_send(caller, &call), 0);
+    assert_int_equal(grove_sleep_await(5), 0);
+    assert_int_equal(grove_stop_await(caller, GROVE_STOP_KILL), 0);
+    assert_true(stage_now_ms() - started_ms < 100);
+    assert_int_equal(nap.rc, GROVE_ECANCELED);
+    assert_int_equal(call.rc, GROVE_ECANCELED);
+    assert_int_equal(stage_add(call.to, 1, NULL), 0); /* The callee lives on. */
+    assert_int_equal(stage_add(caller, 1, NULL), GROVE_ENOACTOR);
+    stage_close();
+}
+
+static void test_a_killed_callee_fails_the_call_and_ends(void **state)
+{
+    struct script nap = {.act = act_nap, .ms = 1000};
+    struct script call = {.act = act_relay, .next = &nap};
+    grove_ref caller;
+
+    (void)state;
+    assert_int_equal(open_with("2"), 0);
+    call.to = stage_spawn("callee");
+    caller = stage_spawn("caller");
+    assert_int_equal(grove_yield_await(), 0);
+    assert_int_equal(stage_send(caller, &call), 0);
+    assert_int_equal(grove_sleep_await(5), 0);
+    assert_int_equal(grove_stop_await(call.to, GROVE_STOP_KILL), 0);
+    stage_settle();
+    assert_int_equal(call.rc, GROVE_ECANCELED);
+    assert_int_equal(stage_add(call.to, 1, NULL), GROVE_ENOACTOR);
+    assert_int_equal(stage_add(caller, 1, NULL), 0);
+    stage_close();
+}
+
+static void test_mail_that_comes_meanwhile_is_handled_afterwards(void **state)
+{
+    struct script nap = {.act = act_nap, .ms = 20}, later[3];
+    struct script call = {.act = act_relay, .next = &nap};
+    grove_ref caller;
+
+    (void)state;
+    assert_int_equal(open_with("2"), 0);
+    call.to = stage_spawn("callee");
+    caller = stage_spawn("caller");
+    assert_int_equal(grove_yield_await(), 0);
+    assert_int_equal(stage_send(caller, &call), 0);
+    assert_int_equal(grove_sleep_await(5), 0);
+    for (int i = 0; i < 3; i++) {
+        later[i] = (struct script){.act = act_nothing};
+        assert_int_equal(stage_send(call.to, &later[i]), 0);
+    }
+    assert_int_equal(grove_sleep_await(5), 0);
+    assert_int_equal(later[0].n_runs, 0);
+    stage_settle();
+    assert_int_equal(grove_sleep_await(20), 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(later[i].n_ends, 1);
+    stage_close();
+}
+
+/* --- failures --------------------------------------------------------------------------------- */
+
+static int give_up_actor(struct play *me, struct script *script)
+{
+    (void)me;
+    (void)script;
+    return grove_fail("broken for a test");
+}
+
+static void test_grove_fail_ends_the_actor_and_tells_the_caller(void **state)
+{
+    struct script broken = {.act = give_up_actor};
+    grove_ref ref;
+
+    (void)state;
+    assert_int_equal(open_with("2"), 0);
+    ref = stage_spawn(NULL);
+    assert_int_equal(grove_yield_await(), 0);
+    assert_int_equal(stage_perform(ref, &broken), GROVE_EDOWN);
+    assert_string_equal(grove_why(), "broken for a test");
+    assert_int_equal(grove_yield_await(), 0);
+    assert_int_equal(stage_add(ref, 1, NULL), GROVE_ENOACTOR);
+    stage_close();
+}
+
+static void test_a_refusal_comes_with_its_reason(void **state)
+{
+    grove_ref ref;
+    int64_t total = 5;
+
+    (void)state;
+    assert_int_equal(open_with("1"), 0);
+    ref = stage_spawn(NULL);
+    assert_int_equal(grove_yield_await(), 0);
+    listen();
+    assert_int_equal(stage_add(ref, -4, &total), PLAY__V1__REFUSAL__REFUSAL_SMALL);
+    assert_true(was_inline());
+    assert_string_equal(grove_why(), "-4 is below zero");
+    assert_string_equal(grove_failure()->refusals, "play.v1.Refusal");
+    assert_int_equal(total, 5);
+    stage_close();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_call_to_an_idle_actor_runs_on_the_callers_stack),
+        cmocka_unit_test(test_it_does_not_when_that_is_switched_off),
+        cmocka_unit_test(test_mail_that_waits_comes_first),
+        cmocka_unit_test(test_before_init_nothing_runs),
+        cmocka_unit_test(test_deep_messages_are_queued),
+        cmocka_unit_test(test_a_method_that_has_parked_is_queued_from_then_on),
+        cmocka_unit_test(test_a_method_that_parked_when_queued_is_never_inline),
+        cmocka_unit_test(test_a_method_that_takes_long_is_queued_from_then_on),
+        cmocka_unit_test(test_a_row_of_calls_lets_others_run),
+        cmocka_unit_test(test_a_long_chain_of_calls_does_not_overflow_the_stack),
+        cmocka_unit_test(test_at_the_callers_deadline_the_handler_waits_no_more),
+        cmocka_unit_test(test_a_killed_caller_ends_what_its_callee_waits_for),
+        cmocka_unit_test(test_a_killed_callee_fails_the_call_and_ends),
+        cmocka_unit_test(test_mail_that_comes_meanwhile_is_handled_afterwards),
+        cmocka_unit_test(test_grove_fail_ends_the_actor_and_tells_the_caller),
+        cmocka_unit_test(test_a_refusal_comes_with_its_reason),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
