@@ -43,12 +43,15 @@ peer wrong 'echo "1000 0.1 2048 check=FAIL"; exit 1'
 peer liar 'echo "1000 0.1 2048 check=FAIL"'
 # shellcheck disable=SC2016 # $2 is the peer's
 peer tenth '[ "$2" = 100 ] && echo "100 0.1 2048"'
+# shellcheck disable=SC2016 # $2 is the peer's
+peer power '[ "$2" = 100 ] && echo "111 0.1 2048"'
 
-expect 0 "skynet peak_mib" "again=$build/bench/grove-bench"
+expect 0 "skynet peak_mib" -n 2 "again=$build/bench/grove-bench"
 expect 0 "| 1 | - |" -b pingpong "slow=$folder/slow" "poor=$folder/poor"
 expect 1 "check=FAIL" -b pingpong "wrong=$folder/wrong"
 expect 1 "check=FAIL" -b pingpong "liar=$folder/liar"
 expect 0 "| 1000 |" -b pingpong "tenth/10=$folder/tenth"
+expect 0 "| 1110 |" -b skynet "power/5=$folder/power"
 expect 1 "status 1" -b pingpong "tenth=$folder/tenth"
 expect 2 "what is nothing?" nothing
 expect 2 "what is unheard?" -b unheard
