@@ -29,7 +29,7 @@ struct gv_slot_region gv_slot_regions[8] = {
  */
 static struct depot {
     atomic_flag busy;
-    struct gv_task *_Atomic head;
+    struct gv_task *_Atomic head; /* first slot of the first magazine */
 } depots[GV_LOOPS_MAX][GV_SLOT_CLASSES];
 
 static uint32_t region_slots(unsigned class)
@@ -124,16 +124,23 @@ static void unlock(struct depot *depot)
     atomic_flag_clear_explicit(&depot->busy, memory_order_release);
 }
 
+/* A full magazine's slots are linked as in any list; the next magazine's first slot is named behind its own first head. */
+static struct gv_task **next_magazine(struct gv_task *first)
+{
+    return (struct gv_task **)(void *)(first + 1);
+}
+
 static void depot_put(struct depot *depot, struct gv_slot_list *list)
 {
+    gv_assert(list->n == GV_SLOT_MAGAZINE);
     lock(depot);
-    list->last->run_next = depot->head;
+    *next_magazine(list->first) = depot->head;
     depot->head = list->first;
     unlock(depot);
     *list = (struct gv_slot_list){0};
 }
 
-/* A magazine, or what there is. */
+/* A magazine, or nothing. */
 static struct gv_slot_list depot_take(struct depot *depot)
 {
     struct gv_slot_list list = {0};
@@ -143,14 +150,9 @@ static struct gv_slot_list depot_take(struct depot *depot)
         return list;
     lock(depot);
     list.first = depot->head;
-    for (struct gv_task *task = list.first; task != NULL && list.n < GV_SLOT_MAGAZINE;
-         task = task->run_next) {
-        list.last = task;
-        list.n++;
-    }
-    if (list.n > 0) {
-        depot->head = list.last->run_next;
-        list.last->run_next = NULL;
+    if (list.first != NULL) {
+        list.n = GV_SLOT_MAGAZINE;
+        depot->head = *next_magazine(list.first);
     }
     unlock(depot);
     return list;
@@ -167,10 +169,9 @@ static struct gv_task *list_take(struct gv_slot_list *list)
 
 static void list_put(struct gv_slot_list *list, struct gv_task *task)
 {
-    if (list->n++ == 0)
-        list->last = task;
-    task->run_next = list->n > 1 ? list->first : NULL;
+    task->run_next = list->first;
     list->first = task;
+    list->n++;
 }
 
 /* --- taking and giving ------------------------------------------------------------------------ */

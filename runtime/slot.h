@@ -37,9 +37,9 @@
 #define GV_SLOT_INDEX_MAX  (1u << GV_SLOT_INDEX_BITS)
 #define GV_SLOT_GENERATION ((UINT64_C(1) << GV_SLOT_SHIFT) - 1)
 
-/* Free slots, linked by run_next; last is valid while n > 0. */
+/* Free slots, linked by run_next to NULL. */
 struct gv_slot_list {
-    struct gv_task *first, *last;
+    struct gv_task *first;
     uint32_t n;
 };
 
@@ -127,6 +127,7 @@ static inline struct gv_task *gv_slot_take(struct gv_slots *slots, unsigned home
         return gv_slot_take_slowly(slots, home, bytes);
     stock->first = task->run_next;
     stock->n--;
+    __builtin_prefetch(stock->first, 1); /* It may have lain in no cache for long. */
     gv_slot_clear(task, bytes);
     return task;
 }
@@ -148,7 +149,7 @@ static inline void gv_slot_give(struct gv_slots *slots, struct gv_task *task)
     uint64_t id = gv_task_id(task);
 
     gv_assert(id & 1);
-    if (gv_unlikely(stock->n == 0 || stock->n >= GV_SLOT_MAGAZINE - 1)
+    if (gv_unlikely(stock->n >= GV_SLOT_MAGAZINE - 1)
         || gv_unlikely((id & GV_SLOT_GENERATION) == GV_SLOT_GENERATION)) {
         gv_slot_give_slowly(slots, task);
         return;
