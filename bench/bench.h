@@ -48,6 +48,11 @@ int bench_bank_await(const int64_t *numbers,
 int bench_offload_await(const int64_t *numbers,
                         struct bench_result *result); /* jobs, at once, microseconds */
 
+/* On one loop or two, each bound to a CPU. */
+int bench_regrow_await(const int64_t *numbers, struct bench_result *result); /* leaves, trees */
+int bench_forkjoin_await(const int64_t *numbers,
+                         struct bench_result *result); /* blocks, steps, rounds */
+
 /* On two loops, each bound to a CPU. */
 int bench_xping_await(const int64_t *numbers, struct bench_result *result);   /* round trips */
 int bench_xstream_await(const int64_t *numbers, struct bench_result *result); /* messages */
