@@ -9,6 +9,7 @@
 #include "actors/service.h"
 #include "runtime/figure.h"
 #include "runtime/go.h"
+#include "runtime/hint.h"
 #include "runtime/log.h"
 #include "runtime/place.h"
 #include "runtime/runtime.h"
@@ -133,50 +134,11 @@ void gv_mail_orphaned(struct gv_loop *loop, struct gv_message *message, int code
     gv_call_fail(loop, message, code, GROVE_STARTED_NO, NULL);
 }
 
-void gv_mail_arrived(struct gv_loop *loop, struct gv_message *message)
+/* Tells the sender, who waits for just that, that its message has entered. */
+static GV_RARE void send_word(struct gv_loop *loop, struct gv_message *message)
 {
-    struct gv_task *task;
-    int rc;
+    struct gv_message *reply = gv_message_take(&loop->blocks, 0);
 
-    if (message->form_flags & GV_FLAG_REPLY) {
-        gv_call_answer(loop, message);
-        return;
-    }
-    if ((message->form_flags & (GV_FLAG_COUNTED | GV_FLAG_ENTRY)) == GV_FLAG_COUNTED)
-        gv_window_done(&discharge(loop, message)->n_plain_done);
-    task = gv_slot_find(message->to);
-    if (message->method == GV_SIGNAL_PROBE) {
-        gv_deadlock_probe_came(loop, task, message);
-        return;
-    }
-    if (task == NULL) {
-        gv_mail_orphaned(loop, message, GROVE_ENOACTOR);
-        return;
-    }
-    if (message->method >= GV_SIGNAL_FIRST) {
-        if (message->method == GV_SIGNAL_INIT)
-            task->arrived = 1;
-        task->class->signal(loop, task, message);
-        return;
-    }
-    rc = put(loop, task, message);
-    if (rc != 0)
-        gv_mail_orphaned(loop, message, rc);
-    else if (message->form_flags & GV_FLAG_ENTRY && !(task->flags & GV_TASK_WAITED))
-        gv_mail_entered(loop, message);
-}
-
-void gv_mail_entered(struct gv_loop *loop, struct gv_message *message)
-{
-    struct gv_message *reply;
-
-    if (!(message->form_flags & GV_FLAG_ENTRY))
-        return;
-    if (message->form_flags & GV_FLAG_COUNTED) {
-        gv_window_done(&discharge(loop, message)->n_ahead_done);
-        return;
-    }
-    reply = gv_message_take(&loop->blocks, 0);
     if (reply != NULL) {
         reply->call = message->call;
         gv_call_answer(loop, reply);
@@ -185,4 +147,64 @@ void gv_mail_entered(struct gv_loop *loop, struct gv_message *message)
     message->call = 0;
     message->deadline_ms = 0; /* That was for its waiting; from here on it is like any other. */
     message->form_flags &= (uint8_t)~GV_FLAG_ENTRY;
+}
+
+void gv_mail_entered(struct gv_loop *loop, struct gv_message *message)
+{
+    if (!(message->form_flags & GV_FLAG_ENTRY))
+        return;
+    if (message->form_flags & GV_FLAG_COUNTED)
+        gv_window_done(&discharge(loop, message)->n_ahead_done);
+    else
+        send_word(loop, message);
+}
+
+/*
+ * The living task that a message has come for, or NULL. What comes together
+ * is mostly for one: that is found again by a look at its id.
+ */
+static inline struct gv_task *find_target(struct gv_loop *loop, uint64_t to)
+{
+    if (gv_unlikely(loop->came_for == NULL || gv_task_id(loop->came_for) != to || !(to & 1)))
+        loop->came_for = gv_slot_find(to);
+    return loop->came_for;
+}
+
+static void signal_came(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)
+{
+    if (message->method == GV_SIGNAL_PROBE) {
+        gv_deadlock_probe_came(loop, task, message);
+        return;
+    }
+    if (task == NULL) {
+        gv_mail_orphaned(loop, message, GROVE_ENOACTOR);
+        return;
+    }
+    if (message->method == GV_SIGNAL_INIT)
+        task->arrived = 1;
+    task->class->signal(loop, task, message);
+}
+
+void gv_mail_arrived(struct gv_loop *loop, struct gv_message *message)
+{
+    struct gv_task *task;
+    int rc = GROVE_ENOACTOR;
+
+    if (message->form_flags & GV_FLAG_REPLY) {
+        gv_call_answer(loop, message);
+        return;
+    }
+    task = find_target(loop, message->to);
+    if (gv_unlikely(message->method >= GV_SIGNAL_FIRST)) {
+        signal_came(loop, task, message);
+        return;
+    }
+    if ((message->form_flags & (GV_FLAG_COUNTED | GV_FLAG_ENTRY)) == GV_FLAG_COUNTED)
+        gv_window_done(&discharge(loop, message)->n_plain_done);
+    if (gv_likely(task != NULL))
+        rc = put(loop, task, message);
+    if (gv_unlikely(rc != 0))
+        gv_mail_orphaned(loop, message, rc);
+    else if (message->form_flags & GV_FLAG_ENTRY && !(task->flags & GV_TASK_WAITED))
+        gv_mail_entered(loop, message);
 }

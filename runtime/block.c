@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "runtime/assert.h"
+#include "runtime/hint.h"
 #include "runtime/parcel.h"
 
 enum {
@@ -26,6 +27,11 @@ struct gv_block_slab {
 };
 
 static_assert(sizeof(struct gv_block_slab) <= 64, "the head of a slab is smaller than a block");
+static_assert(sizeof(struct gv_message) + sizeof(struct gv_parcel)
+                      + GV_PARCEL_MAX * sizeof(struct gv_message *)
+                  <= 1024,
+              "the largest blocks can carry a full parcel");
+static_assert(GV_BLOCK_CHAIN_MAX <= GV_PARCEL_MAX, "a parcel has room for all that wait");
 
 /* --- slabs ---------------------------------------------------------------------------------- */
 
@@ -94,12 +100,18 @@ static void cut(struct gv_blocks *blocks, unsigned class)
 
 /* --- the way home --------------------------------------------------------------------------- */
 
-/* A block of ours is back on our loop. */
-static void come_home(struct gv_blocks *blocks, struct gv_message *message)
+/* Blocks of ours are back on our loop; hidden since they set out. */
+static void come_home(struct gv_blocks *blocks, struct gv_message *const *messages, uint64_t n)
 {
-    gv_assert(message->block >> 2 == blocks->loop);
-    gv_block_show(message); /* It was hidden when it set out. */
-    gv_message_give(blocks, message);
+    for (uint64_t i = 0; i < n; i++) {
+        struct gv_message *message = messages[i];
+        unsigned class = message->block & 3;
+
+        gv_assert(message->block >> 2 == blocks->loop);
+        message->next = blocks->free[class];
+        blocks->free[class] = message;
+    }
+    blocks->n_taken -= n;
 }
 
 /*
@@ -125,11 +137,10 @@ static bool collect(struct gv_blocks *blocks)
         struct gv_parcel *parcel = gv_parcel_of(message);
 
         gv_parcel_fetch(parcel);
-        for (uint64_t i = 0; i < parcel->n; i++)
-            come_home(blocks, parcel->messages[i]);
+        come_home(blocks, parcel->messages, parcel->n);
         gv_message_give(blocks, message);
     } else {
-        come_home(blocks, message);
+        come_home(blocks, &message, 1);
     }
     return true;
 }
@@ -142,56 +153,75 @@ static void link_return(struct gv_block_return *chain, struct gv_message *messag
     chain->first = message;
 }
 
-/*
- * A block joins those that wait for their way to its loop: in an emptied
- * parcel if there is one, else linked. Linked ones cost their loop a wait for
- * each, as following a link means to have the line.
- */
-static void add_return(struct gv_block_return *chain, struct gv_message *message)
+/* A block that waits by itself. To follow its link costs its loop a wait, as that means to have its line. */
+static void link_block(struct gv_block_return *chain, struct gv_message *message)
 {
-    if (chain->parcel != NULL) {
-        struct gv_parcel *parcel = gv_parcel_of(chain->parcel);
-
-        parcel->messages[parcel->n++] = message;
-        gv_block_hide(message);
-    } else if (gv_message_room(message)
-               >= sizeof(struct gv_parcel) + GV_PARCEL_MAX * sizeof(struct gv_message *)) {
-        message->method = GV_SIGNAL_PARCEL;
-        message->form_flags = 0;
-        gv_parcel_of(message)->n = 0;
-        chain->parcel = message;
-    } else {
-        message->method = 0;
-        link_return(chain, message);
-        gv_block_hide(message);
-    }
+    message->method = 0;
+    link_return(chain, message);
+    gv_block_hide(message);
     chain->n++;
 }
 
+/* True if a block has room for a full parcel: as all of the largest class have. */
+static inline bool can_carry(const struct gv_message *message)
+{
+    return (message->block & 3) == GV_BLOCK_CLASSES - 1;
+}
+
+static void begin_parcel(struct gv_block_return *chain)
+{
+    struct gv_message *message = chain->spare;
+
+    chain->spare = NULL;
+    message->method = GV_SIGNAL_PARCEL;
+    message->form_flags = 0;
+    gv_parcel_of(message)->n = 0;
+    chain->parcel = message;
+    chain->n++;
+}
+
+static inline void carry(struct gv_block_return *chain, struct gv_message *message)
+{
+    struct gv_parcel *parcel = gv_parcel_of(chain->parcel);
+
+    parcel->messages[parcel->n++] = message;
+    gv_block_hide(message);
+    chain->n++;
+}
+
+/* Sends what waits for its way to a loop, but for the spare parcel. */
 static void send_home(struct gv_blocks *blocks, unsigned loop)
 {
     struct gv_block_return *chain = &blocks->returns[loop];
     struct gv_blocks *home = blocks->pools[loop];
+    struct gv_message *seen;
 
     if (chain->parcel != NULL)
         link_return(chain, chain->parcel);
-
     /* relaxed: the exchange below checks it */
-    struct gv_message *seen = atomic_load_explicit(&home->home, memory_order_relaxed);
-
+    seen = atomic_load_explicit(&home->home, memory_order_relaxed);
     do {
         chain->last->next = seen;
         /* release: pairs with the acquire in collect */
     } while (!atomic_compare_exchange_weak_explicit(&home->home, &seen, chain->first,
                                                     memory_order_release, memory_order_relaxed));
-    *chain = (struct gv_block_return){0};
-    blocks->strangers &= ~((uint64_t)1 << loop);
+    chain->first = chain->last = chain->parcel = NULL;
+    chain->n = 0;
+    if (chain->spare == NULL)
+        blocks->strangers &= ~((uint64_t)1 << loop);
 }
 
 void gv_blocks_flush(struct gv_blocks *blocks)
 {
-    while (blocks->strangers != 0)
-        send_home(blocks, (unsigned)__builtin_ctzll(blocks->strangers));
+    while (blocks->strangers != 0) {
+        unsigned loop = (unsigned)__builtin_ctzll(blocks->strangers);
+        struct gv_block_return *chain = &blocks->returns[loop];
+
+        if (chain->spare != NULL)
+            link_block(chain, chain->spare);
+        chain->spare = NULL;
+        send_home(blocks, loop);
+    }
 }
 
 /* --- the rare ways -------------------------------------------------------------------------- */
@@ -241,6 +271,21 @@ struct gv_message *gv_message_take_slowly(struct gv_blocks *blocks, size_t body_
     return gv_message_take(blocks, body_bytes);
 }
 
+/* The seldom cases of a block that shall go home. */
+static void add_return(struct gv_block_return *chain, struct gv_message *message)
+{
+    if (can_carry(message) && chain->spare == NULL) {
+        chain->spare = message;
+        return;
+    }
+    if (chain->parcel == NULL && chain->spare != NULL)
+        begin_parcel(chain);
+    if (chain->parcel != NULL)
+        carry(chain, message);
+    else
+        link_block(chain, message);
+}
+
 void gv_message_give_slowly(struct gv_blocks *blocks, struct gv_message *message)
 {
     if (message->block == GV_BLOCK_HEAP) {
@@ -252,9 +297,13 @@ void gv_message_give_slowly(struct gv_blocks *blocks, struct gv_message *message
     unsigned loop = message->block >> 2;
     struct gv_block_return *chain = &blocks->returns[loop];
 
-    add_return(chain, message);
-    blocks->strangers |= (uint64_t)1 << loop;
-    if (chain->n == GV_BLOCK_CHAIN_MAX)
+    if (gv_likely(chain->parcel != NULL && !can_carry(message))) {
+        carry(chain, message);
+    } else {
+        blocks->strangers |= (uint64_t)1 << loop;
+        add_return(chain, message);
+    }
+    if (chain->n >= GV_BLOCK_CHAIN_MAX)
         send_home(blocks, loop);
 }
 

@@ -6,7 +6,7 @@
  * size. The block itself says which loop it belongs to and its class, so
  * any loop may give any block: its own go to the free list at once, others
  * are collected and sent home up to 64 together, at the latest by
- * gv_blocks_flush: named by a parcel that came from there and is empty now
+ * gv_blocks_flush, when their loop has nothing else to do: named by a parcel that came from there and is empty now
  * (parcel.h), or linked if there is none. Taking and giving on the own loop is a load and a store,
  * nothing atomic, and touches no line but the message's own.
  *
@@ -56,9 +56,9 @@ struct gv_block_slab;
 /* Blocks of another loop, waiting to be sent home together. */
 struct gv_block_return {
     struct gv_message *first, *last; /* linked by next */
-    struct gv_message
-        *parcel; /* an emptied parcel of that loop, filled with blocks; NULL if there is none */
-    unsigned n;  /* in all */
+    struct gv_message *parcel;       /* names others; NULL if there is none */
+    struct gv_message *spare;        /* an emptied parcel, to name the next ones; or NULL */
+    uint32_t n;                      /* that wait, but for the spare one */
 };
 
 struct gv_blocks {

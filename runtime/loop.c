@@ -253,7 +253,9 @@ void gv_loop_step(struct gv_loop *loop, bool may_wait)
         run_flushes(loop);
     if (loop->out_dirty)
         gv_loop_publish(loop);
-    gv_blocks_flush(&loop->blocks);
+    /* While there is work, what other loops lack is less than GV_BLOCK_CHAIN_MAX of their blocks. */
+    if (loop->run_head == NULL && loop->ready_head == NULL)
+        gv_blocks_flush(&loop->blocks);
     if (loop->log != NULL)
         gv_log_flush(loop->log);
 

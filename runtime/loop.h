@@ -97,7 +97,8 @@ struct gv_loop {
     uint32_t streak;        /* ready handlers resumed in a row */
     uint32_t now_ms;        /* of the process epoch, as of the tick */
     uint64_t out_dirty;     /* bit per loop: far messages not yet published */
-    uint64_t far_to;      /* the task of another loop posted to last, until that leaves; 0 = none */
+    uint64_t far_to; /* the task of another loop posted to last, until that leaves; 0 = none */
+    struct gv_task *came_for; /* whom the last message from another loop was for; may be dead */
     uint32_t inline_left; /* calls the running turn may still make inline before it is resumed */
     uint32_t inline_max;  /* 0: every call goes through the mailbox */
     uint8_t far_home;     /* its loop */

@@ -166,6 +166,28 @@ static void test_large_foreign_blocks_carry_the_others_home(void **state)
     }
 }
 
+static void test_a_spare_parcel_comes_before_links_and_goes_home_with_the_flush(void **state)
+{
+    struct gv_message *parcel = gv_message_take(&here, 900), *small = gv_message_take(&here, 8);
+
+    (void)state;
+    gv_message_give(&there, parcel);
+    gv_blocks_flush(&there);
+    assert_int_equal(there.strangers, 0);
+    gv_blocks_trim(&here);
+    assert_int_equal(here.n_taken, 1);
+
+    parcel = gv_message_take(&here, 900);
+    gv_message_give(&there, parcel);
+    gv_message_give(&there, small);
+    assert_ptr_equal(there.returns[3].parcel, parcel);
+    assert_null(there.returns[3].first);
+    gv_blocks_flush(&there);
+    assert_int_equal(there.strangers, 0);
+    gv_blocks_trim(&here);
+    assert_int_equal(here.n_taken, 0);
+}
+
 /* A parcel that is one block among others carries nothing. */
 static void test_a_second_parcel_goes_home_as_a_block(void **state)
 {
@@ -243,6 +265,8 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_large_foreign_blocks_carry_the_others_home, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_a_spare_parcel_comes_before_links_and_goes_home_with_the_flush, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_second_parcel_goes_home_as_a_block, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_blocks_that_came_home_are_used_before_new_slabs,
