@@ -110,7 +110,8 @@ struct gv_env {
     void (*thread_join)(struct gv_poller *poller);
 
     /*
-     * Streams. URLs are ipc:///path (and, later, tls+tcp://host:port).
+     * Streams. URLs are unix:///path, for this machine, and ipc:///path, the
+     * same over nng (and, later, nng's tls+tcp://host:port).
      * listen makes the socket 0600. dial returns at once; connected or
      * closed follows. Reading begins with adopt or connected; pause stops
      * it, resume goes on. write takes one buffer at a time (-EBUSY while one

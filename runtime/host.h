@@ -43,6 +43,8 @@ struct gv_poller {
     struct gv_post **post_end; /* where the next one goes */
     struct gv_post *own;       /* posts of the poller's own thread, oldest first */
     struct gv_post **own_end;
+    uint8_t
+        *room; /* what comes in over a unix socket lies here during the upcall; NULL: none came */
     bool has_thread;
     pthread_t thread;
     void (*run)(void *); /* what the thread runs */
@@ -84,21 +86,31 @@ void gv_host_crash(void *world, const char *report) __attribute__((noreturn));
 /* How many log lines could not be written. */
 uint64_t gv_host_log_dropped(void);
 
-/* host_nng.c */
-
-struct nng_stream;
-
-/* Starts nng's threads, so that no signal is ever handled on one of them. */
-void gv_host_nng_start(void);
-
-/* 0 if streams can be had at this URL, else -errno, and a log line that says why. */
-int gv_host_nng_check(const char *url);
-
-/* nng's number for an error as -errno; 0 stays 0. */
-int gv_host_nng_error(int rv);
-
 /* host_stream.c */
 
+/* How one kind of stream does what the env offers. */
+struct gv_stream_kind {
+    void (*adopt)(struct gv_stream *stream, const struct gv_stream_events *events, void *owner);
+    void (*identity)(const struct gv_stream *stream, struct gv_identity *identity);
+    void (*pause)(struct gv_stream *stream);
+    void (*resume)(struct gv_stream *stream);
+    int (*write)(struct gv_stream *stream, const void *bytes, size_t n_bytes);
+    void (*close)(struct gv_stream *stream);
+};
+
+/* What streams of all kinds begin with. */
+struct gv_stream {
+    const struct gv_stream_kind *kind;
+};
+
+/* What listeners of all kinds begin with. */
+struct gv_listener {
+    void (*close)(struct gv_listener *listener);
+};
+
+int gv_host_listen(struct gv_poller *poller, const char *url, const struct gv_listen_events *events,
+                   void *owner, struct gv_listener **listener);
+void gv_host_listener_close(struct gv_listener *listener);
 int gv_host_dial(struct gv_poller *poller, const char *url, const struct gv_stream_events *events,
                  void *owner, struct gv_stream **stream);
 void gv_host_stream_adopt(struct gv_stream *stream, const struct gv_stream_events *events,
@@ -109,15 +121,48 @@ void gv_host_stream_resume(struct gv_stream *stream);
 int gv_host_stream_write(struct gv_stream *stream, const void *bytes, size_t n_bytes);
 void gv_host_stream_close(struct gv_stream *stream);
 
+/* 0 if streams can be had at this URL, else -errno, and a log line that says why. */
+int gv_host_url_check(const char *url);
+
+/* host_unix_stream.c, host_unix_listener.c: at unix:///path */
+
+int gv_host_unix_listen(struct gv_poller *poller, const char *url,
+                        const struct gv_listen_events *events, void *owner,
+                        struct gv_listener **listener);
+int gv_host_unix_dial(struct gv_poller *poller, const char *url,
+                      const struct gv_stream_events *events, void *owner,
+                      struct gv_stream **stream);
+
+/* Shows an accepted socket to the listener's owner. Takes it, also if it fails. */
+void gv_host_unix_accepted(struct gv_poller *poller, int fd, const struct gv_listen_events *events,
+                           void *owner);
+
+struct sockaddr_un;
+
+/* The address that a URL names, which has been checked. */
+void gv_host_unix_address(const char *url, struct sockaddr_un *address);
+
+/* host_nng.c */
+
+struct nng_stream;
+
+/* Starts nng's threads, so that no signal is ever handled on one of them. */
+void gv_host_nng_start(void);
+
+/* nng's number for an error as -errno; 0 stays 0. */
+int gv_host_nng_error(int rv);
+
+/* host_nng_stream.c, host_nng_listener.c: at ipc:///path */
+
+int gv_host_nng_listen(struct gv_poller *poller, const char *url,
+                       const struct gv_listen_events *events, void *owner,
+                       struct gv_listener **listener);
+int gv_host_nng_dial(struct gv_poller *poller, const char *url,
+                     const struct gv_stream_events *events, void *owner, struct gv_stream **stream);
+
 /* Shows an accepted connection to the listener's owner. Takes it, also if it fails. */
-void gv_host_stream_accepted(struct gv_poller *poller, struct nng_stream *nng,
-                             const struct gv_listen_events *events, void *owner);
-
-/* host_listener.c */
-
-int gv_host_listen(struct gv_poller *poller, const char *url, const struct gv_listen_events *events,
-                   void *owner, struct gv_listener **listener);
-void gv_host_listener_close(struct gv_listener *listener);
+void gv_host_nng_accepted(struct gv_poller *poller, struct nng_stream *nng,
+                          const struct gv_listen_events *events, void *owner);
 
 /* host_process.c, host_child.c */
 

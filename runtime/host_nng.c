@@ -4,18 +4,11 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <string.h>
 
 #include <nng/nng.h>
 
 #include "runtime/assert.h"
 #include "runtime/host.h"
-
-enum {
-    /* The room for a path in a socket's address. */
-    PATH_BYTES_MAX = 107
-};
 
 /* nng starts its threads at the first call; a thread is born with the mask of its maker. */
 static void start(void)
@@ -35,35 +28,6 @@ void gv_host_nng_start(void)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
     gv_assert(pthread_once(&once, start) == 0);
-}
-
-static bool begins_with(const char *text, const char *beginning)
-{
-    return strncmp(text, beginning, strlen(beginning)) == 0;
-}
-
-static int refuse(int error, const char *url, const char *why)
-{
-    char line[256];
-    int n = snprintf(line, sizeof(line), "refused %.150s: %s", url, why);
-
-    gv_assert(n > 0 && (size_t)n < sizeof(line));
-    gv_host_log_write(NULL, line, (size_t)n);
-    return error;
-}
-
-int gv_host_nng_check(const char *url)
-{
-    if (begins_with(url, "ipc:///")) {
-        if (strlen(url) - strlen("ipc://") > PATH_BYTES_MAX)
-            return refuse(-ENAMETOOLONG, url, "the path is too long for a socket");
-        return 0;
-    }
-    if (begins_with(url, "ipc://"))
-        return refuse(-EINVAL, url, "the path must begin with /");
-    if (begins_with(url, "tcp"))
-        return refuse(-EPROTONOSUPPORT, url, "links do not exist over plain TCP");
-    return refuse(-EPROTONOSUPPORT, url, "only ipc:///path can be reached");
 }
 
 int gv_host_nng_error(int rv)

@@ -179,6 +179,7 @@ void gv_host_poller_close(struct gv_poller *poller)
 
     gv_assert(poller->posts == NULL && poller->own == NULL);
     gv_assert(pthread_mutex_destroy(&poller->mutex) == 0);
+    free(poller->room);
     free(poller);
 }
 

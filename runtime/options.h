@@ -35,7 +35,9 @@
       "1: asks for huge pages where very many actors or messages live")                           \
     X(LOG_LEVEL, "log_level", 2, 0, 4, "",                                                        \
       "0 nothing, 1 errors, 2 warnings, 3 information, 4 everything")                             \
-    X(WORKER_NICE, "worker_nice", 5, 0, 19, "", "added to the niceness of worker processes")
+    X(WORKER_NICE, "worker_nice", 5, 0, 19, "", "added to the niceness of worker processes")      \
+    X(WORKER_NNG, "worker_nng", 0, 0, 1, "",                                                      \
+      "1: workers are reached over nng, as remote ones will be")
 
 /* name, default, meaning. Texts. */
 #define GV_OPTION_TEXTS(X) \

@@ -85,7 +85,8 @@ static int open_door(struct gv_pool *pool)
         (void)snprintf(pool->directory, sizeof pool->directory, "/pool-%u", n_pools++);
     if (rc != 0)
         return rc;
-    (void)snprintf(pool->url, sizeof pool->url, "ipc://%s/s", pool->directory);
+    (void)snprintf(pool->url, sizeof pool->url, "%s://%s/s",
+                   gv_option_number(GV_OPTION_WORKER_NNG) ? "ipc" : "unix", pool->directory);
     rc = pool->env->listen(pool->loop->poller, pool->url, &listen_events, pool, &pool->listener);
     if (rc != 0)
         gv_log(GV_LOG_ERROR, "pool.listen", "pool=%s url=%s error=%s", pool->name, pool->url,

@@ -126,7 +126,8 @@ int open_folder(void **state)
     if (mkdtemp(directory) == NULL)
         return -1;
     (void)snprintf(path, sizeof(path), "%s/s", directory);
-    (void)snprintf(url, sizeof(url), "ipc://%s", path);
+    (void)snprintf(url, sizeof(url), "%s://%s",
+                   getenv("TEST_SCHEME") != NULL ? getenv("TEST_SCHEME") : "unix", path);
     return open_world(state);
 }
 

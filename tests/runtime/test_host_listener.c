@@ -1,4 +1,4 @@
-/* Listeners over ipc: whom they let in, and what they outlive. */
+/* Listeners on unix sockets, and of nng: whom they let in, and what they outlive. */
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* Streams over ipc: bytes, pressure, and ends. */
+/* Streams over unix sockets, and over nng: names, bytes, pressure, and ends. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +8,41 @@
 #include "tests/runtime/host_ends.h"
 
 enum { BULK_BYTES = 8 * 1024 * 1024 };
+
+/* --- names ------------------------------------------------------------------------------------ */
+
+static void test_plain_tcp_and_other_urls_are_refused(void **state)
+{
+    static struct end client;
+    struct gv_listener *listener;
+    char long_url[200] = "ipc:///";
+
+    (void)state;
+    memset(long_url + 7, 'x', 150);
+    assert_int_equal(env->dial(poller, "tcp://127.0.0.1:1", &end_events, &client, &client.stream),
+                     -EPROTONOSUPPORT);
+    assert_int_equal(env->listen(poller, "tcp://127.0.0.1:1", &door_events, NULL, &listener),
+                     -EPROTONOSUPPORT);
+    assert_int_equal(env->dial(poller, "ipc://relative", &end_events, &client, &client.stream),
+                     -EINVAL);
+    assert_int_equal(env->dial(poller, long_url, &end_events, &client, &client.stream),
+                     -ENAMETOOLONG);
+    assert_int_equal(env->listen(poller, "ipc:///no/such/dir/x", &door_events, NULL, &listener),
+                     -ENOENT);
+}
+
+static void test_the_longest_path_of_a_socket_is_let_through(void **state)
+{
+    char longest[] = "ipc:///"
+                     "0123456789012345678901234567890123456789012345678901234567890123456789"
+                     "012345678901234567890123456789012345"
+                     "x";
+
+    (void)state;
+    assert_int_equal(gv_host_url_check(longest), -ENAMETOOLONG);
+    longest[strlen(longest) - 1] = '\0'; /* 107 bytes and the NUL fill a sun_path */
+    assert_int_equal(gv_host_url_check(longest), 0);
+}
 
 /* --- bytes ------------------------------------------------------------------------------------ */
 
@@ -271,6 +306,8 @@ static void test_a_peer_that_only_listens_no_more_ends_a_failed_write(void **sta
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plain_tcp_and_other_urls_are_refused),
+        cmocka_unit_test(test_the_longest_path_of_a_socket_is_let_through),
         cmocka_unit_test(test_a_short_message_comes_back),
         cmocka_unit_test(test_a_large_write_arrives_whole_and_in_order),
         cmocka_unit_test(test_a_paused_stream_receives_nothing_until_it_is_resumed),

@@ -353,7 +353,7 @@ int main(int argc, char **argv)
     printf("seed=%" PRIu64 "\n", seed);
     if (mkdtemp(run_dir) == NULL || !map_counts() || grove_option_set("run_dir", run_dir) != 0)
         return 1;
-    /* One round first, so that what stays open for good (nng's threads) is open. */
+    /* One round first, so that what stays open for good is open. */
     if (grove_pool_open(NULL, &storm.pool) != 0 || grove_pool_close_await(storm.pool, 10000) != 0)
         return 1;
     n_files = n_entries("/proc/self/fd");

@@ -128,7 +128,7 @@ int pools_begin(int *argc, char ***argv)
         || grove_option_set("run_dir", run_dir) != 0)
         return 1;
     (void)snprintf(counts_path, sizeof counts_path, "%s/counts", run_dir); /* It fits. */
-    /* One round first, so that what stays open for good (nng's threads) is open. */
+    /* One round first, so that what stays open for good is open. */
     close_pool(open_pool(NULL));
     n_files = n_entries("/proc/self/fd");
     return 0;

@@ -22,7 +22,8 @@ enum {
     RETRY_MS = 10 /* after an accept failed for want of descriptors or memory */
 };
 
-struct gv_listener {
+struct door {
+    struct gv_listener base;
     struct gv_poller *poller;
     const struct gv_listen_events *events;
     void *owner;
@@ -35,33 +36,33 @@ struct gv_listener {
     bool closed;
 };
 
-static void free_listener(struct gv_listener *listener)
+static void free_door(struct door *door)
 {
     /* Waits for nng's poll thread to let go of the socket, some microseconds. */
-    nng_stream_listener_free(listener->nng);
-    nng_aio_reap(listener->aio);
-    gv_host_release(listener->poller);
-    free(listener);
+    nng_stream_listener_free(door->nng);
+    nng_aio_reap(door->aio);
+    gv_host_release(door->poller);
+    free(door);
 }
 
-static void accept_next(struct gv_listener *listener, bool after_pause)
+static void accept_next(struct door *door, bool after_pause)
 {
-    listener->sleeping = after_pause;
+    door->sleeping = after_pause;
     if (after_pause)
-        nng_sleep_aio(RETRY_MS, listener->aio);
+        nng_sleep_aio(RETRY_MS, door->aio);
     else
-        nng_stream_listener_accept(listener->nng, listener->aio);
+        nng_stream_listener_accept(door->nng, door->aio);
 }
 
 /* Tells the log of the first of several failures in a row. */
-static void note_failure(struct gv_listener *listener, int rv)
+static void note_failure(struct door *door, int rv)
 {
     char line[128];
     int n;
 
-    if (listener->failing)
+    if (door->failing)
         return;
-    listener->failing = true;
+    door->failing = true;
     n = snprintf(line, sizeof(line), "a listener cannot accept: %s; it tries on", nng_strerror(rv));
     gv_assert(n > 0 && (size_t)n < sizeof(line));
     gv_host_log_write(NULL, line, (size_t)n);
@@ -69,64 +70,73 @@ static void note_failure(struct gv_listener *listener, int rv)
 
 static void on_accepted(void *owner)
 {
-    struct gv_listener *listener = owner;
-    int rv = nng_aio_result(listener->aio);
+    struct door *door = owner;
+    int rv = nng_aio_result(door->aio);
     nng_stream *nng = NULL;
 
-    if (rv == 0 && !listener->sleeping)
-        nng = nng_aio_get_output(listener->aio, 0);
-    if (listener->closed) {
+    if (rv == 0 && !door->sleeping)
+        nng = nng_aio_get_output(door->aio, 0);
+    if (door->closed) {
         if (nng != NULL) {
             nng_stream_close(nng);
             nng_stream_free(nng);
         }
-        free_listener(listener);
+        free_door(door);
         return;
     }
 
     /* Nothing is in flight during the upcall: a close in there leaves the freeing to us. */
     if (nng != NULL) {
-        listener->failing = false;
-        gv_host_stream_accepted(listener->poller, nng, listener->events, listener->owner);
+        door->failing = false;
+        gv_host_nng_accepted(door->poller, nng, door->events, door->owner);
     } else if (rv != 0) {
-        note_failure(listener, rv);
+        note_failure(door, rv);
     }
-    if (listener->closed)
-        free_listener(listener);
+    if (door->closed)
+        free_door(door);
     else
-        accept_next(listener, nng == NULL && !listener->sleeping);
+        accept_next(door, nng == NULL && !door->sleeping);
 }
 
 static void completed(void *argument)
 {
-    struct gv_listener *listener = argument;
+    struct door *door = argument;
 
-    gv_host_post(listener->poller, &listener->post);
+    gv_host_post(door->poller, &door->post);
 }
 
-static int open_nng(struct gv_listener *listener, const char *url)
+static int open_nng(struct door *door, const char *url)
 {
-    int rv = nng_stream_listener_alloc(&listener->nng, url);
+    int rv = nng_stream_listener_alloc(&door->nng, url);
 
     if (rv == 0)
-        rv = nng_stream_listener_set_int(listener->nng, NNG_OPT_IPC_PERMISSIONS, 0600);
+        rv = nng_stream_listener_set_int(door->nng, NNG_OPT_IPC_PERMISSIONS, 0600);
     if (rv == 0)
-        rv = nng_stream_listener_listen(listener->nng);
+        rv = nng_stream_listener_listen(door->nng);
     if (rv == 0)
-        rv = nng_aio_alloc(&listener->aio, completed, listener);
-    if (rv != 0 && listener->nng != NULL)
-        nng_stream_listener_free(listener->nng);
+        rv = nng_aio_alloc(&door->aio, completed, door);
+    if (rv != 0 && door->nng != NULL)
+        nng_stream_listener_free(door->nng);
     return gv_host_nng_error(rv);
 }
 
-int gv_host_listen(struct gv_poller *poller, const char *url, const struct gv_listen_events *events,
-                   void *owner, struct gv_listener **listener)
+static void close_door(struct gv_listener *listener)
 {
-    struct gv_listener *opened;
-    int rc = gv_host_nng_check(url);
+    struct door *door = (struct door *)listener;
 
-    if (rc != 0)
-        return rc;
+    gv_assert(!door->closed);
+    door->closed = true;
+    nng_stream_listener_close(door->nng);
+    nng_aio_cancel(door->aio); /* if it sleeps */
+}
+
+int gv_host_nng_listen(struct gv_poller *poller, const char *url,
+                       const struct gv_listen_events *events, void *owner,
+                       struct gv_listener **listener)
+{
+    struct door *opened;
+    int rc;
+
     gv_host_nng_start();
     opened = calloc(1, sizeof(*opened));
     if (opened == NULL)
@@ -137,20 +147,13 @@ int gv_host_listen(struct gv_poller *poller, const char *url, const struct gv_li
         return rc;
     }
 
+    opened->base.close = close_door;
     opened->poller = poller;
     opened->events = events;
     opened->owner = owner;
     opened->post = (struct gv_post){NULL, on_accepted, opened};
     gv_host_hold(poller);
     accept_next(opened, false);
-    *listener = opened;
+    *listener = &opened->base;
     return 0;
-}
-
-void gv_host_listener_close(struct gv_listener *listener)
-{
-    gv_assert(!listener->closed);
-    listener->closed = true;
-    nng_stream_listener_close(listener->nng);
-    nng_aio_cancel(listener->aio); /* if it sleeps */
 }
