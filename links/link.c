@@ -294,6 +294,7 @@ const char *gv_link_handle(struct gv_link *link, struct gv_frame *frame)
         frame->type = GV_FRAME_PONG;
         /* Without memory for the answer it is silence, which the peer understands. */
         (void)gv_link_send(link, frame, frame->body, frame->body_bytes);
+        link->urgent = true;
         return NULL;
     }
     return link->events->frame(link->owner, frame);

@@ -99,6 +99,8 @@ struct gv_link {
     bool dropped;  /* the peer broke a rule */
     bool preface_came;
     bool hello_came;
+    bool urgent; /* out holds what the peer may wait for: credit, a PONG, what it gave room to */
+    bool flush_wanted;  /* a flush came while a write was in flight */
     uint32_t frame_max; /* of `length`, agreed at the greeting */
     uint64_t due_ns;    /* when patience ends, 0 = never */
 

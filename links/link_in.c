@@ -100,6 +100,7 @@ static const char *count_window(struct gv_link *link, const struct gv_frame *fra
     credit.target = link->in_taken;
     if (gv_link_send(link, &credit, NULL, 0) != 0)
         return "memory is short";
+    link->urgent = true;
     link->in_window += link->in_taken;
     link->in_taken = 0;
     return NULL;
@@ -234,5 +235,7 @@ void gv_link_received(void *owner, const uint8_t *bytes, size_t n_bytes)
     if (link->state == GV_LINK_READY)
         link->due_ns =
             link->in.n_bytes > 0 ? link->env->now_ns(link->env->world) + GV_LINK_HALF_FRAME_NS : 0;
-    gv_link_flush(link);
+    /* What the owner has sent leaves when the owner says so: it may be gathering more. */
+    if (link->urgent)
+        gv_link_flush(link);
 }

@@ -133,6 +133,7 @@ void gv_link_refill(struct gv_link *link, uint64_t n_bytes)
         link->out.n_bytes += frame_bytes;
         link->out_window -= frame_bytes;
         link->held_from += frame_bytes;
+        link->urgent = true;
     }
     link->held_from = 0;
     empty(&link->held);
@@ -144,11 +145,16 @@ void gv_link_flush(struct gv_link *link)
 {
     struct gv_bytes free_bytes = link->writing;
 
-    if (link->out.n_bytes == 0 || link->writing.n_bytes > 0 || link->state >= GV_LINK_CLOSING
-        || link->state == GV_LINK_DIALLING)
+    if (link->out.n_bytes == 0 || link->state >= GV_LINK_CLOSING || link->state == GV_LINK_DIALLING)
         return;
+    if (link->writing.n_bytes > 0) {
+        link->flush_wanted = true;
+        return;
+    }
     link->writing = link->out;
     link->out = free_bytes;
+    link->urgent = false;
+    link->flush_wanted = false;
     if (link->held.n_bytes == 0)
         link->writing_mark = link->mark;
     /* It fails for a stream that is ending only; then `closed` comes and says so. */
@@ -161,5 +167,6 @@ void gv_link_has_written(void *owner)
 
     empty(&link->writing);
     link->written_mark = link->writing_mark;
-    gv_link_flush(link);
+    if (link->flush_wanted)
+        gv_link_flush(link);
 }

@@ -99,6 +99,39 @@ static void test_one_write_is_in_flight_and_the_rest_follows_it(void **state)
     assert_int_equal(gv_link_unwritten(&listener.link), 0);
 }
 
+/* Many small frames would otherwise leave in many small writes, and wake the peer for each. */
+static void test_what_was_not_flushed_waits_whatever_else_happens(void **state)
+{
+    struct gv_frame drain = {.type = GV_FRAME_DRAIN};
+    uint8_t bytes[64];
+
+    (void)state;
+    send_frame(GV_FRAME_CALL, 1, SMALL_BYTES);
+    gv_link_flush(&listener.link);
+    send_frame(GV_FRAME_CALL, 2, SMALL_BYTES);
+    finish_write();
+    assert_int_equal(fake.b.n_writing, 0);
+    fake_feed(&fake.b, bytes, put_frame(bytes, &drain, ""));
+    assert_int_equal(fake.b.n_writing, 0);
+    gv_link_flush(&listener.link);
+    assert_int_equal(fake.b.n_writing, gv_frame_bytes(SMALL_BYTES));
+}
+
+static void test_what_the_peer_has_made_room_for_leaves_at_once(void **state)
+{
+    struct gv_frame credit = {.type = GV_FRAME_CREDIT};
+    uint8_t bytes[64];
+
+    (void)state;
+    listener.link.out_window = 0;
+    send_frame(GV_FRAME_CALL, 1, SMALL_BYTES);
+    gv_link_flush(&listener.link);
+    assert_int_equal(fake.b.n_writing, 0);
+    credit.target = gv_frame_bytes(SMALL_BYTES);
+    fake_feed(&fake.b, bytes, put_frame(bytes, &credit, ""));
+    assert_int_equal(fake.b.n_writing, gv_frame_bytes(SMALL_BYTES));
+}
+
 static void test_a_mark_counts_when_all_before_it_has_left(void **state)
 {
     (void)state;
@@ -107,6 +140,7 @@ static void test_a_mark_counts_when_all_before_it_has_left(void **state)
     gv_link_flush(&listener.link);
     send_frame(GV_FRAME_CALL, 2, SMALL_BYTES);
     listener.link.mark = 2;
+    gv_link_flush(&listener.link);
     finish_write();
     assert_int_equal(gv_link_written(&listener.link), 1);
     /* What is held has not left, though all else has. */
@@ -114,6 +148,7 @@ static void test_a_mark_counts_when_all_before_it_has_left(void **state)
     send_frame(GV_FRAME_CALL, 3, SMALL_BYTES);
     send_frame(GV_FRAME_PING, 4, SMALL_BYTES);
     listener.link.mark = 3;
+    gv_link_flush(&listener.link);
     finish_write();
     finish_write();
     assert_int_equal(fake.b.n_writing, 0);
@@ -286,6 +321,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_frames_sent_before_a_flush_leave_in_one_write),
         TEST(test_one_write_is_in_flight_and_the_rest_follows_it),
+        TEST(test_what_was_not_flushed_waits_whatever_else_happens),
+        TEST(test_what_the_peer_has_made_room_for_leaves_at_once),
         TEST(test_a_mark_counts_when_all_before_it_has_left),
         TEST(test_a_buffer_that_grew_large_is_freed_when_it_has_left),
         TEST(test_an_ending_link_takes_nothing_more),
