@@ -11,12 +11,14 @@
 #include "runtime/runtime.h"
 #include "workers/pool.h"
 
-/* Jobs that take so long are handed out so many at a time, unless the user says otherwise. */
-#define SHORT_NS       20000u
-#define CREDITS_SHORT  64u
-#define MIDDLE_NS      200000u
-#define CREDITS_MIDDLE 16u
-#define CREDITS_LONG   2u
+/*
+ * A worker holds so much work, unless the user says otherwise: enough that it
+ * never waits while answers and jobs travel in batches, and little enough
+ * that no job waits long behind it while another worker is free.
+ */
+#define HELD_NS     1000000u
+#define CREDITS_MIN 2u
+#define CREDITS_MAX 64u
 
 /* --- births --------------------------------------------------------------------------------------- */
 
@@ -124,11 +126,14 @@ void gv_crew_welcomed(struct gv_pool *pool, struct gv_child *child)
 
 static unsigned credits(const struct gv_pool *pool)
 {
+    unsigned held;
+
     if (pool->credits != 0)
         return pool->credits;
-    if (pool->mean_ns == 0 || pool->mean_ns >= MIDDLE_NS)
-        return CREDITS_LONG;
-    return pool->mean_ns < SHORT_NS ? CREDITS_SHORT : CREDITS_MIDDLE;
+    if (pool->mean_ns == 0)
+        return CREDITS_MIN;
+    held = HELD_NS / pool->mean_ns;
+    return held < CREDITS_MIN ? CREDITS_MIN : held > CREDITS_MAX ? CREDITS_MAX : held;
 }
 
 /* The worker with the fewest jobs, NULL if nobody may have another one. */

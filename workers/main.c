@@ -19,7 +19,7 @@
 #include "workers/worker.h"
 
 #define STATUS_FAILED 1
-#define POLL_EVERY_NS 50000u /* while jobs run: how old a look at the link may be */
+#define POLL_EVERY_NS 200000u /* while jobs run: how old a look at the link may be */
 
 /* What a job leaves behind is undone here. */
 struct around {
@@ -66,11 +66,8 @@ static void serve(struct gv_worker *worker, const struct gv_env *env, struct gv_
 
         env->poller_poll(poller, gv_worker_can_run(worker) ? 0 : -1);
         looked_ns = env->now_ns(env->world);
-        while (gv_worker_can_run(worker)) {
-            gv_worker_run_one(worker);
-            if (env->now_ns(env->world) - looked_ns >= POLL_EVERY_NS)
-                break;
-        }
+        while (gv_worker_can_run(worker) && gv_worker_run_one(worker) - looked_ns < POLL_EVERY_NS)
+            continue;
     }
 }
 

@@ -12,7 +12,7 @@
 #include "runtime/assert.h"
 #include "workers/page.h"
 
-#define UNFLUSHED_NS        200000u
+#define UNFLUSHED_NS        300000u
 #define UNWRITTEN_BYTES_MAX (64u << 10) /* answers on their way while a job begins */
 #define SCHEMA_ARENA_BYTES  ((size_t)4 << 20)
 #define SCRATCH_BYTES_KEEP  (256u << 10)
@@ -31,6 +31,7 @@ struct task {
 struct served {
     const struct grove_method *method;
     const void *functions;
+    uint64_t took_ns; /* its last job; before the first: long */
 };
 
 struct gv_worker {
@@ -43,6 +44,7 @@ struct gv_worker {
     uint32_t n_served;
     struct task *head, *tail;
     uint64_t n_came;        /* CALLs ever: the seq of the newest */
+    uint64_t now_ns;        /* when the last job ended: a look at the clock is not free */
     uint64_t unflushed_ns;  /* when the oldest answer not yet flushed was made; 0 = none */
     struct gv_bytes body;   /* of the running job, as its function takes it */
     struct gv_bytes answer; /* packed */
@@ -127,7 +129,7 @@ static void send_answer(struct gv_worker *worker, const struct task *task,
     }
     worker->link.mark = task->seq;
     if (worker->unflushed_ns == 0)
-        worker->unflushed_ns = worker->env->now_ns(worker->env->world);
+        worker->unflushed_ns = worker->now_ns;
     if (worker->answer.room_bytes > SCRATCH_BYTES_KEEP)
         gv_bytes_free(&worker->answer);
 }
@@ -151,6 +153,13 @@ static bool may_rerun(const struct gv_worker *worker, const struct task *task)
            && worker->served[number - 1].method->idempotency != GROVE_IDEMPOTENCY_UNKNOWN;
 }
 
+static uint64_t likely_ns(const struct gv_worker *worker, const struct task *task)
+{
+    uint32_t number = task->frame.method;
+
+    return number >= 1 && number <= worker->n_served ? worker->served[number - 1].took_ns : 0;
+}
+
 bool gv_worker_can_run(struct gv_worker *worker)
 {
     size_t unwritten_max;
@@ -161,8 +170,9 @@ bool gv_worker_can_run(struct gv_worker *worker)
         flush(worker);
         return false;
     }
+    /* By the end of that job, if it is as its last one was. */
     if (worker->unflushed_ns != 0
-        && worker->env->now_ns(worker->env->world) - worker->unflushed_ns >= UNFLUSHED_NS)
+        && worker->now_ns + likely_ns(worker, worker->head) - worker->unflushed_ns >= UNFLUSHED_NS)
         flush(worker);
     unwritten_max = may_rerun(worker, worker->head) ? UNWRITTEN_BYTES_MAX : 0;
     if (gv_link_unwritten(&worker->link) <= unwritten_max)
@@ -209,12 +219,12 @@ static int check_refusal(const struct grove_method *method, int code)
     return GROVE_EFOREIGN;
 }
 
-static void call_function(struct gv_worker *worker, const struct task *task,
-                          const struct served *served, struct outcome *outcome)
+static void call_function(struct gv_worker *worker, const struct task *task, struct served *served,
+                          struct outcome *outcome)
 {
     struct packer packer = {.answer = {.put = put_answer}, .worker = worker};
     struct gv_worker_hooks *hooks = &worker->hooks;
-    uint64_t began_ns = worker->env->now_ns(worker->env->world);
+    uint64_t began_ns = worker->now_ns;
 
     atomic_store_explicit(&worker->status->job, task->frame.call, memory_order_relaxed);
     atomic_store_explicit(&worker->status->started_ns, began_ns,
@@ -233,7 +243,8 @@ static void call_function(struct gv_worker *worker, const struct task *task,
         outcome->code = hooks->end(hooks->owner, outcome->code, &outcome->text);
     else
         outcome->code = check_refusal(served->method, outcome->code);
-    outcome->took_ns = worker->env->now_ns(worker->env->world) - began_ns;
+    worker->now_ns = worker->env->now_ns(worker->env->world);
+    outcome->took_ns = served->took_ns = worker->now_ns - began_ns;
     if (worker->body.room_bytes > SCRATCH_BYTES_KEEP)
         gv_bytes_free(&worker->body);
 }
@@ -243,11 +254,12 @@ static void run(struct gv_worker *worker, const struct task *task)
     struct outcome outcome = {.started = GROVE_STARTED_NO};
     uint32_t number = task->frame.method;
 
+    worker->now_ns = worker->env->now_ns(worker->env->world);
     if (number < 1 || number > worker->n_served)
         outcome.code = GROVE_ENOTSUP;
     else if (task->cancelled)
         outcome.code = GROVE_ECANCELED;
-    else if (task->deadline_ns != 0 && worker->env->now_ns(worker->env->world) >= task->deadline_ns)
+    else if (task->deadline_ns != 0 && worker->now_ns >= task->deadline_ns)
         outcome.code = GROVE_ETIMEDOUT;
     else
         outcome.code = lay_out(worker, task, worker->served[number - 1].method, &outcome.text);
@@ -256,7 +268,7 @@ static void run(struct gv_worker *worker, const struct task *task)
     send_answer(worker, task, &outcome);
 }
 
-void gv_worker_run_one(struct gv_worker *worker)
+uint64_t gv_worker_run_one(struct gv_worker *worker)
 {
     struct task *task = worker->head;
 
@@ -266,6 +278,7 @@ void gv_worker_run_one(struct gv_worker *worker)
         worker->tail = NULL;
     run(worker, task);
     free(task);
+    return worker->now_ns;
 }
 
 bool gv_worker_has_ended(const struct gv_worker *worker)
@@ -416,7 +429,7 @@ static uint32_t list_methods(const struct gv_worker_options *options, struct ser
             if (!is_served(entry, method))
                 continue;
             if (served != NULL)
-                served[n] = (struct served){method, entry->functions};
+                served[n] = (struct served){method, entry->functions, UNFLUSHED_NS};
             n++;
         }
     return n;

@@ -12,8 +12,9 @@
  *         if (gv_worker_can_run(worker)) gv_worker_run_one(worker);
  *     }
  *
- * Answers leave when no job can be run, when the oldest one not yet sent is
- * 200 µs old, and before a job that may not run twice: were they lost with
+ * Answers leave when no job can be run, when the oldest one not yet sent
+ * would be 300 µs old by the end of the next job (judged by the last one of
+ * its method), and before a job that may not run twice: were they lost with
  * that job, it would be for nothing.
  *
  * Jobs run on the stack of the caller, which must be a thread's main stack.
@@ -57,8 +58,8 @@ void gv_worker_close(struct gv_worker *worker);
 /* True if a job may begin now. Otherwise answers have been sent off, and it is time to wait. */
 bool gv_worker_can_run(struct gv_worker *worker);
 
-/* Runs one job; gv_worker_can_run must have said so. */
-void gv_worker_run_one(struct gv_worker *worker);
+/* Runs one job; gv_worker_can_run must have said so. Returns when it ended. */
+uint64_t gv_worker_run_one(struct gv_worker *worker);
 
 /* True when the link is gone, or all is done that was to be done before leaving. */
 bool gv_worker_has_ended(const struct gv_worker *worker);

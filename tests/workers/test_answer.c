@@ -211,6 +211,26 @@ static void test_a_worker_that_stands_still_is_ended(void **state)
     assert_int_equal(yard.n_killed, 1);
 }
 
+static void test_a_worker_holds_the_more_jobs_the_shorter_they_are(void **state)
+{
+    static const struct {
+        uint32_t mean_ns, held;
+    } cases[] = {{500, 64}, {20000, 50}, {100000, 10}, {400000, 2}, {1000000000, 2}};
+    struct gv_frame reply;
+
+    (void)state;
+    (void)job_at_work(JOB_METHOD_ECHO, &reply);
+    for (unsigned i = 0; i < 100; i++)
+        (void)yard_job(JOB_METHOD_ECHO);
+    yard_flush();
+    assert_int_equal(yard.child->jobs.n, 2); /* Nothing is known of them. */
+    for (unsigned i = sizeof cases / sizeof cases[0]; i-- > 0;) {
+        yard.pool->mean_ns = cases[i].mean_ns;
+        gv_crew_assign(yard.pool);
+        assert_int_equal(yard.child->jobs.n, cases[i].held);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +245,7 @@ int main(void)
         yard_test(test_another_grace_is_waited_for_as_long),
         yard_test(test_a_job_behind_another_costs_nobody_its_worker),
         yard_test(test_a_worker_that_stands_still_is_ended),
+        yard_test(test_a_worker_holds_the_more_jobs_the_shorter_they_are),
     };
 
     if (yard_begin() != 0)
