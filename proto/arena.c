@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#define BLOCK_BYTES_MIN ((size_t)1 << 10)
+#define BLOCK_BYTES_MIN ((size_t)1008) /* 1 KiB with its header: malloc keeps such blocks at hand */
 #define BLOCK_BYTES_MAX ((size_t)1 << 18)
 
 struct gv_capped_block {
