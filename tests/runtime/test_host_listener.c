@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -103,6 +104,29 @@ static void test_a_listener_outlives_a_thousand_abortive_and_garbage_peers(void 
     env->listener_close(door.listener);
 }
 
+static void test_a_listener_without_descriptors_tries_on(void **state)
+{
+    struct rlimit limit, none_left;
+    struct door door;
+    int peer;
+
+    (void)state;
+    open_door(&door, NULL);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    peer = dup(STDIN_FILENO); /* the lowest that is free, and the last one for the peer */
+    none_left = (struct rlimit){(rlim_t)peer + 1, limit.rlim_max};
+    assert_int_equal(close(peer), 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none_left), 0);
+    peer = raw_connect();
+    for (int i = 0; i < 30; i++)
+        env->poller_poll(poller, 1000000);
+    assert_int_equal(door.n_accepted, 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    POLL_UNTIL(door.n_accepted == 1);
+    assert_int_equal(close(peer), 0);
+    env->listener_close(door.listener);
+}
+
 static unsigned n_open_fds(void)
 {
     DIR *fds = opendir("/proc/self/fd");
@@ -145,6 +169,8 @@ static void test_a_thousand_cycles_leave_no_descriptor_behind(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        /* First, while nothing is left over that nng's reaper could close meanwhile. */
+        cmocka_unit_test(test_a_listener_without_descriptors_tries_on),
         cmocka_unit_test(test_a_socket_is_ours_alone_and_its_peers_are_known),
         cmocka_unit_test(test_a_name_in_use_is_refused_and_a_stale_one_is_taken),
         cmocka_unit_test(test_a_listener_may_be_closed_by_its_own_upcall),

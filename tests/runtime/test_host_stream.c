@@ -156,6 +156,31 @@ static void test_bytes_that_came_while_pausing_are_kept_for_resume(void **state)
     env->listener_close(door.listener);
 }
 
+/* The kernel tells of an end whether asked or not, as often as it is looked at. */
+static void test_a_paused_stream_whose_peer_has_gone_lets_the_loop_sleep(void **state)
+{
+    static struct end server;
+    struct door door;
+    uint64_t began_ns;
+    int peer;
+
+    (void)state;
+    server = (struct end){.connected = false};
+    open_door(&door, &server);
+    peer = raw_connect();
+    POLL_UNTIL(server.stream != NULL);
+    env->stream_pause(server.stream);
+    assert_int_equal(close(peer), 0);
+    began_ns = env->now_ns(env->world);
+    for (int i = 0; i < 20; i++)
+        env->poller_poll(poller, 1000000);
+    assert_true(env->now_ns(env->world) - began_ns > 10000000);
+    assert_int_equal(server.n_closed, 0);
+    env->stream_resume(server.stream);
+    POLL_UNTIL(server.n_closed == 1);
+    env->listener_close(door.listener);
+}
+
 /* --- ends ------------------------------------------------------------------------------------- */
 
 static void test_a_dial_to_nobody_is_closed_with_refused(void **state)
@@ -259,7 +284,7 @@ static void test_the_last_words_of_a_peer_that_left_bytes_unread_arrive(void **s
 static void test_a_failed_write_does_not_lose_what_has_arrived(void **state)
 {
     static struct end server;
-    uint8_t words[60000];
+    uint8_t words[120000]; /* more than one receive takes */
     struct door door;
 
     (void)state;
@@ -312,6 +337,7 @@ int main(void)
         cmocka_unit_test(test_a_large_write_arrives_whole_and_in_order),
         cmocka_unit_test(test_a_paused_stream_receives_nothing_until_it_is_resumed),
         cmocka_unit_test(test_bytes_that_came_while_pausing_are_kept_for_resume),
+        cmocka_unit_test(test_a_paused_stream_whose_peer_has_gone_lets_the_loop_sleep),
         cmocka_unit_test(test_a_dial_to_nobody_is_closed_with_refused),
         cmocka_unit_test(test_a_dial_given_up_at_once_is_closed_once),
         cmocka_unit_test(test_a_close_inside_received_is_the_last_of_it),

@@ -32,26 +32,35 @@ void jobs_burn(uint64_t us)
         continue;
 }
 
-/* Counts one run of id in the file; all workers share it. */
+/* The file that counts runs, as all workers share it. */
+static uint8_t *counts;
+static uint64_t n_counts;
+
+int jobs_map_counts(const char *path)
+{
+    struct stat stat;
+    int fd;
+
+    if (counts != NULL)
+        return 0;
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &stat) != 0)
+        return GROVE_EUSAGE;
+    n_counts = (uint64_t)stat.st_size;
+    counts = mmap(NULL, n_counts, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    (void)close(fd); /* The mapping stays. */
+    if (counts == MAP_FAILED)
+        counts = NULL;
+    return counts != NULL ? 0 : GROVE_ENOMEM;
+}
+
+/* Counts one run of id. */
 static int count(const char *path, uint64_t id)
 {
-    static uint8_t *counts;
-    static uint64_t n_counts;
+    int rc = path[0] != '\0' ? jobs_map_counts(path) : 0;
 
-    if (path[0] == '\0')
-        return 0;
-    if (counts == NULL) {
-        int fd = open(path, O_RDWR | O_CLOEXEC);
-        struct stat stat;
-
-        if (fd < 0 || fstat(fd, &stat) != 0)
-            return GROVE_EUSAGE;
-        n_counts = (uint64_t)stat.st_size;
-        counts = mmap(NULL, n_counts, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        (void)close(fd); /* The mapping stays. */
-        if (counts == MAP_FAILED)
-            return GROVE_ENOMEM;
-    }
+    if (rc != 0 || path[0] == '\0')
+        return rc;
     if (id >= n_counts)
         return GROVE_EUSAGE;
     __atomic_fetch_add(&counts[id], 1, __ATOMIC_SEQ_CST);

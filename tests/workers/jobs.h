@@ -9,6 +9,9 @@
 
 extern const struct job_service jobs;
 
+/* Maps the file that counts runs, before the first job would do it. Returns 0 or a code. */
+int jobs_map_counts(const char *path);
+
 /* Works for so long on the CPU. */
 void jobs_burn(uint64_t us);
 

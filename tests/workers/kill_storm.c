@@ -36,6 +36,7 @@
 #define N_ASKERS   8u
 #define N_JOBS_MAX (8u << 20)
 #define BIRTH_MS   5u
+#define COUNTS     "GROVE_STORM_COUNTS" /* tells workers where their runs are counted */
 
 static struct {
     grove_ref pool;
@@ -273,7 +274,7 @@ static bool map_counts(void)
     if (file == NULL || ftruncate(fileno(file), N_JOBS_MAX) != 0)
         return false;
     storm.counts = mmap(NULL, N_JOBS_MAX, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file), 0);
-    return fclose(file) == 0 && storm.counts != MAP_FAILED;
+    return fclose(file) == 0 && storm.counts != MAP_FAILED && setenv(COUNTS, counts_path, 1) == 0;
 }
 
 static bool wait_full(void)
@@ -345,6 +346,9 @@ int main(int argc, char **argv)
     uint64_t seed;
     int rc;
 
+    /* A worker maps the counts before its first job: or a kill finds it begun and not yet counted. */
+    if (getenv(COUNTS) != NULL && jobs_map_counts(getenv(COUNTS)) != 0)
+        return 1;
     (void)grove_init(&argc, &argv); /* It returns 0 or not at all. */
     storm.n_kills_wanted = argc > 1 ? (unsigned)atoi(argv[1]) : 300;
     storm.n_connects_wanted = argc > 2 ? (unsigned)atoi(argv[2]) : 1000;
