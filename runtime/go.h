@@ -96,6 +96,8 @@ static inline void gv_task_leave(struct gv_loop *loop, struct gv_task *task)
     gv_assert(!(task->flags & (GV_TASK_BUSY | GV_TASK_QUEUED | GV_TASK_WAITED)));
     gv_assert(task->mailbox.head == NULL);
     gv_probe(&loop->probes, STOP, gv_task_id(task), loop->index);
+    if (gv_unlikely(task->anywhere))
+        gv_figure_set(&loop->n_chosen_ended, loop->n_chosen_ended + 1);
     gv_slot_give(&loop->slots, task);
     gv_loop_count(loop, -1);
 }

@@ -139,6 +139,8 @@ struct gv_loop {
     uint64_t
         n_home; /* tasks spawned here to stay, less those that ended here; see gv_loop_actors */
     _Atomic uint64_t n_sent_in; /* tasks that other loops have ever sent here */
+    _Atomic uint64_t n_chosen;  /* tasks for which this home was ever chosen */
+    uint64_t n_chosen_ended;    /* those of them that have ended */
     struct gv_out out[GV_LOOPS_MAX];
     _Alignas(64) struct gv_inbox inbox; /* the one thing that other loops write */
 };

@@ -6,24 +6,37 @@
 #include <grove/error.h>
 
 #include "runtime/assert.h"
+#include "runtime/figure.h"
 #include "runtime/runtime.h"
 #include "runtime/usage.h"
 
-/* The loop with the fewest tasks. */
-static unsigned least_loaded(void)
+/* Living tasks for which this home was chosen. A guess where other loops choose at this moment. */
+static uint64_t n_chosen(const struct gv_loop *loop)
+{
+    /* relaxed: nothing depends on it. */
+    return atomic_load_explicit(&loop->n_chosen, memory_order_relaxed)
+           - gv_figure_read(&loop->n_chosen_ended);
+}
+
+/*
+ * The loop with the fewest tasks for which it was chosen, so that those are
+ * spread evenly. All others do not count: were it so, a thousand idle actors
+ * at home would drive everything that is placed anywhere to the other loops.
+ */
+static unsigned choose(void)
 {
     uint64_t fewest = UINT64_MAX;
-    unsigned least = 0;
+    unsigned chosen = 0;
 
     for (unsigned i = 0; i < gv_runtime.n_loops; i++) {
-        uint64_t n = gv_loop_actors(gv_runtime.loops[i]);
+        uint64_t n = n_chosen(gv_runtime.loops[i]);
 
         if (n < fewest) {
             fewest = n;
-            least = i;
+            chosen = i;
         }
     }
-    return least;
+    return chosen;
 }
 
 int gv_place_home(int place, unsigned *home)
@@ -32,12 +45,22 @@ int gv_place_home(int place, unsigned *home)
         return gv_usage("place %d is none: say GROVE_HERE, GROVE_ANYWHERE, or GROVE_ON_LOOP(0) "
                         "to GROVE_ON_LOOP(%u)",
                         place, gv_runtime.n_loops - 1);
-    *home = place == GROVE_ANYWHERE ? least_loaded() : (unsigned)place - 1;
+    *home = place == GROVE_ANYWHERE ? choose() : (unsigned)place - 1;
     return 0;
+}
+
+void gv_place_chosen(struct gv_task *task)
+{
+    task->anywhere = 1;
+    /* relaxed: a guess at the load, as in n_chosen. */
+    atomic_fetch_add_explicit(&gv_runtime.loops[task->loop]->n_chosen, 1, memory_order_relaxed);
 }
 
 void gv_place_undo(struct gv_loop *loop, struct gv_task *task)
 {
+    if (task->anywhere)
+        /* relaxed: as above. */
+        atomic_fetch_sub_explicit(&gv_runtime.loops[task->loop]->n_chosen, 1, memory_order_relaxed);
     gv_slot_give(&loop->slots, task);
 }
 

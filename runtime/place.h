@@ -32,6 +32,9 @@ static inline grove_ref gv_task_ref(const struct gv_task *task)
 /* The number of the loop that a place other than GROVE_HERE names. Returns 0 or GROVE_EUSAGE. */
 int gv_place_home(int place, unsigned *home);
 
+/* Counts a task whose home was chosen. Before it is alive: its home may look at it from then on. */
+void gv_place_chosen(struct gv_task *task);
+
 /*
  * Takes a slot of `bytes` for a task at `place` (see grove/actor.h). The task
  * is alive but nobody knows it yet: fill it, then start or undo. Returns 0,
@@ -61,6 +64,8 @@ static GV_INLINE int gv_place_task(struct gv_loop *loop, int place,
     if (gv_unlikely(task == NULL))
         return GROVE_ENOMEM;
     task->class = class;
+    if (gv_unlikely(place == GROVE_ANYWHERE))
+        gv_place_chosen(task);
     gv_slot_live(task);
     *result = task;
     return 0;

@@ -70,7 +70,8 @@ struct gv_task {
     uint8_t loop;                /* home, for the life of the slot */
     uint8_t flags;               /* enum gv_task_flag */
     uint8_t size_class;          /* of its slot */
-    uint8_t arrived;             /* at its home: others may no longer touch it */
+    uint8_t arrived        : 1;  /* at its home: others may no longer touch it */
+    uint8_t anywhere       : 1;  /* its home was chosen for it */
     uint32_t depth_max     : 20; /* bound of the mailbox in messages */
     uint32_t bytes_max_64k : 12; /* and in units of 64 KiB */
 };

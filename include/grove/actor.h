@@ -20,7 +20,7 @@
 /* Where an actor lives; it never moves. */
 enum grove_place {
     GROVE_HERE = 0,      /* on the loop of the spawner */
-    GROVE_ANYWHERE = -1, /* on the least loaded loop */
+    GROVE_ANYWHERE = -1, /* on the loop with the fewest that were placed so: spread evenly */
     /* n >= 1: on loop n - 1 */
 };
 /* The place for loop number k. */

@@ -41,15 +41,56 @@ static void sleep_then_count(void *argument)
     n_here[gv_loop_here->index]++;
 }
 
-static void test_anywhere_is_the_loop_with_the_fewest(void **state)
+static void go_anywhere(unsigned n)
 {
     struct grove_spawn_options options = {.place = GROVE_ANYWHERE};
 
+    n_here[0] = n_here[1] = 0;
+    for (unsigned i = 0; i < n; i++)
+        assert_int_equal(grove_go(sleep_then_count, NULL, &options, NULL), 0);
+}
+
+static void test_anywhere_spreads_tasks_evenly(void **state)
+{
     (void)state;
     ground_open_loops(2);
-    n_here[0] = n_here[1] = 0;
-    for (unsigned i = 0; i < 40; i++)
-        assert_int_equal(grove_go(sleep_then_count, NULL, &options, NULL), 0);
+    for (unsigned life = 0; life < 3; life++) {
+        go_anywhere(40);
+        ground_drain();
+        assert_int_equal(n_here[0], 20);
+        assert_int_equal(n_here[1], 20);
+    }
+    ground_close();
+}
+
+static void nap(void *argument)
+{
+    (void)argument;
+    (void)grove_sleep_await(40);
+}
+
+static void test_tasks_at_home_drive_nobody_to_other_loops(void **state)
+{
+    (void)state;
+    ground_open_loops(2);
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(grove_go(nap, NULL, NULL, NULL), 0);
+    go_anywhere(40);
+    ground_drain();
+    assert_int_equal(n_here[0], 20);
+    assert_int_equal(n_here[1], 20);
+    ground_close();
+}
+
+static void test_a_task_that_was_never_started_takes_no_place(void **state)
+{
+    struct grove_spawn_options wrong = {.place = GROVE_ANYWHERE, .depth_max = UINT32_MAX};
+
+    (void)state;
+    ground_open_loops(2);
+    for (unsigned i = 0; i < 5; i++)
+        assert_int_equal(grove_go(nap, NULL, &wrong, NULL), GROVE_EUSAGE);
+    go_anywhere(40);
     ground_drain();
     assert_int_equal(n_here[0], 20);
     assert_int_equal(n_here[1], 20);
@@ -104,7 +145,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_task_runs_on_its_home),
-        cmocka_unit_test(test_anywhere_is_the_loop_with_the_fewest),
+        cmocka_unit_test(test_anywhere_spreads_tasks_evenly),
+        cmocka_unit_test(test_tasks_at_home_drive_nobody_to_other_loops),
+        cmocka_unit_test(test_a_task_that_was_never_started_takes_no_place),
         cmocka_unit_test(test_places_that_are_none_are_refused),
         cmocka_unit_test(test_a_ref_names_its_task_in_this_process_alone),
     };
