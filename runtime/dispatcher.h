@@ -16,7 +16,7 @@
 
 #include "runtime/park.h"
 
-#define GV_BURST_MAX 32u /* tasks in a row before a ready handler has its turn */
+#define GV_BURST_MAX 32u /* tasks in a row while a handler is ready */
 
 /* Moves a task drawn from the first few to the head, so that seeds decide the order. */
 void gv_sched_shuffle(struct gv_loop *loop);
@@ -68,7 +68,7 @@ static GV_INLINE void gv_dispatcher(struct gv_loop *loop, const struct gv_task_c
             gv_dispatcher_leave(loop, self, NULL, &loop->main);
             continue;
         }
-        if (loop->ready_head != NULL && (loop->burst == 0 || loop->run_head == NULL)) {
+        if (loop->ready_head != NULL && (loop->burst-- == 0 || loop->run_head == NULL)) {
             struct gv_stack *next = gv_ready_take(loop)->turn->stack;
 
             loop->burst = GV_BURST_MAX;
@@ -82,9 +82,6 @@ static GV_INLINE void gv_dispatcher(struct gv_loop *loop, const struct gv_task_c
             gv_dispatcher_leave(loop, self, NULL, &loop->main);
             continue;
         }
-        if (loop->burst > 0)
-            loop->burst--;
-        loop->inline_left = loop->inline_max;
         if (gv_likely(task->class == class))
             run(loop, task);
         else

@@ -269,6 +269,7 @@ void gv_loop_step(struct gv_loop *loop, bool may_wait)
     drain_inbox(loop);
     gv_wheel_advance(&loop->wheel, loop->now_ms);
     loop->budget = (int32_t)loop->tick; /* also for what main calls inline */
+    loop->inline_left = loop->inline_max;
     if (loop->run_head != NULL || loop->ready_head != NULL)
         run_tick(loop);
 }

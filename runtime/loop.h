@@ -99,9 +99,9 @@ struct gv_loop {
     uint64_t out_dirty;     /* bit per loop: far messages not yet published */
     uint64_t far_to; /* the task of another loop posted to last, until that leaves; 0 = none */
     struct gv_task *came_for; /* whom the last message from another loop was for; may be dead */
-    uint32_t inline_left; /* calls the running turn may still make inline before it is resumed */
-    uint32_t inline_max;  /* 0: every call goes through the mailbox */
-    uint8_t far_home;     /* its loop */
+    uint32_t inline_left;     /* calls that may still run inline, until the next tick or a resume */
+    uint32_t inline_max;      /* 0: every call goes through the mailbox */
+    uint8_t far_home;         /* its loop */
     uint8_t index;
     uint8_t handover;   /* 0: parked handlers resume through a dispatcher */
     uint8_t shuffled;   /* the run queue is drawn by env->choose */

@@ -77,7 +77,6 @@ static inline void gv_turn_end(struct gv_loop *loop, struct gv_turn *turn)
 {
     struct gv_task *task = turn->task;
 
-    gv_assert(turn->futures == NULL);
     gv_probe(&loop->probes, END, task != NULL ? gv_task_id(task) : 0, loop->index);
     if (gv_unlikely(turn->held != NULL || turn->arena.chunk != NULL))
         gv_turn_free_memory(loop, turn);

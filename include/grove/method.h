@@ -86,6 +86,13 @@ enum grove_audience {
     GROVE_AUDIENCE_CLIENTS = 2
 };
 
+/* Of thunks: their frames hold a request and a response, no array that could be overrun. */
+#if defined(__has_attribute) && __has_attribute(no_stack_protector)
+#    define GROVE_THUNK __attribute__((no_stack_protector))
+#else
+#    define GROVE_THUNK
+#endif
+
 /*
  * Runs one rpc: opens body as the request, calls the function, and on 0
  * hands the response to grove_answer_put. functions is the user's struct of

@@ -129,7 +129,7 @@ static void emit_thunk(const struct gen_service *service, const struct gen_metho
     bool is_worker = method->isolation == GEN_WORKER;
 
     gen_put(out,
-            "static int run_%s(const void *functions, void *state, void *body,\n"
+            "static GROVE_THUNK int run_%s(const void *functions, void *state, void *body,\n"
             "    struct grove_answer *answer)\n{\n"
             "    const struct %s_service *service = functions;\n"
             "    %s request;\n    %s response = %s__INIT;\n\n",
