@@ -148,6 +148,20 @@ static void test_far_sends_beyond_the_window_are_refused_at_once(void **state)
     assert_int_equal(stage_send(ref, &nothing), 0);
 }
 
+static void test_the_end_of_a_far_actor_is_seen_once_what_was_sent_has_left(void **state)
+{
+    uint64_t before = dead_letters(1);
+    grove_ref ref = spawn_far(DEPTH, 0);
+
+    (void)state;
+    assert_int_equal(stage_send(ref, &nothing), 0);
+    assert_int_equal(grove_stop_await(ref, GROVE_STOP_DRAIN), 0);
+    assert_int_equal(stage_send(ref, &nothing), GROVE_ENOACTOR);
+    assert_int_equal(send_await(ref, &nothing), GROVE_ENOACTOR);
+    assert_int_equal(stage_add(ref, 1, NULL), GROVE_ENOACTOR);
+    assert_int_equal(dead_letters(1), before);
+}
+
 /* --- sends that may wait ---------------------------------------------------------------------- */
 
 static struct gate gate;
@@ -287,13 +301,85 @@ static void test_a_far_send_await_that_is_too_big_hears_of_it(void **state)
     assert_int_equal(stage_add(ref, 1, NULL), 0);
 }
 
+/* --- three loops ------------------------------------------------------------------------------ */
+
+struct flood {
+    struct script script; /* .to: whom it floods */
+    bool may_wait;
+    _Atomic(bool) over;
+};
+
+/* Sends as fast as it can until it is told that it is over. */
+static int pour(struct play *me, struct script *script)
+{
+    struct flood *flood = (struct flood *)script;
+    int rc = 0;
+
+    (void)me;
+    while (!flood->over && (rc == 0 || (rc == GROVE_EFULL && !flood->may_wait)))
+        rc = flood->may_wait ? send_await(script->to, &nothing) : stage_send(script->to, &nothing);
+    script->rc = rc;
+    return 0;
+}
+
+/* Loop 1 floods an actor of loop 2, and loop 0 has calls there: at the flooded one and at its neighbour. */
+static void call_into_a_flood(bool may_wait)
+{
+    static struct flood flood;
+    struct grove_spawn_options options = {.place = GROVE_ON_LOOP(2), .depth_max = DEPTH};
+    grove_ref neighbour = stage_spawn_on(2, "neighbour"), source = stage_spawn_on(1, "source");
+    Play__V1__PerformResponse response = PLAY__V1__PERFORM_RESPONSE__INIT;
+    struct grove_future future;
+    int64_t total = 0;
+
+    flood.script = (struct script){.act = pour};
+    flood.may_wait = may_wait;
+    flood.over = false;
+    assert_int_equal(play_spawn_await(&stage_player, NULL, &options, &flood.script.to), 0);
+    grove_within(GROVE_INFINITE);
+    assert_int_equal(stage_start(source, &flood.script, &response, &future), 0);
+    for (int i = 1; i <= 100; i++) {
+        assert_int_equal(stage_add(neighbour, 1, &total), 0);
+        assert_int_equal(total, i);
+        assert_int_equal(stage_add(flood.script.to, 1, &total), 0);
+        assert_int_equal(total, i);
+    }
+    flood.over = true;
+    assert_int_equal(grove_future_await(&future), 0);
+    assert_true(flood.script.rc == 0 || flood.script.rc == GROVE_EFULL);
+}
+
+static void test_a_flood_of_sends_starves_no_other_loop(void **state)
+{
+    (void)state;
+    call_into_a_flood(false);
+}
+
+static void test_a_flood_of_send_awaits_starves_no_other_loop(void **state)
+{
+    (void)state;
+    call_into_a_flood(true);
+}
+
+static int set_up_three_loops(void **state)
+{
+    (void)state;
+    stage_open_loops(3);
+    return 0;
+}
+
 int main(void)
 {
+    const struct CMUnitTest flood_tests[] = {
+        stage_test(test_a_flood_of_sends_starves_no_other_loop),
+        stage_test(test_a_flood_of_send_awaits_starves_no_other_loop),
+    };
     const struct CMUnitTest tests[] = {
         stage_test(test_far_sends_that_find_no_room_are_dead_letters_there),
         stage_test(test_far_calls_and_send_awaits_wait_for_room_there),
         stage_test(test_the_far_window_is_bounded_and_opens_again),
         stage_test(test_far_sends_beyond_the_window_are_refused_at_once),
+        stage_test(test_the_end_of_a_far_actor_is_seen_once_what_was_sent_has_left),
         stage_test(test_far_send_awaits_go_ahead_within_their_window_and_none_is_lost),
         stage_test(test_far_send_awaits_come_in_order_also_beyond_their_window),
         stage_test(test_a_full_far_mailbox_holds_nobody_up_who_sends_to_others),
@@ -301,5 +387,6 @@ int main(void)
         stage_test(test_a_far_send_await_that_is_too_big_hears_of_it),
     };
 
-    return cmocka_run_group_tests(tests, stage_set_up_two_loops, stage_tear_down);
+    return cmocka_run_group_tests(tests, stage_set_up_two_loops, stage_tear_down)
+           + cmocka_run_group_tests(flood_tests, set_up_three_loops, stage_tear_down);
 }
