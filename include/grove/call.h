@@ -14,6 +14,14 @@
  * grove_within, and the method's timeout (5 s, WORKER 30 s unless the
  * .proto says otherwise).
  *
+ * A call to an actor that is idle and lives on the same loop may run at once,
+ * on the caller's own stack, if its messages are flat and its method neither
+ * waits nor takes long. A caller cannot tell, but for two things. It saves
+ * time; and when a method waits for the first time, which is then known, its
+ * caller leaves no sooner than the handler does: at the caller's deadline, or
+ * when it is stopped, what the handler waits for ends with GROVE_ECANCELED.
+ * The option GROVE_INLINE=0 queues every call.
+ *
  * A message has at most 64 MiB between actors, as it lies in memory, and no
  * more than the receiver's mailbox may hold; to or from a worker at most
  * 16 MiB, packed. Beyond that: GROVE_ETOOBIG, with the limit in grove_why().
