@@ -95,8 +95,9 @@ struct gv_env {
      * everything opened on the poller belong to the one thread that polls.
      * poll runs upcalls: timeout_ns 0 looks, < 0 waits until something
      * happens, else at most that long. wake ends a poll soon, from any
-     * thread, also one that begins later; wakes may merge. A timeout may be
-     * rounded up to a millisecond, and a poll may end early for no reason.
+     * thread, also one that begins later; wakes may merge. A timeout is kept
+     * to some microseconds where the kernel can, else it is rounded up to a
+     * millisecond; and a poll may end early for no reason.
      * poller_close comes after all that was opened on it was closed, and
      * polls until the last upcalls of streams and runs have come.
      */

@@ -49,6 +49,14 @@ int grove_can_await(void)
     return suspendable() != NULL;
 }
 
+static void sleep_over(struct gv_timer *timer)
+{
+    struct gv_wait *wait = (struct gv_wait *)((char *)timer - offsetof(struct gv_wait, timer));
+
+    if (!wait->woken) /* A stop may have been quicker, and its turn not have come yet. */
+        gv_wake(gv_loop_here, wait, 0);
+}
+
 int grove_sleep_await(uint32_t timeout_ms)
 {
     struct gv_loop *loop = suspendable();
@@ -59,9 +67,16 @@ int grove_sleep_await(uint32_t timeout_ms)
         return gv_usage_wait("grove_sleep_await");
     if (timeout_ms == 0)
         return grove_yield_await();
-    gv_wait_init(loop, &wait, GV_WAIT_SLEEP, gv_deadline_in(loop, timeout_ms));
+    gv_loop_look(loop);
+    gv_wait_init(loop, &wait, GV_WAIT_SLEEP, 0);
+    /* Not a deadline of the wait, which is told in ms: a sleep is worth more precision than a timeout. */
+    gv_timer_init(&wait.timer, sleep_over);
+    gv_wheel_arm_exactly(&loop->wheel, &wait.timer,
+                         gv_epoch_grains(loop->now_ns + (uint64_t)timeout_ms * 1000000 - 1) + 1);
     rc = gv_park(loop, &wait);
-    return rc == GROVE_ETIMEDOUT ? 0 : rc;
+    gv_wheel_disarm(&loop->wheel,
+                    &wait.timer); /* A stop woke it before its time, or it did not park. */
+    return rc;
 }
 
 int grove_yield_await(void)

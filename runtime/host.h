@@ -34,7 +34,10 @@ struct gv_post {
 struct gv_poller {
     uv_loop_t loop;
     uv_async_t async;          /* ends a wait */
-    uv_timer_t timer;          /* the timeout of one poll */
+    int alarm_fd;              /* a timerfd that ends a wait at alarm_ns; -1 if there is none */
+    uv_poll_t alarm;           /* watches it */
+    uint64_t alarm_ns;         /* UINT64_MAX while it is not set */
+    uv_timer_t timer;          /* without alarm: the timeout of one poll */
     unsigned number;           /* for the thread's name */
     unsigned n_held;           /* objects whose memory still points here */
     atomic_bool woken;         /* a wake is under way and not yet seen */

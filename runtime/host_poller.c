@@ -5,7 +5,11 @@
  * the flag was down. The flag falls before the posts are taken, so that a
  * wake is either seen by this poll or ends the next one.
  *
- * Timeouts are libuv's: whole milliseconds, rounded up.
+ * libuv's own timers count whole milliseconds, so a timerfd among the
+ * watched descriptors ends a wait. Setting it costs a system call: it is
+ * left set when the wait ends for another reason, also if a later wait is
+ * longer, and then ends that one too early, once. Where there is no timerfd
+ * a uv_timer does it, rounded up to a millisecond.
  *
  * Always: uv_run is entered by poll alone and never from inside itself.
  */
@@ -13,12 +17,16 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include "runtime/assert.h"
 #include "runtime/host.h"
 #include "runtime/host_fault.h"
 
-#define NS_PER_MS 1000000
+#define NS_PER_MS     1000000
+#define NS_PER_S      1000000000
+#define ALARM_LATE_NS 1000 /* an alarm that is later by less is not worth setting it again */
 
 /* --- posts and wakes ------------------------------------------------------------------------ */
 
@@ -106,31 +114,81 @@ void gv_host_release(struct gv_poller *poller)
 
 /* --- polling -------------------------------------------------------------------------------- */
 
+static void on_alarm(uv_poll_t *alarm, int status, int events)
+{
+    struct gv_poller *poller = alarm->data;
+    uint64_t n_rung;
+
+    (void)status;
+    (void)events;
+    /* It stays readable until it is read. It cannot fail: this is its only reader. */
+    (void)!read(poller->alarm_fd, &n_rung, sizeof(n_rung));
+    poller->alarm_ns = UINT64_MAX;
+}
+
+/* Makes the next wait end in timeout_ns, or before. */
+static void set_alarm(struct gv_poller *poller, uint64_t timeout_ns)
+{
+    uint64_t at_ns = uv_hrtime() + timeout_ns;
+    struct itimerspec when = {
+        .it_value = {.tv_sec = (time_t)(at_ns / NS_PER_S), .tv_nsec = (long)(at_ns % NS_PER_S)}};
+
+    if (poller->alarm_ns < at_ns + ALARM_LATE_NS)
+        return;
+    gv_assert(timerfd_settime(poller->alarm_fd, TFD_TIMER_ABSTIME, &when, NULL) == 0);
+    poller->alarm_ns = at_ns;
+}
+
 static void on_timeout(uv_timer_t *timer)
 {
     /* uv_run looks at timers before it waits: without a stop it would then wait without end. */
     uv_stop(timer->loop);
 }
 
+static void set_timer(struct gv_poller *poller, uint64_t timeout_ns)
+{
+    uint64_t timeout_ms = (timeout_ns - 1) / NS_PER_MS + 1;
+
+    uv_update_time(&poller->loop);
+    gv_assert(uv_timer_start(&poller->timer, on_timeout, timeout_ms, 0) == 0);
+}
+
 void gv_host_poller_poll(struct gv_poller *poller, int64_t timeout_ns)
 {
+    bool has_alarm = poller->alarm_fd >= 0;
+
     if (poller->own != NULL)
         timeout_ns = 0; /* there is something to tell already */
-    if (timeout_ns > 0) {
-        uint64_t timeout_ms = (uint64_t)(timeout_ns - 1) / NS_PER_MS + 1;
-
-        uv_update_time(&poller->loop);
-        gv_assert(uv_timer_start(&poller->timer, on_timeout, timeout_ms, 0) == 0);
-    }
+    if (timeout_ns > 0 && has_alarm)
+        set_alarm(poller, (uint64_t)timeout_ns);
+    else if (timeout_ns > 0)
+        set_timer(poller, (uint64_t)timeout_ns);
 
     (void)uv_run(&poller->loop, timeout_ns == 0 ? UV_RUN_NOWAIT : UV_RUN_ONCE);
 
-    if (timeout_ns > 0)
+    if (timeout_ns > 0 && !has_alarm)
         gv_assert(uv_timer_stop(&poller->timer) == 0);
     run_all(take_all(&poller->own, &poller->own_end));
 }
 
 /* --- life ----------------------------------------------------------------------------------- */
+
+/* Without a timerfd time is only coarser: that it cannot be had is no error. */
+static void open_alarm(struct gv_poller *poller)
+{
+    poller->alarm_ns = UINT64_MAX;
+    poller->alarm_fd =
+        gv_host_old_kernel ? -1 : timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (poller->alarm_fd < 0)
+        return;
+    if (uv_poll_init(&poller->loop, &poller->alarm, poller->alarm_fd) != 0) {
+        (void)close(poller->alarm_fd); /* Nothing was written. */
+        poller->alarm_fd = -1;
+        return;
+    }
+    poller->alarm.data = poller;
+    gv_assert(uv_poll_start(&poller->alarm, UV_READABLE, on_alarm) == 0);
+}
 
 int gv_host_poller_open(void *world, unsigned loop, struct gv_poller **poller)
 {
@@ -156,6 +214,7 @@ int gv_host_poller_open(void *world, unsigned loop, struct gv_poller **poller)
     opened->number = loop;
     opened->post_end = &opened->posts;
     opened->own_end = &opened->own;
+    open_alarm(opened);
     *poller = opened;
     return 0;
 
@@ -174,7 +233,11 @@ void gv_host_poller_close(struct gv_poller *poller)
 
     uv_close((uv_handle_t *)&poller->async, NULL);
     uv_close((uv_handle_t *)&poller->timer, NULL);
-    (void)uv_run(&poller->loop, UV_RUN_DEFAULT); /* until both are closed */
+    if (poller->alarm_fd >= 0)
+        uv_close((uv_handle_t *)&poller->alarm, NULL);
+    (void)uv_run(&poller->loop, UV_RUN_DEFAULT); /* until all are closed */
+    if (poller->alarm_fd >= 0)
+        (void)close(poller->alarm_fd); /* Nothing was written. */
     gv_assert(uv_loop_close(&poller->loop) == 0);
 
     gv_assert(poller->posts == NULL && poller->own == NULL);

@@ -14,8 +14,8 @@
 
 #define TICK_MIN      8u
 #define TICK_MAX      256u
-#define SPIN_LOOK_NS  5000u /* how often a spinning loop looks at the world */
-#define TRIM_IDLE_MS  100   /* a wait this long is a time to give memory back */
+#define SPIN_LOOK_NS  5000u      /* how often a spinning loop looks at the world */
+#define TRIM_IDLE_NS  100000000u /* a wait this long is a time to give memory back */
 #define TRIM_EVERY_NS 1000000000u
 #define STACKS_KEEP   16u
 #define INLINE_MAX    64u /* calls on the caller's stack in a row */
@@ -159,13 +159,14 @@ static bool has_work(const struct gv_loop *loop)
            || (wait != NULL && wait->woken);
 }
 
-/* Watches the inbox for a while before sleeping; true when something came. */
-static bool spin(struct gv_loop *loop)
+/* Watches the inbox for a while before sleeping, at most until until_ns; true when something came. */
+static bool spin(struct gv_loop *loop, uint64_t until_ns)
 {
-    uint64_t start_ns = loop->env->now_ns(loop->env->world), now_ns = start_ns;
-    uint64_t look_ns = start_ns + SPIN_LOOK_NS;
+    uint64_t now_ns = loop->now_ns, look_ns = now_ns + SPIN_LOOK_NS;
 
-    while (now_ns - start_ns < loop->spin_ns) {
+    if (until_ns - now_ns > loop->spin_ns)
+        until_ns = now_ns + loop->spin_ns;
+    while (now_ns < until_ns) {
         for (unsigned i = 0; i < 64; i++) {
             if (!gv_inbox_empty(&loop->inbox))
                 return true;
@@ -191,32 +192,45 @@ static void trim(struct gv_loop *loop)
     gv_stacks_trim(&loop->stacks, STACKS_KEEP);
 }
 
+/* When the next timer is due, or GV_NEVER. */
+static uint64_t next_timer_ns(struct gv_loop *loop)
+{
+    uint64_t next = gv_wheel_next(&loop->wheel);
+
+    return next != GV_NEVER ? gv_epoch_ns(next) : GV_NEVER;
+}
+
 /* Nothing is runnable: sleeps until the world, a timer or another loop has something. */
 static void wait_for_world(struct gv_loop *loop)
 {
-    uint64_t slept_ns;
-    int64_t timeout_ms;
+    uint64_t idle_ns, until_ns, slept_ns;
 
     gv_loop_look(loop);
-    timeout_ms = gv_wheel_next_ms(&loop->wheel, loop->now_ms);
-    if (loop->spin_ns != 0 && loop->spin_pays && timeout_ms != 0 && spin(loop))
-        return;
+    idle_ns = loop->now_ns;
+    until_ns = next_timer_ns(loop);
+    if (loop->spin_ns != 0 && loop->spin_pays && until_ns > loop->now_ns) {
+        if (spin(loop, until_ns))
+            return;
+        gv_loop_look(loop);
+        until_ns = next_timer_ns(loop); /* A look at the world may have armed one. */
+    }
     /*
      * acquire: pairs with the release in gv_loop_quit. The look in spin may
      * have taken its wake-up; one that comes after this line ends the poll.
      */
     if (atomic_load_explicit(&loop->stop, memory_order_acquire))
         return;
-    if (timeout_ms < 0 || timeout_ms >= TRIM_IDLE_MS)
+    if (until_ns > loop->now_ns + TRIM_IDLE_NS)
         trim(loop);
-    if (!gv_inbox_sleep(&loop->inbox)) {
+    if (until_ns <= loop->now_ns || !gv_inbox_sleep(&loop->inbox)) {
         loop->env->poller_poll(loop->poller, 0);
         return;
     }
-    gv_figure_set(&loop->rest, GV_LOOP_ASLEEP | (loop->now_ns - loop->started_ns - loop->slept_ns));
-    loop->env->poller_poll(loop->poller, timeout_ms < 0 ? -1 : timeout_ms * 1000000);
+    gv_figure_set(&loop->rest, GV_LOOP_ASLEEP | (idle_ns - loop->started_ns - loop->slept_ns));
+    loop->env->poller_poll(loop->poller,
+                           until_ns != GV_NEVER ? (int64_t)(until_ns - loop->now_ns) : -1);
     gv_inbox_awake(&loop->inbox);
-    slept_ns = loop->env->now_ns(loop->env->world) - loop->now_ns;
+    slept_ns = loop->env->now_ns(loop->env->world) - idle_ns;
     loop->slept_ns += slept_ns;
     gv_figure_set(&loop->rest, loop->slept_ns);
     loop->spin_pays = slept_ns < loop->spin_ns;
@@ -267,7 +281,7 @@ void gv_loop_step(struct gv_loop *loop, bool may_wait)
     gv_loop_here = loop; /* In simulation the thread may have been another loop's meanwhile. */
     gv_loop_look(loop);
     drain_inbox(loop);
-    gv_wheel_advance(&loop->wheel, loop->now_ms);
+    gv_wheel_advance(&loop->wheel, gv_epoch_grains(loop->now_ns));
     loop->budget = (int32_t)loop->tick; /* also for what main calls inline */
     loop->inline_left = loop->inline_max;
     if (loop->run_head != NULL || loop->ready_head != NULL)
@@ -334,7 +348,7 @@ int gv_loop_open(struct gv_loop **result, unsigned index)
     gv_inbox_init(&loop->inbox);
     loop->log = gv_log_ring_new();
     gv_loop_look(loop);
-    gv_wheel_init(&loop->wheel, loop->now_ms);
+    gv_wheel_init(&loop->wheel, gv_epoch_grains(loop->now_ns));
     loop->started_ns = loop->now_ns;
     *result = loop;
     return 0;

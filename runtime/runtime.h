@@ -72,10 +72,22 @@ int gv_runtime_open(const struct gv_env *env, const struct gv_upcalls *upcalls, 
 /* Ends the threads and frees the loops. All tasks must be gone. On loop 0's thread, from its main stack. */
 void gv_runtime_close(void);
 
+/* Grains of the epoch that have begun at a moment of the env's clock: 256 are 1 000 000 ns. */
+static inline uint64_t gv_epoch_grains(uint64_t now_ns)
+{
+    return (now_ns - gv_runtime.epoch_ns) * 4 / 15625 + GV_GRAINS_PER_MS;
+}
+
+/* The moment at which a grain begins, in whole ns. */
+static inline uint64_t gv_epoch_ns(uint64_t grains)
+{
+    return gv_runtime.epoch_ns + ((grains - GV_GRAINS_PER_MS) * 15625 + 3) / 4;
+}
+
 /* Milliseconds of the epoch at a moment of the env's clock; never 0. */
 static inline uint32_t gv_epoch_ms(uint64_t now_ns)
 {
-    uint32_t ms = (uint32_t)((now_ns - gv_runtime.epoch_ns) / 1000000u + 1);
+    uint32_t ms = (uint32_t)(gv_epoch_grains(now_ns) / GV_GRAINS_PER_MS);
 
     return ms != 0 ? ms : 1;
 }

@@ -9,6 +9,8 @@
 
 #include "runtime/assert.h"
 
+#define LOOKED_AT_MAX 16 /* timers of one slot, to find the earliest */
+
 static void ring_init(struct gv_timer_link *head)
 {
     head->next = head->prev = head;
@@ -48,29 +50,26 @@ static int first_used(struct gv_wheel *wheel, unsigned level, unsigned first)
     return -1;
 }
 
-/* The next moment at which a slot is entered that holds timers. Returns false if there is none. */
-static bool next_event(struct gv_wheel *wheel, uint32_t *at_ms)
+/* The slot with timers that time enters next, and when; NULL if there is none. */
+static struct gv_timer_link *next_slot(struct gv_wheel *wheel, uint64_t *at_grains)
 {
     for (unsigned level = 0; level < GV_WHEEL_LEVELS; level++) {
-        unsigned here = wheel->now_ms >> 8 * level & (GV_WHEEL_SLOTS - 1);
+        unsigned here = wheel->now_grains >> 8 * level & (GV_WHEEL_SLOTS - 1);
         uint64_t below = ((uint64_t)1 << 8 * (level + 1)) - 1;
         int slot = here + 1 < GV_WHEEL_SLOTS ? first_used(wheel, level, here + 1) : -1;
 
-        /* Only the highest wheel turns round: its slots behind us lie after the wrap of time. */
-        if (slot < 0 && level == GV_WHEEL_LEVELS - 1)
-            slot = first_used(wheel, level, 0);
         if (slot >= 0) {
-            *at_ms = (wheel->now_ms & ~(uint32_t)below) | (uint32_t)slot << 8 * level;
-            return true;
+            *at_grains = (wheel->now_grains & ~below) | (uint64_t)slot << 8 * level;
+            return &wheel->slots[level][slot];
         }
     }
-    return false;
+    return NULL;
 }
 
 /* Moves the timers of a slot that time has just entered to lower wheels. */
 static void move_down(struct gv_wheel *wheel, unsigned level)
 {
-    unsigned slot = wheel->now_ms >> 8 * level & (GV_WHEEL_SLOTS - 1);
+    unsigned slot = wheel->now_grains >> 8 * level & (GV_WHEEL_SLOTS - 1);
     struct gv_timer_link moving;
 
     ring_move(&moving, &wheel->slots[level][slot]);
@@ -79,7 +78,7 @@ static void move_down(struct gv_wheel *wheel, unsigned level)
 
         moving.next = timer->link.next;
         moving.next->prev = &moving;
-        gv_timer_link_last(gv_wheel_place(wheel, timer->deadline_ms), &timer->link);
+        gv_timer_link_last(gv_wheel_place(wheel, timer->deadline_grains), &timer->link);
     }
 }
 
@@ -97,41 +96,48 @@ static void fire(struct gv_wheel *wheel, struct gv_timer_link *ring)
     }
 }
 
-void gv_wheel_advance(struct gv_wheel *wheel, uint32_t now_ms)
+void gv_wheel_advance(struct gv_wheel *wheel, uint64_t now_grains)
 {
-    uint32_t at_ms;
+    uint64_t at_grains;
 
-    gv_assert((int32_t)(now_ms - wheel->now_ms) >= 0);
+    gv_assert(now_grains >= wheel->now_grains);
 
     fire(wheel, &wheel->due);
-    while (next_event(wheel, &at_ms) && at_ms - wheel->now_ms <= now_ms - wheel->now_ms) {
-        wheel->now_ms = at_ms;
+    while (next_slot(wheel, &at_grains) != NULL && at_grains <= now_grains) {
+        wheel->now_grains = at_grains;
         for (unsigned level = GV_WHEEL_LEVELS - 1; level > 0; level--) {
-            if ((at_ms & (((uint32_t)1 << 8 * level) - 1)) == 0)
+            if ((at_grains & (((uint64_t)1 << 8 * level) - 1)) == 0)
                 move_down(wheel, level);
         }
-        fire(wheel, &wheel->slots[0][at_ms & (GV_WHEEL_SLOTS - 1)]);
+        fire(wheel, &wheel->slots[0][at_grains & (GV_WHEEL_SLOTS - 1)]);
     }
-    wheel->now_ms = now_ms;
+    wheel->now_grains = now_grains;
 }
 
-int64_t gv_wheel_next_ms(struct gv_wheel *wheel, uint32_t now_ms)
+uint64_t gv_wheel_next(struct gv_wheel *wheel)
 {
-    uint32_t at_ms;
+    uint64_t at_grains, earliest = GV_NEVER;
+    const struct gv_timer_link *slot, *link;
+    int n = 0;
 
     if (!ring_is_empty(&wheel->due))
-        return 0;
-    if (!next_event(wheel, &at_ms))
-        return -1;
-    /* now_ms may be ahead of what has fired. */
-    if (at_ms - wheel->now_ms <= now_ms - wheel->now_ms)
-        return 0;
-    return at_ms - now_ms;
+        return wheel->now_grains;
+    slot = next_slot(wheel, &at_grains);
+    if (slot == NULL)
+        return GV_NEVER;
+    /* All in this slot come before all in others. A few are looked at, so that a loop with few timers never wakes for nothing. */
+    for (link = slot->next; link != slot && n < LOOKED_AT_MAX; link = link->next, n++) {
+        uint64_t deadline_grains = ((const struct gv_timer *)link)->deadline_grains;
+
+        if (deadline_grains < earliest)
+            earliest = deadline_grains;
+    }
+    return link == slot ? earliest : at_grains;
 }
 
-void gv_wheel_init(struct gv_wheel *wheel, uint32_t now_ms)
+void gv_wheel_init(struct gv_wheel *wheel, uint64_t now_grains)
 {
-    *wheel = (struct gv_wheel){.now_ms = now_ms};
+    *wheel = (struct gv_wheel){.now_grains = now_grains};
     ring_init(&wheel->due);
     for (unsigned level = 0; level < GV_WHEEL_LEVELS; level++) {
         for (unsigned slot = 0; slot < GV_WHEEL_SLOTS; slot++)

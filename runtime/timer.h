@@ -1,20 +1,22 @@
 /*
- * Timer: a hashed wheel of millisecond ticks, one per loop.
+ * Timer: a hashed wheel, one per loop.
  *
- * Four wheels of 256 slots, one per byte of the deadline. A timer lies in
- * the wheel of the highest byte in which its deadline differs from now, in
- * the slot of that byte's value. When time enters a slot of a higher wheel,
- * its timers move down; a slot of the lowest wheel fires. Most timers are
- * timeouts that are disarmed before they ever move.
+ * Time is counted in grains of 1/256 ms (3.9 µs) since the process epoch.
+ * Six wheels of 256 slots, one per byte of the deadline: the lowest byte is
+ * the part of a millisecond, the bytes above are the millisecond. A timer
+ * lies in the wheel of the highest byte in which its deadline differs from
+ * now, in the slot of that byte's value. When time enters a slot of a higher
+ * wheel, its timers move down; a slot of the lowest wheel fires.
  *
- *     now = 0x00012345
- *       0x00012350  differs in byte 0  ->  wheel 0, slot 0x50, fires from there
- *       0x00012701  differs in byte 1  ->  wheel 1, slot 0x27, moves at 0x00012700
- *       0x00800000  differs in byte 2  ->  wheel 2, slot 0x80, moves at 0x00800000
+ *     now = 0x12345.67 ms
+ *       0x12345.70  differs in byte 0  ->  wheel 0, slot 0x70, fires from there
+ *       0x12350.10  differs in byte 1  ->  wheel 1, slot 0x50, moves at 0x12350.00
+ *       0x12701.00  differs in byte 2  ->  wheel 2, slot 0x27, moves at 0x12700.00
  *
- * Time is a uint32_t in ms of the process epoch and may wrap: deadlines lie
- * less than 2^31 ms (24 days) ahead. Arm, disarm: O(1). A timer is memory
- * of its owner and must be disarmed before that goes.
+ * A sleep is told in grains. The deadline of a call is told in ms, in a
+ * uint32_t that may wrap; it lies less than 2^31 ms (24 days) ahead. Most
+ * timers are such timeouts, disarmed before they ever move. Arm, disarm:
+ * O(1). A timer is memory of its owner and must be disarmed before that goes.
  *
  * Always: no timer fires before its deadline; an armed timer is in one list.
  */
@@ -26,8 +28,10 @@
 #include <stdint.h>
 
 #define GV_TIMER_AHEAD_MAX_MS ((uint32_t)INT32_MAX)
+#define GV_GRAINS_PER_MS      256u
+#define GV_NEVER              UINT64_MAX
 
-enum { GV_WHEEL_LEVELS = 4, GV_WHEEL_SLOTS = 256 };
+enum { GV_WHEEL_LEVELS = 6, GV_WHEEL_SLOTS = 256 }; /* 48 bits of grains: 34 years */
 
 /* Lists are rings through their heads. */
 struct gv_timer_link {
@@ -38,31 +42,32 @@ struct gv_timer {
     struct gv_timer_link link; /* next is NULL while not armed */
     /* Called once, on the loop, the timer being disarmed already: it may be armed again or freed. */
     void (*fire)(struct gv_timer *timer);
-    uint32_t deadline_ms;
+    uint64_t deadline_grains;
 };
 
 struct gv_wheel {
-    uint32_t now_ms;          /* all up to here have fired */
+    uint64_t now_grains;      /* all up to here have fired */
     uint32_t n_armed;         /* for reports */
     struct gv_timer_link due; /* armed for a time that had come already */
     uint64_t used[GV_WHEEL_LEVELS][GV_WHEEL_SLOTS / 64]; /* slots that may hold timers */
     struct gv_timer_link slots[GV_WHEEL_LEVELS][GV_WHEEL_SLOTS];
 };
 
-void gv_wheel_init(struct gv_wheel *wheel, uint32_t now_ms);
+void gv_wheel_init(struct gv_wheel *wheel, uint64_t now_grains);
 
 /*
- * Fires all timers with deadlines up to now_ms, which must not go back, in
- * the order of their deadlines. A timer that is armed meanwhile for a time
- * that has come fires in the next advance.
+ * Fires all timers with deadlines up to now_grains, which must not go back,
+ * in the order of their deadlines. A timer that is armed meanwhile for a
+ * time that has come fires in the next advance.
  */
-void gv_wheel_advance(struct gv_wheel *wheel, uint32_t now_ms);
+void gv_wheel_advance(struct gv_wheel *wheel, uint64_t now_grains);
 
 /*
- * How many ms after now_ms the wheel has something to do: never later than
- * the next deadline, rarely earlier. Returns 0 if at once, -1 if never.
+ * The grain at which the wheel has something to do: never later than the
+ * next deadline, and earlier only where many timers lie close together.
+ * A moment that has passed if at once, GV_NEVER if never.
  */
-int64_t gv_wheel_next_ms(struct gv_wheel *wheel, uint32_t now_ms);
+uint64_t gv_wheel_next(struct gv_wheel *wheel);
 
 static inline void gv_timer_init(struct gv_timer *timer, void (*fire)(struct gv_timer *timer))
 {
@@ -96,31 +101,41 @@ static inline void gv_wheel_disarm(struct gv_wheel *wheel, struct gv_timer *time
 }
 
 /* Where a deadline belongs. Marks the slot as used. */
-static inline struct gv_timer_link *gv_wheel_place(struct gv_wheel *wheel, uint32_t deadline_ms)
+static inline struct gv_timer_link *gv_wheel_place(struct gv_wheel *wheel, uint64_t deadline_grains)
 {
-    uint32_t differs = deadline_ms ^ wheel->now_ms;
-    unsigned level = differs != 0 ? (31u - (unsigned)__builtin_clz(differs)) / 8 : 0;
-    unsigned slot = deadline_ms >> 8 * level & (GV_WHEEL_SLOTS - 1);
+    /* The lowest bit changes nothing: with it, a deadline that is now counts as one of byte 0. */
+    uint64_t differs = (deadline_grains ^ wheel->now_grains) | 1;
+    unsigned level = (63u - (unsigned)__builtin_clzll(differs)) / 8;
+    unsigned slot = deadline_grains >> 8 * level & (GV_WHEEL_SLOTS - 1);
 
     wheel->used[level][slot / 64] |= (uint64_t)1 << slot % 64;
     return &wheel->slots[level][slot];
 }
 
+/* Arms, again if it is armed already. A deadline that has come fires in the next advance. */
+static inline void gv_wheel_arm_exactly(struct gv_wheel *wheel, struct gv_timer *timer,
+                                        uint64_t deadline_grains)
+{
+    gv_wheel_disarm(wheel, timer);
+    timer->deadline_grains = deadline_grains;
+    wheel->n_armed++;
+    if ((int64_t)(deadline_grains - wheel->now_grains) <= 0)
+        gv_timer_link_last(&wheel->due, &timer->link);
+    else
+        gv_timer_link_last(gv_wheel_place(wheel, deadline_grains), &timer->link);
+}
+
 /*
- * Arms for deadline_ms, again if it is armed already. A deadline that has
- * come fires in the next advance. Who wants to wait n ms from a moment
- * between two ticks adds one.
+ * The same for the deadline of a timeout, in ms of the epoch. Who wants to
+ * wait n ms from a moment within a millisecond adds one.
  */
 static inline void gv_wheel_arm(struct gv_wheel *wheel, struct gv_timer *timer,
                                 uint32_t deadline_ms)
 {
-    gv_wheel_disarm(wheel, timer);
-    timer->deadline_ms = deadline_ms;
-    wheel->n_armed++;
-    if ((int32_t)(deadline_ms - wheel->now_ms) <= 0)
-        gv_timer_link_last(&wheel->due, &timer->link);
-    else
-        gv_timer_link_last(gv_wheel_place(wheel, deadline_ms), &timer->link);
+    uint64_t now_ms = wheel->now_grains / GV_GRAINS_PER_MS;
+    int32_t ahead_ms = (int32_t)(deadline_ms - (uint32_t)now_ms);
+
+    gv_wheel_arm_exactly(wheel, timer, (now_ms + (uint64_t)(int64_t)ahead_ms) * GV_GRAINS_PER_MS);
 }
 
 #endif

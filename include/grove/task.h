@@ -27,7 +27,11 @@ typedef void (*grove_go_fn)(void *argument);
 GROVE_API int grove_go(grove_go_fn function, void *argument,
                        const struct grove_spawn_options *options, grove_ref *ref);
 
-/* Suspends for timeout_ms. Returns 0, or GROVE_ECANCELED if the caller is being stopped. */
+/*
+ * Suspends for timeout_ms: never shorter, and longer only by what the kernel
+ * takes to wake the loop and the loop to come round to the caller. Returns
+ * 0, or GROVE_ECANCELED if the caller is being stopped.
+ */
 GROVE_API int grove_sleep_await(uint32_t timeout_ms);
 
 /*

@@ -45,6 +45,71 @@ static void test_a_timeout_below_a_millisecond_ends_the_wait(void **state)
     env->poller_close(poller);
 }
 
+/* The host may be slow, so only the shorter side of a wait can be held against it. */
+static uint64_t waited_ns(struct gv_poller *poller, int64_t timeout_ns)
+{
+    uint64_t start = env->now_ns(env->world);
+
+    env->poller_poll(poller, timeout_ns);
+    return env->now_ns(env->world) - start;
+}
+
+static void
+test_a_wait_is_no_shorter_than_its_timeout_and_one_of_many_is_hardly_longer(void **state)
+{
+    struct gv_poller *poller = open_poller();
+    uint64_t least_ns = UINT64_MAX;
+
+    (void)state;
+    for (int i = 0; i < 200; i++) {
+        uint64_t ns = waited_ns(poller, 200000);
+
+        assert_true(ns >= 200000);
+        least_ns = ns < least_ns ? ns : least_ns;
+    }
+    assert_true(least_ns < 900000); /* Whole milliseconds would not do. */
+    env->poller_close(poller);
+}
+
+static void test_without_a_timerfd_a_wait_is_no_shorter_either(void **state)
+{
+    struct gv_poller *poller;
+
+    (void)state;
+    gv_host_old_kernel = true;
+    poller = open_poller();
+    gv_host_old_kernel = false;
+    for (int i = 0; i < 5; i++)
+        assert_true(waited_ns(poller, 200000) >= 200000);
+    env->poller_poll(poller, 0);
+    env->poller_close(poller);
+}
+
+/* The wake ends the first wait; its alarm is still set, and may end one more, but not two. */
+static void test_an_alarm_that_nobody_waits_for_any_more_ends_at_most_one_wait(void **state)
+{
+    struct gv_poller *poller = open_poller();
+
+    (void)state;
+    env->poller_wake(poller);
+    env->poller_poll(poller, 2000000);
+    (void)waited_ns(poller, 20000000);
+    assert_true(waited_ns(poller, 20000000) >= 20000000);
+    env->poller_close(poller);
+}
+
+/* A sooner timeout than the one before it is not forgotten over the later alarm. */
+static void test_a_sooner_timeout_moves_the_alarm(void **state)
+{
+    struct gv_poller *poller = open_poller();
+
+    (void)state;
+    env->poller_wake(poller);
+    env->poller_poll(poller, INT64_C(3600000000000));
+    assert_true(waited_ns(poller, 1000000) < 10000000000);
+    env->poller_close(poller);
+}
+
 static void test_a_stale_clock_of_the_loop_does_not_make_a_wait_endless(void **state)
 {
     struct gv_poller *poller = open_poller();
@@ -227,6 +292,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_look_does_not_wait),
         cmocka_unit_test(test_a_timeout_below_a_millisecond_ends_the_wait),
+        cmocka_unit_test(
+            test_a_wait_is_no_shorter_than_its_timeout_and_one_of_many_is_hardly_longer),
+        cmocka_unit_test(test_without_a_timerfd_a_wait_is_no_shorter_either),
+        cmocka_unit_test(test_an_alarm_that_nobody_waits_for_any_more_ends_at_most_one_wait),
+        cmocka_unit_test(test_a_sooner_timeout_moves_the_alarm),
         cmocka_unit_test(test_a_stale_clock_of_the_loop_does_not_make_a_wait_endless),
         cmocka_unit_test(test_a_wake_before_the_poll_ends_it),
         cmocka_unit_test(test_no_wake_is_lost_between_two_threads),

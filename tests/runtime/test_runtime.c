@@ -115,6 +115,21 @@ static void test_milliseconds_of_the_epoch_are_never_zero(void **state)
     ground_close();
 }
 
+static void test_a_grain_begins_where_the_clock_says(void **state)
+{
+    (void)state;
+    ground_open(NULL, NULL);
+    assert_int_equal(gv_epoch_grains(gv_runtime.epoch_ns + 1000000), 2 * GV_GRAINS_PER_MS);
+    for (uint64_t grain = GV_GRAINS_PER_MS; grain < UINT64_C(1) << 44; grain += grain / 3 + 1) {
+        uint64_t begin_ns = gv_epoch_ns(grain);
+
+        assert_int_equal(gv_epoch_grains(begin_ns), grain);
+        if (grain > GV_GRAINS_PER_MS)
+            assert_int_equal(gv_epoch_grains(begin_ns - 1), grain - 1);
+    }
+    ground_close();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -122,6 +137,7 @@ int main(void)
         cmocka_unit_test(test_a_thread_that_does_not_start_leaves_nothing),
         cmocka_unit_test(test_a_loop_that_does_not_open_leaves_nothing),
         cmocka_unit_test(test_milliseconds_of_the_epoch_are_never_zero),
+        cmocka_unit_test(test_a_grain_begins_where_the_clock_says),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -264,7 +264,7 @@ void yard_pass(uint32_t ms)
     now_ns += (uint64_t)ms * 1000000;
     yard.loop->now_ns = now_ns;
     yard.loop->now_ms = gv_epoch_ms(now_ns);
-    gv_wheel_advance(&yard.loop->wheel, yard.loop->now_ms);
+    gv_wheel_advance(&yard.loop->wheel, gv_epoch_grains(now_ns));
 }
 
 void yard_exit(int signal)
