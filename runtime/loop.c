@@ -12,8 +12,9 @@
 #include "runtime/runtime.h"
 #include "runtime/sched.h"
 
-#define TICK_MIN      8u
-#define TICK_MAX      256u
+#define TICK_MAX      256u       /* messages */
+#define TICKS_MAX     64u        /* between two looks at the world, whatever the clock says */
+#define TICKS_AIM     4u         /* the same, where turns are short */
 #define SPIN_LOOK_NS  5000u      /* how often a spinning loop looks at the world */
 #define TRIM_IDLE_NS  100000000u /* a wait this long is a time to give memory back */
 #define TRIM_EVERY_NS 1000000000u
@@ -236,16 +237,23 @@ static void wait_for_world(struct gv_loop *loop)
     loop->spin_pays = slept_ns < loop->spin_ns;
 }
 
-/* How many messages fit the aim, judged by the tick that just ended. */
+/*
+ * How many messages fit the aim, judged by the ticks so far. Long turns count
+ * at once and are forgotten by halves, as the next may be long ones too.
+ */
 static void adapt_tick(struct gv_loop *loop, uint64_t took_ns)
 {
     uint32_t used = loop->tick - (uint32_t)(loop->budget > 0 ? loop->budget : 0);
-    uint64_t fit;
+    uint64_t aim_ns = (uint64_t)loop->tick_us * 1000 / TICKS_AIM, fit;
 
-    if (used < TICK_MIN || took_ns == 0)
+    /* A short tick that ran out of work says little. */
+    if (took_ns == 0 || used == 0 || (loop->budget > 0 && took_ns <= aim_ns))
         return;
-    fit = (uint64_t)used * loop->tick_us * 1000 / took_ns;
-    loop->tick = fit < TICK_MIN ? TICK_MIN : fit > TICK_MAX ? TICK_MAX : (uint32_t)fit;
+    loop->turn_ns /= 2;
+    if (loop->turn_ns < took_ns / used)
+        loop->turn_ns = took_ns / used;
+    fit = aim_ns / (loop->turn_ns + 1);
+    loop->tick = fit < 1 ? 1 : fit > TICK_MAX ? TICK_MAX : (uint32_t)fit;
 }
 
 static void run_tick(struct gv_loop *loop)
@@ -258,6 +266,24 @@ static void run_tick(struct gv_loop *loop)
     adapt_tick(loop, loop->now_ns - start_ns);
     if (!loop->turn_clock && loop->now_ns - start_ns > loop->stats.longest_turn_ns)
         gv_figure_set(&loop->stats.longest_turn_ns, loop->now_ns - start_ns);
+}
+
+/* True if the world was looked at so lately that it can wait for another tick. */
+static bool may_go_on(const struct gv_loop *loop)
+{
+    return loop->n_ticks < TICKS_MAX
+           && loop->now_ns - loop->polled_ns < (uint64_t)loop->tick_us * 1000;
+}
+
+static void look_at_world(struct gv_loop *loop, bool may_wait)
+{
+    if (may_wait && loop->run_head == NULL && loop->ready_head == NULL)
+        wait_for_world(loop);
+    else if (may_wait && may_go_on(loop))
+        return;
+    else
+        loop->env->poller_poll(loop->poller, 0);
+    loop->n_ticks = 0;
 }
 
 void gv_loop_step(struct gv_loop *loop, bool may_wait)
@@ -273,13 +299,11 @@ void gv_loop_step(struct gv_loop *loop, bool may_wait)
     if (loop->log != NULL)
         gv_log_flush(loop->log);
 
-    if (may_wait && loop->run_head == NULL && loop->ready_head == NULL)
-        wait_for_world(loop);
-    else
-        loop->env->poller_poll(loop->poller, 0);
-
+    look_at_world(loop, may_wait);
     gv_loop_here = loop; /* In simulation the thread may have been another loop's meanwhile. */
     gv_loop_look(loop);
+    if (loop->n_ticks++ == 0)
+        loop->polled_ns = loop->now_ns;
     drain_inbox(loop);
     gv_wheel_advance(&loop->wheel, gv_epoch_grains(loop->now_ns));
     loop->budget = (int32_t)loop->tick; /* also for what main calls inline */

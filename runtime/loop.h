@@ -3,9 +3,11 @@
  * the inbox that other loops write to, and the poller that waits.
  *
  * gv_loop_step is one round: flush what was sent, look at the world (or
- * wait for it when nothing is runnable), fire timers, take the inbox in,
- * then let a dispatcher run up to `tick` messages. The tick adapts, 8 to
- * 256 messages aimed at 100 µs, so that no clock is read per turn.
+ * wait for it when nothing is runnable), take the inbox in, fire timers,
+ * then let a dispatcher run up to `tick` messages. The tick adapts, 1 to 256
+ * messages aimed at a quarter of tick_us, so that no clock is read per turn.
+ * While there is work, a round looks at the world only if the last look was
+ * tick_us (100 µs) ago.
  *
  * Only the poller's thread touches a loop, but for `inbox` and the atomic
  * counters. `gv_loop_here` is the loop of the running thread.
@@ -130,8 +132,11 @@ struct gv_loop {
     uint64_t rest;            /* the same for readers; see gv_loop_busy_ns */
     uint64_t trimmed_ns;      /* when memory was last given back */
     bool spin_pays;           /* the last sleep was shorter than spin_ns */
+    uint64_t polled_ns;       /* when the world was last looked at */
+    uint64_t turn_ns;         /* how long turns take, of the longest ticks of late */
+    uint32_t n_ticks;         /* since the last look at the world */
     uint32_t tick;            /* messages per tick, adaptive */
-    uint32_t tick_us;         /* its aim */
+    uint32_t tick_us;         /* how often the world is looked at */
     uint32_t n_parked;
     bool started;                  /* has a thread of its own that must be joined */
     _Atomic bool stop;             /* its thread shall leave */

@@ -60,6 +60,7 @@ bool gv_sched_keep_dispatcher(struct gv_loop *loop)
 
 void gv_sched_run(struct gv_loop *loop)
 {
+    uint32_t burst_max = loop->tick / 2 + 1;
     struct gv_stack *next;
 
     if (loop->run_head == NULL && loop->ready_head == NULL)
@@ -69,7 +70,9 @@ void gv_sched_run(struct gv_loop *loop)
     next = loop->idle;
     loop->idle = next->next;
     loop->stack = next;
-    loop->burst = GV_BURST_MAX;
+    /* A burst outlasts a short tick, or ready handlers would starve; where turns are long it is short. */
+    if (loop->burst > burst_max)
+        loop->burst = burst_max;
     loop->streak = 0;
     gv_switch(&loop->main, &next->context);
 }

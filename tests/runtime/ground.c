@@ -17,6 +17,12 @@ _Atomic(unsigned) ground_orphaned, ground_answered;
 
 static struct gv_env virtual_env;
 static uint64_t virtual_ns;
+unsigned ground_n_polls;
+
+void ground_pass(uint64_t ns)
+{
+    virtual_ns += ns;
+}
 
 static uint64_t virtual_now_ns(void *world)
 {
@@ -27,6 +33,7 @@ static uint64_t virtual_now_ns(void *world)
 static void virtual_poll(struct gv_poller *poller, int64_t timeout_ns)
 {
     gv_env_host()->poller_poll(poller, 0);
+    ground_n_polls++;
     if (timeout_ns < 0) {
         (void)fprintf(stderr, "ground: everybody waits and nothing will ever happen\n");
         abort();

@@ -21,6 +21,12 @@ struct worker {
 /* What the upcalls saw. */
 extern _Atomic(unsigned) ground_orphaned, ground_answered;
 
+/* How often the world was looked at in virtual time. */
+extern unsigned ground_n_polls;
+
+/* Lets virtual time pass, as a turn does that takes so long. */
+void ground_pass(uint64_t ns);
+
 /* Opens one loop in virtual time; option may be NULL. */
 void ground_open(const char *option, const char *value);
 void ground_open_loops(unsigned n);

@@ -142,6 +142,114 @@ static void test_sleeps_last_as_long_as_they_say(void **state)
     ground_close();
 }
 
+/* --- ticks ------------------------------------------------------------------------------------ */
+
+static struct {
+    uint64_t turn_ns;
+    unsigned n_still; /* time stands still until the world was looked at so often */
+    unsigned n_turns;
+    bool over;
+} busy;
+
+static void take_time(struct worker *me)
+{
+    if (ground_n_polls >= busy.n_still)
+        ground_pass(busy.turn_ns);
+    busy.n_turns++;
+    if (busy.over)
+        ground_end(me);
+    else
+        ground_poke(me);
+}
+
+/* Workers whose turns follow each other for ever and take so long each. */
+static void begin_busy(uint64_t turn_ns)
+{
+    ground_open(NULL, NULL);
+    busy.turn_ns = turn_ns;
+    busy.over = false;
+    for (int i = 0; i < 8; i++)
+        (void)ground_worker(0, take_time, NULL);
+    assert_int_equal(grove_sleep_await(1), 0); /* The first tick cannot know. */
+}
+
+static void end_busy(void)
+{
+    busy.over = true;
+    ground_drain();
+    ground_close();
+}
+
+struct sleeper {
+    int n_sleeps;
+    uint64_t latest_ns;
+};
+
+static void sleep_again_and_again(void *argument)
+{
+    struct sleeper *me = argument;
+
+    for (; me->n_sleeps > 0; me->n_sleeps--) {
+        uint64_t begin_ns = gv_runtime.env->now_ns(NULL), late_ns;
+
+        (void)grove_sleep_await(1); /* Nobody stops us. */
+        late_ns = gv_runtime.env->now_ns(NULL) - begin_ns - 1000000;
+        me->latest_ns = late_ns > me->latest_ns ? late_ns : me->latest_ns;
+    }
+}
+
+/* By how much the latest of 50 sleeps of a greenlet was late. */
+static uint64_t latest_of_sleeps_ns(void)
+{
+    struct sleeper sleeper = {.n_sleeps = 50};
+
+    assert_int_equal(grove_go(sleep_again_and_again, &sleeper, NULL, NULL), 0);
+    while (sleeper.n_sleeps > 0)
+        assert_int_equal(grove_sleep_await(1), 0);
+    return sleeper.latest_ns;
+}
+
+static void test_a_sleeper_is_late_by_two_long_turns_at_most(void **state)
+{
+    (void)state;
+    /* The one that runs, and one of those that were queued before. */
+    begin_busy(20000000);
+    assert_in_range(latest_of_sleeps_ns(), 0, 2 * 20000000);
+    end_busy();
+}
+
+static void test_a_sleeper_is_late_by_part_of_a_tick_where_turns_are_short(void **state)
+{
+    (void)state;
+    begin_busy(20000);
+    assert_in_range(latest_of_sleeps_ns(), 0, 2 * 20000 + 4000);
+    busy.turn_ns = 500;
+    assert_in_range(latest_of_sleeps_ns(), 0, 2 * 25000 + 4000);
+    end_busy();
+}
+
+static void test_a_busy_loop_looks_at_the_world_every_tenth_of_a_millisecond(void **state)
+{
+    (void)state;
+    begin_busy(1000);
+    ground_n_polls = 0;
+    assert_int_equal(grove_sleep_await(100), 0);
+    assert_in_range(ground_n_polls, 700, 1001);
+    end_busy();
+}
+
+static void test_a_busy_loop_looks_at_the_world_also_while_its_clock_stands_still(void **state)
+{
+    (void)state;
+    begin_busy(1000);
+    ground_n_polls = busy.n_turns = 0;
+    busy.n_still = 10;
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_in_range(busy.n_turns, 10 * 64, 11 * 64 * 256);
+    busy.n_still = 0;
+    end_busy();
+}
+
 static void test_no_deadline_is_ever_zero_or_out_of_reach(void **state)
 {
     (void)state;
@@ -162,6 +270,10 @@ int main(void)
         cmocka_unit_test(test_a_flush_runs_once_however_often_it_is_asked_for),
         cmocka_unit_test(test_milliseconds_are_compared_over_a_wrap),
         cmocka_unit_test(test_sleeps_last_as_long_as_they_say),
+        cmocka_unit_test(test_a_sleeper_is_late_by_two_long_turns_at_most),
+        cmocka_unit_test(test_a_sleeper_is_late_by_part_of_a_tick_where_turns_are_short),
+        cmocka_unit_test(test_a_busy_loop_looks_at_the_world_every_tenth_of_a_millisecond),
+        cmocka_unit_test(test_a_busy_loop_looks_at_the_world_also_while_its_clock_stands_still),
         cmocka_unit_test(test_no_deadline_is_ever_zero_or_out_of_reach),
     };
 

@@ -208,23 +208,24 @@ static void yield_until_stopped(struct worker *me)
     ground_end(me);
 }
 
-static void test_ready_handlers_do_not_starve_queued_tasks(void **state)
+static void ready_handlers_do_not_starve_queued_tasks(uint32_t tick)
 {
     enum { N = 300 };
     static unsigned n_yields[N];
 
-    (void)state;
     ground_open(NULL, NULL);
+    gv_loop_here->tick = tick;
     stop_all = false;
     n_turns = 0;
     for (int i = 0; i < N; i++) {
         n_yields[i] = 0;
         (void)ground_worker(0, yield_until_stopped, &n_yields[i]);
     }
-    for (int i = 0; i < 10; i++)
+    /* main looks on for one tick after the other. */
+    for (unsigned i = 0; i < 2560 / tick; i++)
         assert_int_equal(grove_yield_await(), 0);
     (void)ground_worker(0, note_and_end, NULL);
-    for (int i = 0; i < 20 && n_turns == 0; i++)
+    for (unsigned i = 0; i < 5120 / tick && n_turns == 0; i++)
         assert_int_equal(grove_yield_await(), 0);
     assert_int_equal(n_turns, 1);
     stop_all = true;
@@ -232,6 +233,13 @@ static void test_ready_handlers_do_not_starve_queued_tasks(void **state)
     for (int i = 0; i < N; i++)
         assert_true(n_yields[i] > 0);
     ground_close();
+}
+
+static void test_ready_handlers_do_not_starve_queued_tasks(void **state)
+{
+    (void)state;
+    ready_handlers_do_not_starve_queued_tasks(256);
+    ready_handlers_do_not_starve_queued_tasks(1);
 }
 
 static void poke_self(struct worker *me)
@@ -243,12 +251,12 @@ static void poke_self(struct worker *me)
     n_turns++;
 }
 
-static void test_queued_tasks_do_not_starve_ready_handlers(void **state)
+static void queued_tasks_do_not_starve_ready_handlers(uint32_t tick)
 {
     unsigned n_yields = 0;
 
-    (void)state;
     ground_open(NULL, NULL);
+    gv_loop_here->tick = tick; /* It stays, as no time passes. */
     stop_all = false;
     n_turns = 0;
     for (int i = 0; i < 100; i++)
@@ -261,6 +269,15 @@ static void test_queued_tasks_do_not_starve_ready_handlers(void **state)
     stop_all = true;
     ground_drain();
     ground_close();
+}
+
+static void test_queued_tasks_do_not_starve_ready_handlers(void **state)
+{
+    static const uint32_t ticks[] = {1, 2, 7, 31, 32, 33, 64, 256};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof ticks / sizeof ticks[0]; i++)
+        queued_tasks_do_not_starve_ready_handlers(ticks[i]);
 }
 
 /* Two handlers that wake each other for ever; the first one pokes a task on its way. */
