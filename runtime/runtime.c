@@ -11,14 +11,19 @@
 struct gv_runtime gv_runtime;
 struct gv_loop *(*gv_runtime_starter)(void);
 
-/* Spinning takes a core; it pays only while every loop has one to itself. */
-static uint64_t spin_ns(unsigned n_loops)
+/* Spinning takes a core; it pays only while every loop, and every worker at work, has one to itself. */
+uint64_t gv_runtime_spin_ns(unsigned n_loops, unsigned n_busy)
 {
+    static unsigned cores;
     int64_t us = gv_option_number(GV_OPTION_SPIN_US);
 
     if (us >= 0)
         return (uint64_t)us * 1000;
-    return n_loops > 1 && n_loops <= gv_option_cores() ? 50000 : 0;
+    if (cores == 0)
+        cores = gv_option_cores();
+    if (n_loops + n_busy < 2 || n_loops + n_busy > cores)
+        return 0;
+    return n_busy > 0 ? 100000 : 50000;
 }
 
 /* What was on its way to a loop when the threads ended reaches nobody any more. */
@@ -62,7 +67,7 @@ static int open_loops(unsigned n_loops)
         int rc = gv_loop_open(&gv_runtime.loops[i], i);
 
         if (rc == 0) {
-            gv_runtime.loops[i]->spin_ns = spin_ns(n_loops);
+            gv_runtime.loops[i]->spin_ns = gv_runtime_spin_ns(n_loops, 0);
             gv_runtime.loops[i]->spin_pays = true;
             gv_loop_here = gv_runtime.loops[i];
             rc = gv_runtime.upcalls->loop_opened(gv_runtime.loops[i]);

@@ -92,4 +92,10 @@ static inline uint32_t gv_epoch_ms(uint64_t now_ns)
     return ms != 0 ? ms : 1;
 }
 
+/*
+ * How long an idle loop may spin while so many loops, and so many worker
+ * processes, are at work; 0: not at all. From loop 0, or before the loops run.
+ */
+uint64_t gv_runtime_spin_ns(unsigned n_loops, unsigned n_busy);
+
 #endif

@@ -10,6 +10,7 @@
 #include "runtime/assert.h"
 #include "runtime/go.h"
 #include "runtime/log.h"
+#include "runtime/runtime.h"
 #include "runtime/sched.h"
 
 #define RUN_MAX 256u /* requests filed in one run */
@@ -113,6 +114,16 @@ static void go_on_ending(struct gv_pool *pool)
         gv_sched_ready(pool->loop, &pool->task->task);
 }
 
+/* A loop that watches hears an answer 20 us sooner than one that must be woken, but it takes a core. */
+static void watch_for_answers(struct gv_pool *pool)
+{
+    unsigned n_busy = 0;
+
+    for (unsigned i = 0; i < pool->n_workers; i++)
+        n_busy += pool->children[i].jobs.n > 0;
+    pool->loop->spin_ns = gv_runtime_spin_ns(gv_runtime.n_loops, n_busy);
+}
+
 static void flush(struct gv_flush *queued)
 {
     struct gv_pool *pool = (struct gv_pool *)((char *)queued - offsetof(struct gv_pool, flush));
@@ -122,6 +133,7 @@ static void flush(struct gv_flush *queued)
     for (unsigned i = 0; i < pool->n_workers; i++)
         if (pool->children[i].has_link)
             gv_link_flush(&pool->children[i].link);
+    watch_for_answers(pool);
     if (pool->state != GV_POOL_OPEN)
         go_on_ending(pool);
 }

@@ -4,6 +4,8 @@
  */
 #include <string.h>
 
+#include "runtime/options.h"
+#include "runtime/runtime.h"
 #include "tests/workers/yard.h"
 
 /* A job at a worker that is ready, and its frame for answers. */
@@ -231,6 +233,23 @@ static void test_a_worker_holds_the_more_jobs_the_shorter_they_are(void **state)
     }
 }
 
+static void test_the_loop_spins_only_while_workers_leave_a_core_free(void **state)
+{
+    unsigned cores = gv_option_cores();
+    struct gv_frame reply;
+
+    (void)state;
+    assert_int_equal(gv_runtime_spin_ns(1, 0), 0);
+    assert_int_equal(gv_runtime_spin_ns(1, cores), 0);
+    assert_int_equal(gv_runtime_spin_ns(1, cores - 1), cores > 1 ? 100000 : 0);
+    yard.loop->spin_ns = 7;
+    (void)job_at_work(JOB_METHOD_ECHO, &reply);
+    assert_int_equal(yard.loop->spin_ns, gv_runtime_spin_ns(gv_runtime.n_loops, 1));
+    yard_work();
+    yard_flush();
+    assert_int_equal(yard.loop->spin_ns, gv_runtime_spin_ns(gv_runtime.n_loops, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +264,7 @@ int main(void)
         yard_test(test_another_grace_is_waited_for_as_long),
         yard_test(test_a_job_behind_another_costs_nobody_its_worker),
         yard_test(test_a_worker_that_stands_still_is_ended),
+        yard_test(test_the_loop_spins_only_while_workers_leave_a_core_free),
         yard_test(test_a_worker_holds_the_more_jobs_the_shorter_they_are),
     };
 
