@@ -42,6 +42,8 @@ int bench_parked_await(const int64_t *numbers, struct bench_result *result); /* 
 int bench_switch_await(const int64_t *numbers, struct bench_result *result); /* switches */
 int bench_call_await(const int64_t *numbers, struct bench_result *result);   /* clients, calls */
 int bench_timers_await(const int64_t *numbers, struct bench_result *result); /* alive at once */
+int bench_sleeps_await(const int64_t *numbers,
+                       struct bench_result *result); /* sleeps, microseconds */
 int bench_blocks_await(const int64_t *numbers, struct bench_result *result); /* bytes, messages */
 int bench_bank_await(const int64_t *numbers,
                      struct bench_result *result); /* accounts, tellers, transfers */
