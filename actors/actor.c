@@ -141,25 +141,32 @@ struct order {
     uint64_t call; /* that waits for init, 0 = none */
 };
 
-struct gv_rare *gv_actor_rare(struct gv_actor *actor)
+struct gv_rare *gv_actor_make_rare(struct gv_actor *actor)
 {
-    if (actor->rare == NULL)
-        actor->rare = calloc(1, sizeof *actor->rare);
-    return actor->rare;
+    struct gv_rare *rare = gv_actor_rare(actor);
+
+    if (rare == NULL) {
+        rare = calloc(1, sizeof *rare);
+        /* release: pairs with the acquire in gv_actor_rare, while it is lent. */
+        atomic_store_explicit(&actor->rare, rare, memory_order_release);
+    }
+    return rare;
 }
 
 static void free_parts(struct gv_actor *actor)
 {
     if (actor->type->state_apart)
         free(*(void **)(void *)actor->state);
-    free(actor->rare);
+    free(gv_actor_rare(actor));
 }
 
 static GV_RARE int put_label(struct gv_actor *actor, const char *label)
 {
-    if (gv_actor_rare(actor) == NULL)
+    struct gv_rare *rare = gv_actor_make_rare(actor);
+
+    if (rare == NULL)
         return GROVE_ENOMEM;
-    (void)snprintf(actor->rare->label, sizeof actor->rare->label, "%s",
+    (void)snprintf(rare->label, sizeof rare->label, "%s",
                    label); /* A cut label is still a label. */
     return 0;
 }
@@ -210,6 +217,7 @@ static GV_INLINE int fill(struct gv_loop *loop, struct gv_actor *actor, const st
     int rc;
 
     actor->type = order->type;
+    actor->task.pinned = options->pinned;
     rc = gv_task_bound(&actor->task, options->depth_max, options->bytes_max);
     if (rc != 0)
         return rc;

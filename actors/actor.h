@@ -13,6 +13,8 @@
 #ifndef GV_ACTOR_H
 #define GV_ACTOR_H
 
+#include <stdatomic.h>
+
 #include <grove/actor.h>
 
 #include "actors/future.h"
@@ -56,7 +58,8 @@ struct gv_rare {
 struct gv_actor {
     struct gv_task task;
     const struct gv_type *type;
-    struct gv_rare *rare; /* NULL for most */
+    /* NULL for most. Made at home; a borrower reads the label. */
+    _Atomic(struct gv_rare *) rare;
     _Alignas(16) unsigned char state[];
 };
 
@@ -91,8 +94,15 @@ static inline struct gv_birth *gv_actor_birth(struct gv_actor *actor)
     return (struct gv_birth *)(void *)(actor->state + sizeof(void *));
 }
 
-/* Its rare part, made on first use; NULL when memory is short. */
-struct gv_rare *gv_actor_rare(struct gv_actor *actor);
+/* Its rare part, NULL if it has none. Any loop that runs its turns. */
+static inline struct gv_rare *gv_actor_rare(const struct gv_actor *actor)
+{
+    /* acquire: pairs with the release in gv_actor_make_rare. */
+    return atomic_load_explicit(&((struct gv_actor *)actor)->rare, memory_order_acquire);
+}
+
+/* The same, made on first use; NULL when memory is short. On its home loop. */
+struct gv_rare *gv_actor_make_rare(struct gv_actor *actor);
 
 /* A dispatcher made for actors: the runtime's upcall. */
 void gv_actor_dispatch(void *loop);
@@ -107,7 +117,7 @@ void gv_actor_first_turn(struct gv_loop *loop, struct gv_actor *actor);
 void gv_actor_end(struct gv_loop *loop, struct gv_actor *actor);
 
 /* The turn has called grove_fail: this incarnation of the actor ends, its callers are told. */
-void gv_actor_failed(struct gv_actor *actor, const struct gv_turn *turn);
+void gv_actor_failed(const struct gv_turn *turn);
 
 /* A turn outside of a run is over: what mail came meanwhile, or the end, is for the next run. */
 static inline void gv_actor_rest(struct gv_loop *loop, struct gv_actor *actor)

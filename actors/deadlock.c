@@ -23,6 +23,12 @@ static struct gv_wait *wait_of(const struct gv_task *task)
     return wait != NULL && !wait->woken ? wait : NULL;
 }
 
+/* A task whose wait another loop knows: one that lives there, or that it has borrowed. */
+static bool is_elsewhere(const struct gv_loop *loop, const struct gv_task *task)
+{
+    return task->loop != loop->index || gv_task_is_out(task);
+}
+
 /* How many targets a wait has that must all come before it wakes. */
 static unsigned n_targets(const struct gv_wait *wait)
 {
@@ -39,6 +45,7 @@ static unsigned n_targets(const struct gv_wait *wait)
     case GV_WAIT_SLEEP:
     case GV_WAIT_YIELD:
     case GV_WAIT_MAIL:
+    case GV_WAIT_OUT:
         break;
     }
     return 0;
@@ -112,11 +119,12 @@ static bool follow(struct gv_loop *loop, struct walk *walk, const struct gv_wait
 
         if (task == NULL)
             continue;
-        if (task == walk->nodes[0].task) {
+        /* By id: who began the walk may be a guest. */
+        if (id == gv_task_id(walk->nodes[0].task)) {
             name_cycle(walk, parent, cycle->text, sizeof cycle->text);
             return true;
         }
-        if (task->loop != loop->index) {
+        if (is_elsewhere(loop, task)) {
             cycle->far = true;
             continue;
         }
@@ -209,6 +217,12 @@ static void note_wait(struct probe *probe, const struct gv_task *task, const str
     }
 }
 
+/* Where a probe for a task goes that is elsewhere: to its home, and from there on to who has borrowed it. */
+static unsigned loop_of(const struct gv_loop *loop, const struct gv_task *task)
+{
+    return task->loop != loop->index ? task->loop : gv_lend_borrower(task);
+}
+
 /* Sends a copy of the probe to each target of the wait; those that stay here are returned as a list. */
 static struct gv_message *spread(struct gv_loop *loop, const struct probe *probe,
                                  const struct gv_wait *wait, struct gv_message *list)
@@ -232,8 +246,8 @@ static struct gv_message *spread(struct gv_loop *loop, const struct probe *probe
         copy->to = id;
         *probe_of(copy) = *probe;
         probe_of(copy)->shares = (uint16_t)shares;
-        if (task->loop != loop->index) {
-            gv_loop_post(loop, task->loop, copy);
+        if (is_elsewhere(loop, task)) {
+            gv_loop_post(loop, loop_of(loop, task), copy);
         } else {
             copy->next = list;
             list = copy;
@@ -292,7 +306,16 @@ static struct gv_message *visit(struct gv_loop *loop, struct gv_task *task,
 
 void gv_deadlock_probe_came(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)
 {
-    struct gv_message *list = visit(loop, task, message, NULL);
+    struct gv_message *list;
+
+    if (task != NULL && task->loop == loop->index && gv_task_is_out(task)) {
+        gv_loop_post(loop, gv_lend_borrower(task), message);
+        return;
+    }
+    if (task != NULL && task->loop != loop->index)
+        task = gv_guest_find(
+            loop, message->to); /* NULL: it is on its way home. A later probe meets it. */
+    list = visit(loop, task, message, NULL);
 
     gv_message_give(&loop->blocks, message);
     while (list != NULL) {

@@ -125,14 +125,14 @@ const char *gv_turn_reason(const struct gv_turn *turn, int code)
 
 /* --- one turn --------------------------------------------------------------------------------- */
 
-void gv_actor_failed(struct gv_actor *actor, const struct gv_turn *turn)
+void gv_actor_failed(const struct gv_turn *turn)
 {
     char name[64];
 
-    actor->task.class->describe(&actor->task, name, sizeof name);
+    turn->task->class->describe(turn->task, name, sizeof name);
     gv_log(GV_LOG_ERROR, "actor.failed", "actor=%s method=%s why=\"%s\"", name, turn->method->name,
            turn->why);
-    actor->task.flags |= GV_TASK_STOPPING | GV_TASK_NOW;
+    turn->task->flags |= GV_TASK_STOPPING | GV_TASK_NOW;
 }
 
 /* Why a message cannot be handled, 0 if it can. */
@@ -147,8 +147,8 @@ static inline int obstacle(struct gv_loop *loop, const struct gv_type *type,
     return 0;
 }
 
-/* Always inlined: its turn then lies in the one frame of a whole run. */
-static GV_INLINE void handle(struct gv_loop *loop, struct gv_actor *actor,
+/* task is the actor's own, or its guest. Always inlined: its turn then lies in the one frame of a whole run. */
+static GV_INLINE void handle(struct gv_loop *loop, struct gv_actor *actor, struct gv_task *task,
                              struct gv_message *message)
 {
     const struct gv_type *type = actor->type;
@@ -160,7 +160,7 @@ static GV_INLINE void handle(struct gv_loop *loop, struct gv_actor *actor,
         gv_mail_orphaned(loop, message, code);
         return;
     }
-    turn.task = &actor->task;
+    turn.task = task;
     turn.message = message;
     turn.method = &type->methods[message->method - type->first_index];
     turn.index = message->method;
@@ -169,7 +169,7 @@ static GV_INLINE void handle(struct gv_loop *loop, struct gv_actor *actor,
     code = turn.method->thunk(type->functions, gv_actor_state(actor), message->body,
                               message->call != 0 ? open_envelope(&envelope, loop, message) : NULL);
     if (gv_unlikely(turn.failed)) {
-        gv_actor_failed(actor, &turn);
+        gv_actor_failed(&turn);
         code = GROVE_EDOWN;
     }
     gv_turn_settle(loop, &turn);
@@ -197,7 +197,7 @@ static GV_INLINE void run(struct gv_loop *loop, struct gv_task *task)
         if (message == NULL)
             break;
         loop->budget--;
-        handle(loop, actor, message);
+        handle(loop, actor, task, message);
         if (gv_unlikely(task->flags & GV_TASK_WAITED))
             gv_task_let_in(loop, task);
         if (loop->budget <= 0)
@@ -234,6 +234,8 @@ static inline void stop(struct gv_loop *loop, struct gv_task *task, enum grove_s
         task->flags |= GV_TASK_NOW;
     if (mode == GROVE_STOP_KILL)
         gv_task_cancel(loop, task);
+    else if (mode == GROVE_STOP_NOW && gv_task_is_out(task))
+        gv_lend_stop(loop, task, false);
     /* Its run sees the flags and ends it; not here, inside somebody else's turn. */
     gv_sched_ready(loop, task);
 }
@@ -259,7 +261,7 @@ static void signal_actor(struct gv_loop *loop, struct gv_task *task, struct gv_m
 static struct gv_waitlist *actor_waitlist(struct gv_task *task, bool make)
 {
     struct gv_actor *actor = (struct gv_actor *)task;
-    struct gv_rare *rare = make ? gv_actor_rare(actor) : actor->rare;
+    struct gv_rare *rare = make ? gv_actor_make_rare(actor) : gv_actor_rare(actor);
 
     return rare != NULL ? &rare->waitlist : NULL;
 }
@@ -267,15 +269,54 @@ static struct gv_waitlist *actor_waitlist(struct gv_task *task, bool make)
 static void describe_actor(const struct gv_task *task, char *text, size_t room)
 {
     const struct gv_actor *actor = (const struct gv_actor *)task;
+    const struct gv_rare *rare = gv_actor_rare(actor);
     const char *name = actor->type->service->local_name;
 
-    if (actor->rare != NULL && actor->rare->label[0] != '\0')
-        (void)snprintf(text, room, "%s/%s", name,
-                       actor->rare->label); /* A cut name is still a name. */
+    if (rare != NULL && rare->label[0] != '\0')
+        (void)snprintf(text, room, "%s/%s", name, rare->label); /* A cut name is still a name. */
     else
         (void)snprintf(text, room, "%s/#%llu", name,
                        (unsigned long long)(gv_task_id(task) >> GV_SLOT_SHIFT));
 }
+
+/* --- on another loop -------------------------------------------------------------------------- */
+
+/* The batch of an actor that is lent, then its way home. */
+static void run_guest(struct gv_loop *loop, struct gv_task *guest)
+{
+    struct gv_actor *actor = (struct gv_actor *)gv_guest_task(guest);
+    unsigned n = TURNS_MAX;
+
+    guest->flags |= GV_TASK_BUSY;
+    while (n-- > 0 && !(guest->flags & GV_TASK_NOW)) {
+        struct gv_message *message = gv_mailbox_take(&guest->mailbox);
+
+        if (message == NULL)
+            break;
+        loop->budget--;
+        handle(loop, actor, guest, message);
+        if (loop->budget <= 0)
+            break;
+    }
+    guest->flags &= (uint8_t)~GV_TASK_BUSY;
+    if (guest->mailbox.head != NULL && !(guest->flags & GV_TASK_NOW))
+        gv_sched_ready(loop, guest);
+    else
+        gv_lend_return(loop, guest);
+}
+
+static void describe_guest(const struct gv_task *guest, char *text, size_t room)
+{
+    describe_actor(gv_guest_task(guest), text, room);
+}
+
+static const struct gv_task_class guest_class = {
+    .name = "lent actor",
+    .run = run_guest,
+    .describe = describe_guest,
+    .form = GV_FORM_STRUCT,
+    .kind = GROVE_REF_ACTOR,
+};
 
 const struct gv_task_class gv_actor_class = {
     .name = "actor",
@@ -283,6 +324,7 @@ const struct gv_task_class gv_actor_class = {
     .signal = signal_actor,
     .waitlist = actor_waitlist,
     .describe = describe_actor,
+    .guest = &guest_class,
     .form = GV_FORM_STRUCT,
     .kind = GROVE_REF_ACTOR,
 };
@@ -316,6 +358,9 @@ static GV_APART int stop_by_message(grove_ref ref, enum grove_stop_mode mode)
 
     if (rc == 0)
         gv_signal_send(loop, task, message);
+    /* One that is lent may have been stopped by itself: then this was its last message. */
+    if (rc == 0 && mode != GROVE_STOP_DRAIN)
+        gv_guest_stop(loop, gv_ref_id(ref), mode == GROVE_STOP_KILL);
     return rc;
 }
 
@@ -374,7 +419,7 @@ int grove_stop_await(grove_ref ref, enum grove_stop_mode mode)
     rc = gv_may_park(loop);
     if (rc == 0)
         rc = make_stop(loop, ref, mode, &task, &message);
-    if (rc == 0 && task == loop->turn->task) {
+    if (rc == 0 && loop->turn->task != NULL && gv_task_id(loop->turn->task) == wait.target) {
         gv_message_give(&loop->blocks, message);
         rc = GROVE_EDEADLK;
     }

@@ -59,7 +59,7 @@ static inline bool too_late(const struct gv_verb *verb, const struct gv_turn *tu
 static GV_RARE int fail(const struct gv_verb *verb, struct gv_turn *turn, int code)
 {
     if (turn->failed) {
-        gv_actor_failed((struct gv_actor *)verb->task, turn);
+        gv_actor_failed(turn);
         code = GROVE_EDOWN;
     } else if (code > 0) {
         code = gv_turn_check_refusal(turn, verb->method, code);

@@ -265,6 +265,7 @@ int grove_loop_stats(unsigned k, struct grove_loop_stats *stats)
         .actors = gv_loop_actors(loop),
         .stacks = gv_figure_read32(&loop->stacks.n_taken),
         .parked = gv_figure_read32(&loop->n_parked),
+        .lent = gv_figure_read(&loop->stats.lent),
     };
     /* Both times belong to one moment if the loop did not fall asleep or wake between. */
     for (unsigned i = 0; i < LOOKS_MAX; i++) {

@@ -61,6 +61,9 @@ int bench_xstream_await(const int64_t *numbers, struct bench_result *result); /*
 int bench_branches_await(const int64_t *numbers,
                          struct bench_result *result); /* accounts, tellers, transfers */
 int bench_remote_await(const int64_t *numbers, struct bench_result *result); /* clients, calls */
+int bench_lend_await(const int64_t *numbers,
+                     struct bench_result *result); /* actors, messages, microseconds */
+int bench_chatty_await(const int64_t *numbers, struct bench_result *result); /* pairs, hops */
 
 /* Resident memory of this process in KiB: now, and at most so far. 0 if unknown. */
 int64_t bench_resident_kb(void);

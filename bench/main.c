@@ -108,6 +108,14 @@ static const struct bench {
      bench_remote_await,
      "2",
      {{"CLIENTS", 1, 1000000, 64}, {"CALLS", 1, 1000000000, 1000000}}},
+    {"lend",
+     bench_lend_await,
+     "2",
+     {{"ACTORS", 1, 1000, 64}, {"MESSAGES", 1, 100000, 4000}, {"MICROSECONDS", 0, 100000, 1}}},
+    {"chatty",
+     bench_chatty_await,
+     "2",
+     {{"PAIRS", 1, 10000, 10}, {"HOPS", 1, 1000000000, 2000000}}},
 };
 
 #define N_BENCHES (sizeof benches / sizeof benches[0])

@@ -32,7 +32,7 @@ static inline struct gv_task *gv_dispatcher_task(struct gv_loop *loop)
         gv_sched_shuffle(loop);
     task = loop->run_head;
     loop->run_head = task->run_next;
-    task->flags &= (uint8_t)~GV_TASK_QUEUED;
+    task->flags &= (uint8_t) ~(GV_TASK_QUEUED | GV_TASK_LINGERS);
     if (loop->run_head != NULL)
         __builtin_prefetch(loop->run_head->mailbox.head);
     return task;

@@ -7,6 +7,7 @@
 #include <grove/task.h>
 
 #include "runtime/assert.h"
+#include "runtime/lend.h"
 #include "runtime/park.h"
 #include "runtime/place.h"
 #include "runtime/runtime.h"
@@ -172,6 +173,8 @@ struct gv_message *gv_task_take_back(struct gv_loop *loop, struct gv_task *task,
 {
     struct gv_message *message = gv_mailbox_remove(&task->mailbox, call);
 
+    if (message == NULL && gv_task_is_out(task))
+        gv_lend_take_back(loop, task, call); /* Or it waits for room. */
     if (!(task->flags & GV_TASK_WAITED))
         return message;
     if (message == NULL)
@@ -245,8 +248,11 @@ void gv_task_tell_end(struct gv_loop *loop, struct gv_task *task, struct gv_mess
 
 void gv_task_cancel(struct gv_loop *loop, struct gv_task *task)
 {
-    task->flags |= GV_TASK_CANCELLED;
-    gv_turn_cancel(loop, task->turn);
+    task->flags |= GV_TASK_STOPPING; /* A greenlet that has not begun looks at it. */
+    if (gv_task_is_out(task))
+        gv_lend_stop(loop, task, true);
+    else
+        gv_turn_cancel(loop, task->turn);
 }
 
 /* --- mail in straight lines --------------------------------------------------------------------- */
@@ -298,7 +304,7 @@ static void run_greenlet(struct gv_loop *loop, struct gv_task *task)
     loop->budget--;
     task->flags |= GV_TASK_BUSY;
     gv_turn_begin(loop, &turn);
-    if (task->flags & GV_TASK_CANCELLED)
+    if (task->flags & GV_TASK_STOPPING)
         turn.cancelled = 1;
     me->function(me->argument);
     gv_runtime.upcalls->turn_ending(loop, &turn);

@@ -21,7 +21,9 @@
  *
  * Owner: messages belong to the inbox from publish to take.
  *
- * Always: messages of one sender are taken in the order in which it sent.
+ * Always: messages are taken in the order in which they were published,
+ * whoever published them. Lending relies on it (lend.h): an actor sends from
+ * two loops, one after the other.
  */
 #ifndef GV_INBOX_H
 #define GV_INBOX_H

@@ -113,6 +113,10 @@ static void take_in(struct gv_loop *loop, struct gv_message *message)
         run.function(run.argument);
         return;
     }
+    if (message->method >= GV_SIGNAL_LEND && !(message->form_flags & GV_FLAG_REPLY)) {
+        gv_lend_came(loop, message);
+        return;
+    }
     gv_runtime.upcalls->arrived(loop, message);
 }
 
@@ -246,6 +250,8 @@ static void adapt_tick(struct gv_loop *loop, uint64_t took_ns)
     uint32_t used = loop->tick - (uint32_t)(loop->budget > 0 ? loop->budget : 0);
     uint64_t aim_ns = (uint64_t)loop->tick_us * 1000 / TICKS_AIM, fit;
 
+    if (used > 0)
+        gv_lend_learn(loop, used, took_ns);
     /* A short tick that ran out of work says little. */
     if (took_ns == 0 || used == 0 || (loop->budget > 0 && took_ns <= aim_ns))
         return;
@@ -261,6 +267,9 @@ static void run_tick(struct gv_loop *loop)
     uint64_t start_ns = loop->now_ns;
 
     loop->tick_ns = start_ns;
+    if (loop->lending.mode == GV_LEND_FORCE
+        || (loop->lending.mode == GV_LEND_ON && loop->n_ticks == 1))
+        gv_lend_offer(loop);
     gv_sched_run(loop);
     gv_loop_look(loop);
     adapt_tick(loop, loop->now_ns - start_ns);
@@ -299,6 +308,8 @@ void gv_loop_step(struct gv_loop *loop, bool may_wait)
     if (loop->log != NULL)
         gv_log_flush(loop->log);
 
+    if (loop->lending.mode == GV_LEND_ON)
+        gv_lend_ask(loop);
     look_at_world(loop, may_wait);
     gv_loop_here = loop; /* In simulation the thread may have been another loop's meanwhile. */
     gv_loop_look(loop);
@@ -370,6 +381,8 @@ int gv_loop_open(struct gv_loop **result, unsigned index)
     gv_stacks_init(&loop->stacks, (uint32_t)gv_option_number(GV_OPTION_STACKS_MAX));
     gv_slots_init(&loop->slots, index);
     gv_inbox_init(&loop->inbox);
+    gv_lend_open(loop);
+    loop->n_waits = (uint64_t)index << GV_WAIT_LOOP_SHIFT;
     loop->log = gv_log_ring_new();
     gv_loop_look(loop);
     gv_wheel_init(&loop->wheel, gv_epoch_grains(loop->now_ns));

@@ -9,8 +9,8 @@
  * While there is work, a round looks at the world only if the last look was
  * tick_us (100 µs) ago.
  *
- * Only the poller's thread touches a loop, but for `inbox` and the atomic
- * counters. `gv_loop_here` is the loop of the running thread.
+ * Only the poller's thread touches a loop, but for `inbox`, `hungry` and the
+ * atomic counters. `gv_loop_here` is the loop of the running thread.
  *
  * Always: poll runs on the thread's main stack with no handler above it;
  * upcalls only enqueue.
@@ -23,6 +23,7 @@
 #include "runtime/block.h"
 #include "runtime/env.h"
 #include "runtime/inbox.h"
+#include "runtime/lend.h"
 #include "runtime/message.h"
 #include "runtime/parcel.h"
 #include "runtime/probe.h"
@@ -36,6 +37,8 @@
 #define GV_AHEAD_MAX    1024u /* far sends that may wait for room there, per pair of loops */
 #define GV_CHAIN_MAX    GV_PARCEL_MAX /* far messages published at the latest together */
 #define GV_INLINE_NEVER 0xffu         /* turns of this method park, or take long */
+
+#define GV_WAIT_LOOP_SHIFT 56u /* no two loops give a wait the same number */
 
 struct gv_calls;
 struct gv_log_ring;
@@ -126,7 +129,7 @@ struct gv_loop {
     uint64_t tick_ns;         /* when the running tick began */
     uint64_t started_ns;
     uint64_t turn_started_ns; /* with turn_clock: when the running turn began or was resumed */
-    uint64_t n_waits;         /* numbers of waits given out */
+    uint64_t n_waits;         /* numbers of waits given out; begins with the loop's own */
     uint64_t spin_ns;         /* 0: never */
     uint64_t slept_ns;        /* waited for the world, in all */
     uint64_t rest;            /* the same for readers; see gv_loop_busy_ns */
@@ -147,6 +150,7 @@ struct gv_loop {
     _Atomic uint64_t n_chosen;  /* tasks for which this home was ever chosen */
     uint64_t n_chosen_ended;    /* those of them that have ended */
     struct gv_out out[GV_LOOPS_MAX];
+    struct gv_lending lending;
     _Alignas(64) struct gv_inbox inbox; /* the one thing that other loops write */
 };
 

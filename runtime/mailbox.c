@@ -63,3 +63,38 @@ struct gv_message *gv_mailbox_remove(struct gv_mailbox *box, uint64_t call)
     }
     return NULL;
 }
+
+uint64_t gv_mailbox_detach(struct gv_mailbox *box, struct gv_mailbox *batch, uint32_t n_max)
+{
+    struct gv_message *message = box->head;
+
+    gv_assert(batch->head == NULL && n_max > 0);
+    if (message == NULL)
+        return 0;
+    batch->head = message;
+    for (;; message = message->next) {
+        gv_assert(!gv_message_is_system(message));
+        batch->load += gv_mailbox_share(message);
+        if (--n_max == 0 || message->next == NULL)
+            break;
+    }
+    batch->tail = message;
+    box->head = message->next;
+    if (box->head == NULL)
+        box->tail = NULL;
+    message->next = NULL;
+    return batch->load;
+}
+
+void gv_mailbox_rejoin(struct gv_mailbox *box, struct gv_mailbox *batch, uint64_t charge)
+{
+    gv_assert(box->load >= charge && charge >= batch->load);
+    box->load -= charge - batch->load;
+    if (batch->head == NULL)
+        return;
+    batch->tail->next = box->head;
+    box->head = batch->head;
+    if (box->tail == NULL)
+        box->tail = batch->tail;
+    gv_mailbox_init(batch);
+}

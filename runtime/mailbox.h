@@ -131,4 +131,14 @@ struct gv_message *gv_mailbox_take_user(struct gv_mailbox *box);
  */
 struct gv_message *gv_mailbox_remove(struct gv_mailbox *box, uint64_t call);
 
+/*
+ * Moves the first messages, at most n_max, into batch, which is empty. They
+ * stay charged to box as well until rejoin. Returns their charge. There must
+ * be no system message.
+ */
+uint64_t gv_mailbox_detach(struct gv_mailbox *box, struct gv_mailbox *batch, uint32_t n_max);
+
+/* What is left of a batch goes back to the front of box, which is no longer charged with the rest. */
+void gv_mailbox_rejoin(struct gv_mailbox *box, struct gv_mailbox *batch, uint64_t charge);
+
 #endif

@@ -51,6 +51,9 @@ enum gv_signal {
     GV_SIGNAL_PROBE = 0xff03,  /* edge chasing, see actors/deadlock.h */
     GV_SIGNAL_RUN = 0xff04,    /* body: function and argument, run on the loop */
     GV_SIGNAL_PARCEL = 0xff05, /* between loops only: other messages, see parcel.h */
+    GV_SIGNAL_LEND = 0xff06,   /* these three see lend.h */
+    GV_SIGNAL_TELL = 0xff07,
+    GV_SIGNAL_HOME = 0xff08,
 };
 
 struct gv_message {

@@ -28,6 +28,8 @@
     X(INLINE, "inline", 1, 0, 2, "",                                                              \
       "0: calls are queued; 1: not those to idle actors here; 2: nor if they park (for tests)")   \
     X(SHUFFLE, "shuffle", 0, 0, 1, "", "1: the run queue is drawn by chance (for tests)")         \
+    X(LEND, "lend", 1, 0, 2, "",                                                                  \
+      "1: idle loops borrow messages of waiting actors; 0: never; 2: always (for tests)")         \
     X(MAILBOX_DEPTH, "mailbox_depth", 1024, 1, 1048575, "messages", "default bound of a mailbox") \
     X(MAILBOX_BYTES, "mailbox_bytes", 1048576, 65536, 267386880, "bytes",                         \
       "default bound of a mailbox")                                                               \

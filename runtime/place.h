@@ -35,6 +35,14 @@ int gv_place_home(int place, unsigned *home);
 /* Counts a task whose home was chosen. Before it is alive: its home may look at it from then on. */
 void gv_place_chosen(struct gv_task *task);
 
+/* Where GROVE_HERE is: with the running task, and that is at its home, also while it is lent. */
+static inline unsigned gv_place_near(const struct gv_loop *loop)
+{
+    const struct gv_turn *turn = loop->turn;
+
+    return turn != NULL && turn->task != NULL ? turn->task->loop : loop->index;
+}
+
 /*
  * Takes a slot of `bytes` for a task at `place` (see grove/actor.h). The task
  * is alive but nobody knows it yet: fill it, then start or undo. Returns 0,
@@ -53,7 +61,7 @@ static GV_INLINE int gv_place_task(struct gv_loop *loop, int place,
         if (rc != 0)
             return rc;
     } else {
-        home = loop->index;
+        home = gv_place_near(loop);
     }
     if (gv_unlikely(bytes > GV_SLOT_BYTES_MAX))
         return GROVE_ETOOBIG;

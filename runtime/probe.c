@@ -6,8 +6,8 @@
 const char *gv_probe_name(enum gv_probe_point point)
 {
     static const char *const names[GV_PROBE_COUNT] = {
-        "SEND", "DROP",    "START", "END",      "PARK",      "RESUME", "REPLY",  "SPAWN",
-        "STOP", "RESTART", "TIMER", "FRAME_IN", "FRAME_OUT", "JOB",    "COMMIT",
+        "SEND",    "DROP",  "START",    "END",       "PARK", "RESUME", "REPLY", "SPAWN", "STOP",
+        "RESTART", "TIMER", "FRAME_IN", "FRAME_OUT", "JOB",  "COMMIT", "LEND",  "HOME",
     };
 
     return (unsigned)point < GV_PROBE_COUNT ? names[point] : "?";

@@ -29,6 +29,8 @@ enum gv_probe_point {
     GV_PROBE_FRAME_OUT, /* type, call */
     GV_PROBE_JOB,       /* job, state */
     GV_PROBE_COMMIT,    /* batch, code */
+    GV_PROBE_LEND,      /* task, borrower */
+    GV_PROBE_HOME,      /* task, home */
     GV_PROBE_COUNT,
 };
 

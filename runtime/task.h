@@ -11,7 +11,8 @@
  *
  * Always: only the home loop touches a task, but for `loop`, which never
  * changes, and `id`, which others may read to see that it is stale. A task
- * is in the run queue at most once, and never while it is busy.
+ * is in the run queue at most once, and never while it is busy. When it is
+ * lent, a guest stands in for it elsewhere (lend.h).
  */
 #ifndef GV_TASK_H
 #define GV_TASK_H
@@ -28,14 +29,14 @@ struct gv_task;
 struct gv_turn;
 
 enum gv_task_flag {
-    GV_TASK_QUEUED = 1,     /* stands in the run queue */
-    GV_TASK_BUSY = 2,       /* a turn has begun and not ended */
-    GV_TASK_RECEIVING = 4,  /* parked in receive: the next mail wakes it */
-    GV_TASK_STOPPING = 8,   /* takes no new mail */
-    GV_TASK_NOW = 16,       /* stops after this turn, whatever is queued */
-    GV_TASK_CANCELLED = 32, /* its awaits fail */
-    GV_TASK_WAITED = 64,    /* messages wait for room in its mailbox */
-    GV_TASK_UNBORN = 128,   /* its first turn has not succeeded */
+    GV_TASK_QUEUED = 1,    /* stands in the run queue */
+    GV_TASK_BUSY = 2,      /* a turn has begun and not ended */
+    GV_TASK_RECEIVING = 4, /* parked in receive: the next mail wakes it */
+    GV_TASK_STOPPING = 8,  /* takes no new mail */
+    GV_TASK_NOW = 16,      /* stops after this turn, whatever is queued */
+    GV_TASK_LINGERS = 32,  /* has stood in the run queue since lending came by */
+    GV_TASK_WAITED = 64,   /* messages wait for room in its mailbox */
+    GV_TASK_UNBORN = 128,  /* its first turn has not succeeded */
 };
 
 /* Who waits at a task: for room in its full mailbox, oldest first; and for its end. */
@@ -56,6 +57,8 @@ struct gv_task_class {
     struct gv_waitlist *(*waitlist)(struct gv_task *task, bool make);
     /* Writes "name/label" for reports. */
     void (*describe)(const struct gv_task *task, char *text, size_t room);
+    /* Of those that stand in for its tasks on other loops, which get no signals; NULL: they are never lent. */
+    const struct gv_task_class *guest;
     uint8_t form;         /* enum gv_form in which requests to it are packed */
     uint8_t kind;         /* enum grove_ref_kind of its refs */
     bool fails_when_full; /* calls are answered GROVE_EFULL at once instead of waiting for room */
@@ -63,15 +66,16 @@ struct gv_task_class {
 
 struct gv_task {
     struct gv_mailbox mailbox; /* 24 bytes */
-    struct gv_task *run_next;  /* run queue, and free list of slots */
+    struct gv_task *run_next;  /* run queue, and free list of slots; while it is out, its guest */
     _Atomic uint64_t id;       /* slot 28 | generation 36; generation odd while alive */
     const struct gv_task_class *class;
-    struct gv_turn *turn;        /* the turn that has begun, NULL while idle */
+    struct gv_turn *turn;        /* the turn that has begun, NULL while idle; gv_turn_out */
     uint8_t loop;                /* home, for the life of the slot */
     uint8_t flags;               /* enum gv_task_flag */
     uint8_t size_class;          /* of its slot */
     uint8_t arrived        : 1;  /* at its home: others may no longer touch it */
     uint8_t anywhere       : 1;  /* its home was chosen for it */
+    uint8_t pinned         : 1;  /* never lent */
     uint32_t depth_max     : 20; /* bound of the mailbox in messages */
     uint32_t bytes_max_64k : 12; /* and in units of 64 KiB */
 };

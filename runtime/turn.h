@@ -40,6 +40,7 @@ enum gv_wait_kind {
     GV_WAIT_ANY,   /* one of some futures */
     GV_WAIT_STOP,  /* the end of another task */
     GV_WAIT_SPAWN, /* the init of a child */
+    GV_WAIT_OUT,   /* its task is out: what it waits for, if anything, only the borrower knows */
 };
 
 /* Why a turn is parked. Lies in its frame. */

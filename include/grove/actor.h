@@ -6,10 +6,18 @@
  * An actor handles its next message only after the handler has returned,
  * also when the handler awaits. So what it checked before an await is still
  * true after it.
+ *
+ * An actor lives on one loop. Where another loop is idle and the actor has
+ * waited long, that loop may handle a batch of its messages: the actor is
+ * lent. Nothing changes for it, nor for those it talks to. But two actors of
+ * one loop may then run at the same time: what they share must be atomic, or
+ * belong to one of them. `pinned` keeps an actor on its loop, the option
+ * lend=0 all of them.
  */
 #ifndef GROVE_ACTOR_H
 #define GROVE_ACTOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,7 +27,7 @@
 
 /* Where an actor lives; it never moves. */
 enum grove_place {
-    GROVE_HERE = 0,      /* on the loop of the spawner */
+    GROVE_HERE = 0,      /* on the loop of the spawner, also while that is lent */
     GROVE_ANYWHERE = -1, /* on the loop with the fewest that were placed so: spread evenly */
     /* n >= 1: on loop n - 1 */
 };
@@ -33,6 +41,7 @@ struct grove_spawn_options {
     uint32_t bytes_max;    /* bytes in the mailbox, default 1 MiB */
     const char *label;     /* for reports, copied, at most 31 bytes */
     size_t argument_bytes; /* > 0: argument is copied; 0: the pointer is passed on */
+    bool pinned;           /* all its turns run on its own loop: it is never lent */
 };
 
 /*

@@ -18,6 +18,7 @@ struct grove_loop_stats {
     uint64_t actors;          /* alive now */
     uint64_t stacks;          /* stacks in existence */
     uint64_t parked;          /* stacks of waiting handlers and greenlets */
+    uint64_t lent;            /* batches of messages lent to other loops */
 };
 
 /* Fills *stats for loop number k. Any thread; figures may be a moment old. Returns 0 or GROVE_EUSAGE. */

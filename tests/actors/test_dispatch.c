@@ -435,6 +435,7 @@ static void test_a_far_await_without_a_stack_sends_nothing(void **state)
     stage_open_loops(2);
     assert_int_equal(grove_option_set("stacks_max", "2"), 0);
     assert_int_equal(grove_option_set("inline", "0"), 0);
+    assert_int_equal(grove_option_set("lend", "0"), 0); /* A lent nap takes no stack here. */
     call.to = stage_spawn_on(1, NULL);
     assert_int_equal(stage_send(stage_spawn(NULL), &nap), 0);
     assert_int_equal(grove_sleep_await(1), 0);

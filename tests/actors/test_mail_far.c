@@ -365,6 +365,8 @@ static int set_up_three_loops(void **state)
 {
     (void)state;
     stage_open_loops(3);
+    /* The source lets nobody else run on its loop: it must stay there, and nobody come. */
+    assert_int_equal(grove_option_set("lend", "0"), 0);
     return 0;
 }
 

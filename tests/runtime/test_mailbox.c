@@ -206,6 +206,49 @@ static void test_the_only_request_is_taken_back(void **state)
     assert_int_equal(take(), 1);
 }
 
+static void test_a_detached_batch_stays_charged_until_it_is_home(void **state)
+{
+    struct gv_mailbox batch = {0};
+    struct gv_message *message;
+    uint64_t charge;
+
+    (void)state;
+    for (uint64_t call = 1; call <= 4; call++)
+        assert_int_equal(push(call), 0);
+    charge = gv_mailbox_detach(&box, &batch, 3);
+    assert_int_equal(gv_mailbox_depth(&batch), 3);
+    assert_int_equal(gv_mailbox_depth(&box), 4);
+    assert_int_equal(charge, batch.load);
+    message = gv_mailbox_take(&batch);
+    assert_int_equal(message->call, 1);
+    gv_message_give(&blocks, message);
+    gv_mailbox_rejoin(&box, &batch, charge);
+    assert_true(gv_mailbox_is_empty(&batch));
+    assert_int_equal(gv_mailbox_depth(&box), 3);
+    for (uint64_t call = 2; call <= 4; call++)
+        assert_int_equal(take(), call);
+    assert_int_equal(box.load, 0);
+}
+
+static void test_a_batch_may_be_all_there_is(void **state)
+{
+    struct gv_mailbox batch = {0};
+    uint64_t charge;
+
+    (void)state;
+    assert_int_equal(gv_mailbox_detach(&box, &batch, 3), 0);
+    assert_int_equal(push(1), 0);
+    assert_int_equal(push(2), 0);
+    charge = gv_mailbox_detach(&box, &batch, 64);
+    assert_true(gv_mailbox_is_empty(&box));
+    assert_int_equal(push(3), 0);
+    gv_mailbox_rejoin(&box, &batch, charge);
+    for (uint64_t call = 1; call <= 3; call++)
+        assert_int_equal(take(), call);
+    assert_int_equal(push(4), 0);
+    assert_int_equal(take(), 4);
+}
+
 #define with_box(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -220,6 +263,8 @@ int main(void)
         with_box(test_a_lane_can_be_taken_by_itself),
         with_box(test_a_queued_request_is_taken_back_from_any_place),
         with_box(test_the_only_request_is_taken_back),
+        with_box(test_a_detached_batch_stays_charged_until_it_is_home),
+        with_box(test_a_batch_may_be_all_there_is),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

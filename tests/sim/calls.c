@@ -412,6 +412,20 @@ static void prepare(void)
     SIM_CHECK(grove_service_register(&peer_service_table) == 0, "no service");
 }
 
+static void prepare_lent(void)
+{
+    prepare();
+    sim_option("loops", 3);
+    sim_option("lend", 2);
+}
+
+const struct sim_simulation sim_calls_lent = {
+    .name = "calls_lent",
+    .what = "the same on three loops that lend each other whatever they can",
+    .run = run,
+    .prepare = prepare_lent,
+};
+
 const struct sim_simulation sim_calls = {
     .name = "calls",
     .what = "random graphs of calls: one outcome each, in order, no false deadlock",

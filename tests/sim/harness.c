@@ -23,8 +23,8 @@
 static void hear(void *listener, enum gv_probe_point point, uint64_t a, uint64_t b)
 {
     static const char *const names[GV_PROBE_COUNT] = {
-        "send", "drop",    "turn",  "turn end", "park",      "resume", "reply",  "spawn",
-        "stop", "restart", "timer", "frame in", "frame out", "job",    "commit",
+        "send",    "drop",  "turn",     "turn end",  "park", "resume", "reply", "spawn", "stop",
+        "restart", "timer", "frame in", "frame out", "job",  "commit", "lend",  "home",
     };
 
     (void)listener;
@@ -58,6 +58,7 @@ static void draw_options(void)
     sim_option("spin_us", sim_draw(SIM_LOAD, 4) == 0 ? 20 : 0);
     sim_option("tick_us", 1 + sim_draw(SIM_LOAD, 200));
     sim_option("log_level", 4);
+    sim_option("lend", sim_draw(SIM_LOAD, 3) == 0 ? 0 : 2);
 }
 
 /*

@@ -20,7 +20,8 @@
 #define SEEDS_APART   1000u /* in one process: what killed children had adds up in it */
 
 static const struct sim_simulation *const simulations[] = {
-    &sim_withdraw_naive, &sim_withdraw_actor, &sim_cycles, &sim_calls, &sim_pool, &sim_sleeps,
+    &sim_withdraw_naive, &sim_withdraw_actor, &sim_cycles, &sim_calls,
+    &sim_calls_lent,     &sim_pool,           &sim_sleeps,
 };
 #define N_SIMULATIONS (sizeof simulations / sizeof simulations[0])
 

@@ -27,7 +27,7 @@ struct sim_simulation {
 };
 
 extern const struct sim_simulation sim_withdraw_naive, sim_withdraw_actor, sim_cycles, sim_calls,
-    sim_pool, sim_sleeps;
+    sim_calls_lent, sim_pool, sim_sleeps;
 
 /* Runs one seed. True if it was guilty; the reason stands in sim.report. */
 bool sim_seed_run(const struct sim_simulation *simulation, uint64_t seed);
