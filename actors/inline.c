@@ -5,8 +5,10 @@
 #include "runtime/go.h"
 #include "runtime/park.h"
 
-#define TIMED_EVERY 64u    /* calls of a method */
-#define LONG_NS     10000u /* others shall not wait for 64 of these */
+#define TIMED_EVERY     64u    /* calls of a method */
+#define LONG_NS         10000u /* others shall not wait for 64 of these */
+#define LONG_ROW        3u     /* in a row: one alone may have been cold, or interrupted */
+#define MAIN_LOOK_EVERY 16u    /* calls of main */
 
 bool gv_inline_fits(const struct grove_method *method)
 {
@@ -29,6 +31,8 @@ static int refuse(struct grove_answer *answer, const struct grove_shape *shape,
 static inline void begin_wait(const struct gv_verb *verb, struct gv_wait *wait,
                               struct gv_turn *turn)
 {
+    if (gv_unlikely(verb->loop->turn_clock))
+        gv_turn_clock_end(verb->loop);
     gv_wait_init(verb->loop, wait, GV_WAIT_CALL, verb->deadline_ms);
     wait->target = gv_task_id(verb->task);
     wait->method = verb->index;
@@ -48,47 +52,82 @@ static inline void end_wait(const struct gv_verb *verb)
         gv_turn_clock_begin(loop);
 }
 
-/* The handler has returned after its caller's time. */
-static inline bool too_late(const struct gv_verb *verb, const struct gv_turn *turn)
+/* With what the caller would have left by now, had it been able to; 0 if it would still be waiting. */
+static inline int left_with(const struct gv_verb *verb, const struct gv_turn *turn)
 {
-    return turn->parked && verb->deadline_ms != 0
-           && !gv_ms_before(verb->loop->now_ms, verb->deadline_ms);
+    if (gv_unlikely(turn->parked) && verb->deadline_ms != 0
+        && !gv_ms_before(verb->loop->now_ms, verb->deadline_ms))
+        return GROVE_ETIMEDOUT;
+    return gv_unlikely(verb->turn->cancelled) ? GROVE_ECANCELED : 0;
 }
 
-/* What the call came to: 0, or a code that is noted in the caller's turn. */
+/* What the call came to: a code that is noted in the caller's turn. */
 static GV_RARE int fail(const struct gv_verb *verb, struct gv_turn *turn, int code)
 {
+    int left = left_with(verb, turn);
+
     if (turn->failed) {
         gv_actor_failed(turn);
         code = GROVE_EDOWN;
     } else if (code > 0) {
         code = gv_turn_check_refusal(turn, verb->method, code);
     }
-    if (too_late(verb, turn))
-        return gv_turn_failed(verb->turn, NULL, GROVE_ETIMEDOUT, GROVE_STARTED_UNKNOWN, NULL);
+    if (left != 0)
+        return gv_turn_failed(verb->turn, NULL, left, GROVE_STARTED_UNKNOWN, NULL);
     return gv_turn_failed(verb->turn, verb->method, code, GROVE_STARTED_YES,
                           gv_turn_reason(turn, code));
 }
+
+/*
+ * loop->inlined[method] is how often a method was long of late while it is
+ * less than LONG_ROW: then its next call is timed. Above that it counts the
+ * calls until one is timed again.
+ */
 
 /* When a call that shall be timed begins; 0 for the others. */
 static inline uint64_t begin_time(const struct gv_verb *verb)
 {
     struct gv_loop *loop = verb->loop;
 
-    return gv_unlikely(loop->inlined[verb->index] == 0) ? loop->env->now_ns(loop->env->world) : 0;
+    return gv_unlikely(loop->inlined[verb->index] < LONG_ROW) ? loop->env->now_ns(loop->env->world)
+                                                              : 0;
 }
 
-/* Counts the call, and keeps its method out of the way of others if it took long. */
-static inline void end_time(const struct gv_verb *verb, uint64_t started_ns)
+/* A timed call is over. */
+static GV_RARE void judge_time(const struct gv_verb *verb, uint64_t started_ns)
 {
     struct gv_loop *loop = verb->loop;
     uint8_t *n = &loop->inlined[verb->index];
 
+    if (loop->env->now_ns(loop->env->world) - started_ns <= LONG_NS)
+        *n = LONG_ROW;
+    else if (*n >= LONG_ROW) /* Calls of the same method above it have been timed. */
+        *n = 1;
+    else if (++*n == LONG_ROW)
+        *n = GV_INLINE_NEVER;
+}
+
+/* Counts the call, and keeps its method out of the way of others if it takes long. */
+static inline void end_time(const struct gv_verb *verb, uint64_t started_ns)
+{
+    uint8_t *n = &verb->loop->inlined[verb->index];
+
     if (gv_unlikely(*n == GV_INLINE_NEVER))
         return;
-    *n = (uint8_t)((*n + 1) % TIMED_EVERY);
-    if (gv_unlikely(started_ns != 0) && loop->env->now_ns(loop->env->world) - started_ns > LONG_NS)
-        *n = GV_INLINE_NEVER;
+    if (gv_unlikely(started_ns != 0))
+        judge_time(verb, started_ns);
+    else if (++*n == LONG_ROW + TIMED_EVERY)
+        *n = 0;
+}
+
+/* One call less until others have their turn. main is no part of a tick: it looks at the clock itself. */
+static inline void count(struct gv_loop *loop)
+{
+    loop->budget--;
+    loop->inline_left--;
+    if (gv_unlikely(loop->stack == NULL)
+        && loop->inline_left % MAIN_LOOK_EVERY == MAIN_LOOK_EVERY - 1)
+        gv_main_look(loop);
 }
 
 int gv_inline_call(const struct gv_verb *verb, const ProtobufCMessage *request,
@@ -104,8 +143,7 @@ int gv_inline_call(const struct gv_verb *verb, const ProtobufCMessage *request,
     int code;
 
     started_ns = begin_time(verb);
-    loop->budget--;
-    loop->inline_left--;
+    count(loop);
     verb->method->request->copy(body, request);
     begin_wait(verb, &wait, &turn);
     actor->task.flags = GV_TASK_BUSY;
@@ -118,7 +156,7 @@ int gv_inline_call(const struct gv_verb *verb, const ProtobufCMessage *request,
     turn.below = &wait;
     code = verb->method->thunk(actor->type->functions, gv_actor_state(actor), body, &answer);
     gv_turn_settle(loop, &turn);
-    if (gv_unlikely(code != 0 || turn.failed || too_late(verb, &turn)))
+    if (gv_unlikely(code != 0 || turn.failed || left_with(verb, &turn) != 0))
         code = fail(verb, &turn, code);
     gv_turn_end(loop, &turn);
     gv_actor_rest(loop, actor);

@@ -10,12 +10,14 @@
  *       the other's memory. Only flat ones are, so that copies are cheap.
  *     - the caller has its wait, which names its target, and the actor is
  *       busy: circles are found, mail queues, stop and kill find their way.
- *     - a method that has ever parked on this loop is queued from then on.
- *       The first time it does so inline, its caller can leave no sooner
- *       than its handler does: when the caller is cancelled or its deadline
- *       comes, what the handler waits for is cancelled too.
- *     - a method that takes over 10 µs is queued from then on; one call in 64
- *       is timed.
+ *     - a method that has ever parked on this loop, or whose callee has on
+ *       its stack, is queued from then on. The first time it does so inline,
+ *       its caller can leave no sooner than its handler does: when the caller
+ *       is cancelled or its deadline comes, what the handler waits for is
+ *       cancelled too. Whatever the handler then returns, the caller is told
+ *       what it would have been told had it left.
+ *     - a method that takes over 10 µs three times in a row is queued from
+ *       then on; one call in 64 is timed.
  *     - 64 calls in a row, or the tick's worth of messages, or half of the
  *       stack: then a call is queued, so that others have their turn.
  */

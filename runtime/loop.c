@@ -266,7 +266,6 @@ static void run_tick(struct gv_loop *loop)
 {
     uint64_t start_ns = loop->now_ns;
 
-    loop->tick_ns = start_ns;
     if (loop->lending.mode == GV_LEND_FORCE
         || (loop->lending.mode == GV_LEND_ON && loop->n_ticks == 1))
         gv_lend_offer(loop);
@@ -317,6 +316,7 @@ void gv_loop_step(struct gv_loop *loop, bool may_wait)
         loop->polled_ns = loop->now_ns;
     drain_inbox(loop);
     gv_wheel_advance(&loop->wheel, gv_epoch_grains(loop->now_ns));
+    loop->tick_ns = loop->now_ns;
     loop->budget = (int32_t)loop->tick; /* also for what main calls inline */
     loop->inline_left = loop->inline_max;
     if (loop->run_head != NULL || loop->ready_head != NULL)

@@ -25,8 +25,11 @@
 /* Fires at the deadline of a wait. */
 void gv_wait_expired(struct gv_timer *timer);
 
-/* A turn that runs inline parks: from now on the deadlines of its callers end what it waits for. */
+/* A turn that runs inline parks, and its callers with it: from now on their deadlines end what it waits for. */
 void gv_park_above(struct gv_loop *loop, struct gv_turn *turn);
+
+/* Reads the clock in a turn of main: ends the tick if its time is over. */
+void gv_main_look(struct gv_loop *loop);
 
 /* main has no stack of the pool: steps its loop until the wait is woken. */
 void gv_park_main(struct gv_loop *loop, const struct gv_wait *wait);

@@ -129,11 +129,14 @@ static void caller_expired(struct gv_timer *timer)
 
 void gv_park_above(struct gv_loop *loop, struct gv_turn *turn)
 {
-    for (struct gv_wait *wait = turn->below; wait != NULL; wait = wait->turn->below)
+    for (struct gv_wait *wait = turn->below; wait != NULL; wait = wait->turn->below) {
+        wait->turn->parked = 1;
+        loop->inlined[wait->turn->index] = GV_INLINE_NEVER;
         if (wait->deadline_ms != 0 && !gv_timer_is_armed(&wait->timer)) {
             wait->timer.fire = caller_expired;
             gv_wheel_arm(&loop->wheel, &wait->timer, wait->deadline_ms);
         }
+    }
 }
 
 void gv_turn_cancel(struct gv_loop *loop, struct gv_turn *turn)
@@ -145,15 +148,20 @@ void gv_turn_cancel(struct gv_loop *loop, struct gv_turn *turn)
     }
 }
 
+void gv_main_look(struct gv_loop *loop)
+{
+    gv_loop_look(loop);
+    if (loop->now_ns - loop->tick_ns >= (uint64_t)loop->tick_us * 1000)
+        loop->budget = 0;
+}
+
 void gv_park_main(struct gv_loop *loop, const struct gv_wait *wait)
 {
     while (!wait->woken) {
         /* What is left of the tick needs no look at the world, unless its time is over. */
         if (loop->budget > 0 && (loop->run_head != NULL || loop->ready_head != NULL)) {
             gv_sched_run(loop);
-            gv_loop_look(loop);
-            if (loop->now_ns - loop->tick_ns >= (uint64_t)loop->tick_us * 1000)
-                loop->budget = 0;
+            gv_main_look(loop);
         } else {
             gv_loop_step(loop, true);
         }

@@ -83,7 +83,7 @@ struct gv_turn {
     struct gv_arena arena;
     uint8_t cancelled; /* its awaits fail with GROVE_ECANCELED */
     uint8_t failed;    /* grove_fail was called */
-    uint8_t parked;    /* it has parked */
+    uint8_t parked;    /* it has parked, or a turn that runs inline above it */
     uint8_t noted;     /* the rest holds the last failure; else it is not initialised */
     const ProtobufCEnumDescriptor *refused_by; /* enum of the refusal an await brought */
     struct grove_failure failure; /* of the last await that did not return 0; no text yet: why */

@@ -48,6 +48,11 @@ unsigned long long stage_now_ms(void)
     return grove_now_ms();
 }
 
+void stage_pass_ms(unsigned ms)
+{
+    virtual_ns += ms * UINT64_C(1000000);
+}
+
 /* --- begin and end ---------------------------------------------------------------------------- */
 
 static void set(const char *name, const char *value)

@@ -61,6 +61,9 @@ int stage_check_settled(void **state);
 /* Milliseconds of (virtual) time. */
 unsigned long long stage_now_ms(void);
 
+/* Lets virtual time go by, as if the running handler took so long. */
+void stage_pass_ms(unsigned ms);
+
 /* A player, with all functions. */
 extern const struct play_service stage_player;
 grove_ref stage_spawn(const char *label);

@@ -161,32 +161,54 @@ static void test_a_method_that_parked_when_queued_is_never_inline(void **state)
     stage_close();
 }
 
-static int spin(struct play *me, struct script *script)
+static int take_long(struct play *me, struct script *script)
 {
-    uint64_t started_ns = grove_now_ns();
-
     (void)me;
-    while (grove_now_ns() - started_ns < script->ms * UINT64_C(1000000))
-        continue;
+    stage_pass_ms(script->ms);
     return 0;
 }
 
 static void test_a_method_that_takes_long_is_queued_from_then_on(void **state)
 {
-    struct script busy = {.act = spin, .ms = 2}, nothing = {.act = act_nothing};
+    struct script busy = {.act = take_long, .ms = 2}, nothing = {.act = act_nothing};
     grove_ref ref;
 
     (void)state;
-    stage_open_loops(1); /* in real time */
-    assert_int_equal(grove_option_set("inline", "1"), 0);
+    assert_int_equal(open_with("1"), 0);
     ref = stage_spawn(NULL);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(grove_yield_await(), 0);
+        listen();
+        assert_int_equal(stage_perform(ref, &busy), 0);
+        assert_true(was_inline());
+    }
     assert_int_equal(grove_yield_await(), 0);
-    listen();
-    assert_int_equal(stage_perform(ref, &busy), 0);
-    assert_true(was_inline());
     listen();
     assert_int_equal(stage_perform(ref, &nothing), 0);
     assert_false(was_inline());
+    stage_close();
+}
+
+/* The first call is the coldest one, and any may be interrupted. */
+static void test_a_method_that_takes_long_now_and_then_stays_inline(void **state)
+{
+    struct script busy = {.act = take_long, .ms = 2}, nothing = {.act = act_nothing};
+    grove_ref ref;
+
+    (void)state;
+    assert_int_equal(open_with("1"), 0);
+    ref = stage_spawn(NULL);
+    assert_int_equal(grove_yield_await(), 0);
+    for (int round = 0; round < 4; round++) {
+        assert_int_equal(stage_perform(ref, &busy), 0);
+        assert_int_equal(stage_perform(ref, &busy), 0);
+        for (int i = 0; i < 64; i++)
+            assert_int_equal(stage_perform(ref, &nothing), 0);
+    }
+    assert_int_equal(grove_yield_await(), 0);
+    listen();
+    assert_int_equal(stage_perform(ref, &nothing), 0);
+    assert_true(was_inline());
     stage_close();
 }
 
@@ -263,105 +285,6 @@ static void test_a_long_chain_of_calls_does_not_overflow_the_stack(void **state)
     stage_close();
 }
 
-/* --- while the handler is parked above its caller --------------------------------------------- */
-
-static void test_at_the_callers_deadline_the_handler_waits_no_more(void **state)
-{
-    Play__V1__PerformRequest request = PLAY__V1__PERFORM_REQUEST__INIT;
-    Play__V1__PerformResponse response = PLAY__V1__PERFORM_RESPONSE__INIT;
-    struct script nap = {.act = act_nap, .ms = 3000, .number = 7};
-    unsigned long long started_ms;
-    grove_ref ref;
-
-    (void)state;
-    assert_int_equal(open_with("2"), 0);
-    ref = stage_spawn(NULL);
-    assert_int_equal(grove_yield_await(), 0);
-    request.script = (uintptr_t)&nap;
-    response.number = 1;
-    started_ms = stage_now_ms();
-    grove_within(10);
-    assert_int_equal(play_perform_await(ref, &request, &response), GROVE_ETIMEDOUT);
-    assert_int_equal(grove_failure()->started, GROVE_STARTED_UNKNOWN);
-    assert_int_equal(response.number, 1);
-    assert_int_equal(nap.n_ends, 1);
-    assert_int_equal(nap.rc, GROVE_ECANCELED);
-    assert_in_range(stage_now_ms() - started_ms, 10, 12);
-    assert_int_equal(stage_add(ref, 1, NULL), 0);
-    stage_close();
-}
-
-static void test_a_killed_caller_ends_what_its_callee_waits_for(void **state)
-{
-    struct script nap = {.act = act_nap, .ms = 1000};
-    struct script call = {.act = act_relay, .next = &nap};
-    unsigned long long started_ms;
-    grove_ref caller;
-
-    (void)state;
-    assert_int_equal(open_with("2"), 0);
-    call.to = stage_spawn("callee");
-    caller = stage_spawn("caller");
-    assert_int_equal(grove_yield_await(), 0);
-    started_ms = stage_now_ms();
-    assert_int_equal(stage_send(caller, &call), 0);
-    assert_int_equal(grove_sleep_await(5), 0);
-    assert_int_equal(grove_stop_await(caller, GROVE_STOP_KILL), 0);
-    assert_true(stage_now_ms() - started_ms < 100);
-    assert_int_equal(nap.rc, GROVE_ECANCELED);
-    assert_int_equal(call.rc, GROVE_ECANCELED);
-    assert_int_equal(stage_add(call.to, 1, NULL), 0); /* The callee lives on. */
-    assert_int_equal(stage_add(caller, 1, NULL), GROVE_ENOACTOR);
-    stage_close();
-}
-
-static void test_a_killed_callee_fails_the_call_and_ends(void **state)
-{
-    struct script nap = {.act = act_nap, .ms = 1000};
-    struct script call = {.act = act_relay, .next = &nap};
-    grove_ref caller;
-
-    (void)state;
-    assert_int_equal(open_with("2"), 0);
-    call.to = stage_spawn("callee");
-    caller = stage_spawn("caller");
-    assert_int_equal(grove_yield_await(), 0);
-    assert_int_equal(stage_send(caller, &call), 0);
-    assert_int_equal(grove_sleep_await(5), 0);
-    assert_int_equal(grove_stop_await(call.to, GROVE_STOP_KILL), 0);
-    stage_settle();
-    assert_int_equal(call.rc, GROVE_ECANCELED);
-    assert_int_equal(stage_add(call.to, 1, NULL), GROVE_ENOACTOR);
-    assert_int_equal(stage_add(caller, 1, NULL), 0);
-    stage_close();
-}
-
-static void test_mail_that_comes_meanwhile_is_handled_afterwards(void **state)
-{
-    struct script nap = {.act = act_nap, .ms = 20}, later[3];
-    struct script call = {.act = act_relay, .next = &nap};
-    grove_ref caller;
-
-    (void)state;
-    assert_int_equal(open_with("2"), 0);
-    call.to = stage_spawn("callee");
-    caller = stage_spawn("caller");
-    assert_int_equal(grove_yield_await(), 0);
-    assert_int_equal(stage_send(caller, &call), 0);
-    assert_int_equal(grove_sleep_await(5), 0);
-    for (int i = 0; i < 3; i++) {
-        later[i] = (struct script){.act = act_nothing};
-        assert_int_equal(stage_send(call.to, &later[i]), 0);
-    }
-    assert_int_equal(grove_sleep_await(5), 0);
-    assert_int_equal(later[0].n_runs, 0);
-    stage_settle();
-    assert_int_equal(grove_sleep_await(20), 0);
-    for (int i = 0; i < 3; i++)
-        assert_int_equal(later[i].n_ends, 1);
-    stage_close();
-}
-
 /* --- failures --------------------------------------------------------------------------------- */
 
 static int give_up_actor(struct play *me, struct script *script)
@@ -405,6 +328,82 @@ static void test_a_refusal_comes_with_its_reason(void **state)
     stage_close();
 }
 
+/* --- time ------------------------------------------------------------------------------------- */
+
+static int pass_and_add(struct play *me, struct script *script)
+{
+    stage_pass_ms(7);
+    return act_add(me, script);
+}
+
+static void test_a_turn_is_timed_up_to_its_call(void **state)
+{
+    struct script call = {.act = pass_and_add, .number = 1};
+    grove_ref ref;
+
+    (void)state;
+    assert_int_equal(open_with("2"), 0);
+    assert_int_equal(grove_option_set("turn_clock", "1"), 0);
+    call.to = stage_spawn(NULL);
+    ref = stage_spawn(NULL);
+    assert_int_equal(grove_yield_await(), 0);
+    listen();
+    assert_int_equal(stage_perform(ref, &call), 0);
+    assert_true(was_inline());
+    assert_true(gv_loop_here->stats.longest_turn_ns >= 7000000);
+    stage_close();
+}
+
+/* It has no tick: 64 calls in a row with long work in between would stop everybody's timers. */
+static void test_main_serves_timers_between_its_calls(void **state)
+{
+    struct script nap = {.act = act_nap, .ms = 10};
+    grove_ref ref;
+    int n = 0;
+
+    (void)state;
+    assert_int_equal(open_with("2"), 0);
+    ref = stage_spawn(NULL);
+    assert_int_equal(stage_send(stage_spawn(NULL), &nap), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    for (; nap.n_ends == 0 && n < 100; n++) {
+        stage_pass_ms(5);
+        assert_int_equal(stage_add(ref, 1, NULL), 0);
+    }
+    assert_in_range(n, 2, 6);
+    stage_close();
+}
+
+static int call_until_stopped(struct play *me, struct script *script)
+{
+    (void)me;
+    while (script->next->n_ends == 0 && script->number < 1000000) {
+        int rc = stage_add(script->to, 1, NULL);
+
+        if (rc != 0)
+            return rc;
+        if (++script->number % 10 == 0)
+            stage_pass_ms(1);
+    }
+    return 0;
+}
+
+static void test_a_row_of_calls_without_end_lets_timers_fire(void **state)
+{
+    struct script nap = {.act = act_nap, .ms = 1};
+    struct script call = {.act = call_until_stopped, .next = &nap};
+
+    (void)state;
+    assert_int_equal(open_with("2"), 0);
+    call.to = stage_spawn(NULL);
+    assert_int_equal(stage_send(stage_spawn(NULL), &nap), 0);
+    assert_int_equal(stage_send(stage_spawn(NULL), &call), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    stage_settle();
+    assert_in_range(call.number, 1, 256); /* The first tick is as long as that. */
+    stage_close();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -416,14 +415,14 @@ int main(void)
         cmocka_unit_test(test_a_method_that_has_parked_is_queued_from_then_on),
         cmocka_unit_test(test_a_method_that_parked_when_queued_is_never_inline),
         cmocka_unit_test(test_a_method_that_takes_long_is_queued_from_then_on),
+        cmocka_unit_test(test_a_method_that_takes_long_now_and_then_stays_inline),
         cmocka_unit_test(test_a_row_of_calls_lets_others_run),
         cmocka_unit_test(test_a_long_chain_of_calls_does_not_overflow_the_stack),
-        cmocka_unit_test(test_at_the_callers_deadline_the_handler_waits_no_more),
-        cmocka_unit_test(test_a_killed_caller_ends_what_its_callee_waits_for),
-        cmocka_unit_test(test_a_killed_callee_fails_the_call_and_ends),
-        cmocka_unit_test(test_mail_that_comes_meanwhile_is_handled_afterwards),
         cmocka_unit_test(test_grove_fail_ends_the_actor_and_tells_the_caller),
         cmocka_unit_test(test_a_refusal_comes_with_its_reason),
+        cmocka_unit_test(test_a_turn_is_timed_up_to_its_call),
+        cmocka_unit_test(test_main_serves_timers_between_its_calls),
+        cmocka_unit_test(test_a_row_of_calls_without_end_lets_timers_fire),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,10 +6,12 @@
  * Every call that is awaited has one outcome, of the few that are allowed.
  * A handler runs at most once for a call: exactly once if the outcome is 0,
  * never if it says so (started NO). What one task sends to another arrives
- * in order. Deadlocks are judged by the oracle.
+ * in order. A call ends at its deadline, also one that runs on its caller's
+ * stack. Deadlocks are judged by the oracle.
  */
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include <grove.h>
@@ -24,6 +26,8 @@
 #define CLIENTS_MAX 4u
 #define ACTS_MAX    3u /* of one handler */
 #define DEPTH_MAX   3u
+#define USUAL_MS    5000u /* of a call without a timeout of its own */
+#define LATE_MAX_MS 4u    /* after its deadline: a tick, and who unwinds above it */
 
 static_assert(PEERS_ALL + CLIENTS_MAX <= ORACLE_TASKS_MAX, "the oracle knows them all");
 
@@ -124,6 +128,8 @@ struct asked {
     Sim__Calls__V1__WorkResponse response;
     struct grove_future future;
     unsigned target;
+    uint32_t timeout_ms; /* by what remains of the caller's own time, too */
+    uint64_t asked_ns;
 };
 
 static unsigned draw_target(void)
@@ -145,8 +151,14 @@ static bool prepare_call(struct asked *asked, unsigned self, unsigned depth)
     asked->request.number = ++play.n_sent[self][asked->target];
     asked->request.depth = depth;
     sim_note("asks", self, (uint64_t)asked->target << 32 | asked->request.call);
-    if (sim_draw(SIM_LOAD, 4) == 0)
-        grove_within(1 + sim_draw(SIM_LOAD, 300));
+    asked->timeout_ms = USUAL_MS;
+    if (sim_draw(SIM_LOAD, 4) == 0) {
+        asked->timeout_ms = 1 + sim_draw(SIM_LOAD, 300);
+        grove_within(asked->timeout_ms);
+    }
+    if (asked->timeout_ms > grove_remaining_ms())
+        asked->timeout_ms = grove_remaining_ms();
+    asked->asked_ns = sim.now_ns;
     return true;
 }
 
@@ -190,6 +202,16 @@ static void note_outcome(const struct asked *asked, int rc, enum grove_started s
     play.outcomes[call] = started == GROVE_STARTED_NO ? NEVER_BEGAN : FAILED;
 }
 
+/* However it is done, and whatever its handler waits for: nobody waits longer than that. */
+static void check_time(const struct asked *asked)
+{
+    uint64_t took_ms = (sim.now_ns - asked->asked_ns) / 1000000;
+
+    SIM_CHECK(took_ms <= asked->timeout_ms + LATE_MAX_MS,
+              "call %u had %" PRIu32 " ms and took %" PRIu64, asked->request.call,
+              asked->timeout_ms, took_ms);
+}
+
 static void await_call(unsigned self, unsigned depth)
 {
     struct oracle_arm arm;
@@ -201,6 +223,7 @@ static void await_call(unsigned self, unsigned depth)
     arm = (struct oracle_arm){asked.target, asked.request.call};
     oracle_wait(self, ORACLE_CALL, &arm, 1);
     rc = peer_work_await(play.refs[asked.target], &asked.request, &asked.response);
+    check_time(&asked);
     oracle_judge(self, rc);
     note_outcome(&asked, rc, grove_failure()->started);
 }
