@@ -125,8 +125,7 @@ static inline void gv_actor_rest(struct gv_loop *loop, struct gv_actor *actor)
     struct gv_task *task = &actor->task;
 
     task->flags &= (uint8_t)~GV_TASK_BUSY;
-    if (gv_unlikely(task->flags & GV_TASK_WAITED))
-        gv_task_let_in(loop, task);
+    /* Who waits for room waits behind mail. */
     if (gv_unlikely(task->mailbox.head != NULL || task->flags & GV_TASK_STOPPING))
         gv_sched_ready(loop, task);
 }

@@ -2,6 +2,7 @@
 
 #include <grove/error.h>
 
+#include "runtime/assert.h"
 #include "runtime/go.h"
 #include "runtime/park.h"
 
@@ -142,6 +143,7 @@ int gv_inline_call(const struct gv_verb *verb, const ProtobufCMessage *request,
     uint64_t started_ns;
     int code;
 
+    gv_assert(actor->task.mailbox.head == NULL);
     started_ns = begin_time(verb);
     count(loop);
     verb->method->request->copy(body, request);

@@ -50,9 +50,12 @@ static GV_INLINE bool gv_inline_may(const struct gv_verb *verb)
     const struct gv_loop *loop = verb->loop;
     const struct gv_task *task = verb->task;
 
-    /* First of all that it lives here: nobody else's flags and mailbox may be looked at. */
+    /*
+     * First of all that it lives here: nobody else's flags may be looked at.
+     * Without flags it is born, idle and has no mail, and nobody stops it.
+     */
     return loop->inline_left > 0 && loop->budget > 0 && task->loop == loop->index
-           && task->flags == 0 && task->mailbox.head == NULL && task->class == &gv_actor_class
+           && task->flags == 0 && task->class == &gv_actor_class
            && gv_methods[verb->index].fits_inline
            && (loop->inlined[verb->index] != GV_INLINE_NEVER || loop->inline_all)
            && gv_type_handles(((const struct gv_actor *)task)->type, verb->index)

@@ -83,6 +83,7 @@ static inline void gv_ready_push(struct gv_loop *loop, struct gv_wait *wait)
 static inline void gv_wake(struct gv_loop *loop, struct gv_wait *wait, int rc)
 {
     gv_assert(!wait->woken);
+    gv_assert(wait->above == NULL);
     wait->woken = 1;
     wait->rc = rc;
     if (wait->turn->wait != wait)

@@ -79,17 +79,6 @@ void gv_sched_run(struct gv_loop *loop)
 
 /* --- turns ------------------------------------------------------------------------------------ */
 
-/* The turn, or the part of it since it was resumed, ends here. */
-static void clock_turn(struct gv_loop *loop)
-{
-    uint64_t now_ns = loop->env->now_ns(loop->env->world);
-    uint64_t turn_ns = now_ns - loop->turn_started_ns;
-
-    if (turn_ns > loop->stats.longest_turn_ns)
-        gv_figure_set(&loop->stats.longest_turn_ns, turn_ns);
-    loop->turn_started_ns = now_ns;
-}
-
 void gv_turn_clock_begin(struct gv_loop *loop)
 {
     loop->turn_started_ns = loop->env->now_ns(loop->env->world);
@@ -97,7 +86,12 @@ void gv_turn_clock_begin(struct gv_loop *loop)
 
 void gv_turn_clock_end(struct gv_loop *loop)
 {
-    clock_turn(loop);
+    uint64_t now_ns = loop->env->now_ns(loop->env->world);
+    uint64_t turn_ns = now_ns - loop->turn_started_ns;
+
+    if (turn_ns > loop->stats.longest_turn_ns)
+        gv_figure_set(&loop->stats.longest_turn_ns, turn_ns);
+    loop->turn_started_ns = now_ns;
 }
 
 void gv_turn_free_memory(struct gv_loop *loop, struct gv_turn *turn)

@@ -5,8 +5,8 @@
  * calls its class's run as a plain function. If the handler returns, that
  * was a turn and nothing was switched. If it parks, its stack becomes the
  * handler's own, and execution goes on by direct hand-over: to a handler
- * that has been woken (at most 64 in a row), else to an idle dispatcher,
- * else to a fresh one. So stacks in existence = parked handlers + 1.
+ * that has been woken (at most 64 in a row), else to the idle dispatcher,
+ * of which one is kept. So stacks in use = parked handlers + 1 or 2.
  *
  *     main stack: poll, timers, inbox
  *          │ switch                     ▲ tick used up, or nothing runnable
@@ -14,9 +14,13 @@
  *     dispatcher ── run(task) ── handler returns ──▶ next task
  *          │                        │ park
  *          │ 32 tasks run           ▼
- *          └──────────────▶ ready handler / idle dispatcher / fresh dispatcher
+ *          └──────────────▶ ready handler / idle dispatcher
  *
  * main() itself may park: it then steps loop 0 until it is woken.
+ *
+ * This file has the run queue, and begin and end of a turn; park.h the way
+ * out of a stack and back; dispatcher.h the loop that stacks run. The two
+ * are inlined where they are hot; sched.c has what is seldom.
  */
 #ifndef GV_SCHED_H
 #define GV_SCHED_H
@@ -43,9 +47,11 @@ static inline void gv_sched_ready(struct gv_loop *loop, struct gv_task *task)
 /* Lets dispatchers run until the tick is used up or nothing is runnable. On the main stack. */
 void gv_sched_run(struct gv_loop *loop);
 
-/* What begin and end of a turn do seldom. */
+/* Around each part of a turn that runs without a pause, if loop->turn_clock: notes the longest one. */
 void gv_turn_clock_begin(struct gv_loop *loop);
 void gv_turn_clock_end(struct gv_loop *loop);
+
+/* Frees the turn's arena and the answers it kept. */
 void gv_turn_free_memory(struct gv_loop *loop, struct gv_turn *turn);
 
 /* Makes an idle dispatcher if there is none; false when no stack is left. */

@@ -9,6 +9,9 @@
  *                                      park  ▼ │ wake
  *                                           parked (still busy: mail only queues)
  *
+ * A call may find an actor idle and run on its caller's stack: then that is
+ * busy meanwhile, and was never queued (actors/inline.h).
+ *
  * Always: only the home loop touches a task, but for `loop`, which never
  * changes, and `id`, which others may read to see that it is stale. A task
  * is in the run queue at most once, and never while it is busy. When it is

@@ -7,9 +7,18 @@
  * arena, futures in flight, the last failure. `loop->turn` is the running
  * one.
  *
- * Always: turn->wait is set exactly while the turn is parked. A wait names
- * what it waits for, so that reports, deadlock search and stop need not
- * guess.
+ * A call may run inline, as a plain function: then a second turn lies above
+ * the first one on the same stack. They are linked both ways:
+ *
+ *     caller's turn ──wait──▶ its wait ──above──▶ handler's turn ──wait──▶ …
+ *                  ◀──turn──         ◀──below──
+ *
+ * Only the turn on top runs, or is parked; the waits below it are woken by
+ * nobody, and end when the handler returns.
+ *
+ * Always: turn->wait is set exactly while the turn is parked, or a call of
+ * it runs inline. A wait names what it waits for, so that reports, deadlock
+ * search and stop need not guess.
  */
 #ifndef GV_TURN_H
 #define GV_TURN_H

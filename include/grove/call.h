@@ -20,7 +20,8 @@
  * time; and when a method waits for the first time, which is then known, its
  * caller leaves no sooner than the handler does: at the caller's deadline, or
  * when it is stopped, what the handler waits for ends with GROVE_ECANCELED.
- * The option GROVE_INLINE=0 queues every call.
+ * The option GROVE_INLINE=0 queues every call. Such a handler finds at least
+ * half of a stack: 30 KiB.
  *
  * A message has at most 64 MiB between actors, as it lies in memory, and no
  * more than the receiver's mailbox may hold; to or from a worker at most

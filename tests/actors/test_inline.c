@@ -279,7 +279,8 @@ static void test_a_long_chain_of_calls_does_not_overflow_the_stack(void **state)
         scripts[i] = (struct script){
             .act = pass_down, .to = stage_spawn(NULL), .next = i + 1 < N ? &scripts[i + 1] : NULL};
     assert_int_equal(grove_sleep_await(1), 0);
-    assert_int_equal(stage_perform(stage_spawn(NULL), &scripts[0]), 0);
+    assert_int_equal(stage_send(stage_spawn(NULL), &scripts[0]), 0); /* main has a large stack. */
+    assert_int_equal(grove_sleep_await(1), 0);
     for (int i = 0; i < N; i++)
         assert_int_equal(scripts[i].n_ends, 1);
     stage_close();
@@ -354,6 +355,31 @@ static void test_a_turn_is_timed_up_to_its_call(void **state)
     stage_close();
 }
 
+static int call_130_times(struct play *me, struct script *script)
+{
+    int rc = 0;
+
+    (void)me;
+    for (int i = 0; i < 130 && rc == 0; i++)
+        rc = stage_add(script->to, 1, NULL);
+    return rc;
+}
+
+static void test_after_each_pause_calls_run_inline_again(void **state)
+{
+    struct script call = {.act = call_130_times};
+
+    (void)state;
+    assert_int_equal(open_with("1"), 0);
+    call.to = stage_spawn(NULL);
+    assert_int_equal(stage_send(stage_spawn(NULL), &call), 0);
+    listen();
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(call.n_ends, 1);
+    assert_in_range(counts[GV_PROBE_PARK], 2, 4); /* main's among them */
+    stage_close();
+}
+
 /* It has no tick: 64 calls in a row with long work in between would stop everybody's timers. */
 static void test_main_serves_timers_between_its_calls(void **state)
 {
@@ -421,6 +447,7 @@ int main(void)
         cmocka_unit_test(test_grove_fail_ends_the_actor_and_tells_the_caller),
         cmocka_unit_test(test_a_refusal_comes_with_its_reason),
         cmocka_unit_test(test_a_turn_is_timed_up_to_its_call),
+        cmocka_unit_test(test_after_each_pause_calls_run_inline_again),
         cmocka_unit_test(test_main_serves_timers_between_its_calls),
         cmocka_unit_test(test_a_row_of_calls_without_end_lets_timers_fire),
     };
