@@ -6,6 +6,8 @@
 
 #include "runtime/loop.h"
 
+#define NEAR_BYTES 4096u /* of the stack pointer, where else memory always is */
+
 /* Text that grows in the caller's room. */
 struct text {
     char *start;
@@ -30,6 +32,14 @@ static void describe(const struct gv_task *task, char *name, size_t room)
         (void)snprintf(name, room, "main"); /* It fits. */
 }
 
+/* main's stack has no guard of ours, and handlers that it calls inline run there too. */
+static bool is_below_main(const struct gv_loop *loop, const void *address, const void *sp)
+{
+    uintptr_t at = (uintptr_t)address, low = (uintptr_t)sp;
+
+    return loop->stack == NULL && at + NEAR_BYTES >= low && at < low + NEAR_BYTES;
+}
+
 size_t gv_fault_who(const void *address, const void *sp, char *start, size_t room)
 {
     struct gv_loop *loop = gv_loop_here;
@@ -38,7 +48,6 @@ size_t gv_fault_who(const void *address, const void *sp, char *start, size_t roo
     struct gv_stack *stack = NULL;
     char name[64];
 
-    (void)sp;
     if (turn != NULL) {
         describe(turn->task, name, sizeof name);
         /* Outside of any task only a worker process has a method. */
@@ -47,7 +56,9 @@ size_t gv_fault_who(const void *address, const void *sp, char *start, size_t roo
         add(&text, "in %s while handling %s\n", name,
             turn->method != NULL ? turn->method->name : "no message");
     }
-    if (loop != NULL && address != NULL && gv_stacks_guard_hit(&loop->stacks, address, &stack)) {
+    if (loop != NULL && address != NULL
+        && (gv_stacks_guard_hit(&loop->stacks, address, &stack)
+            || is_below_main(loop, address, sp))) {
         describe(turn != NULL ? turn->task : NULL, name, sizeof name);
         add(&text,
             "STACK OVERFLOW of %s: keep large data in grove_alloc or the state, recurse less, or do "

@@ -24,6 +24,12 @@ static int overflow(struct play *me, struct script *script)
     return script->rc = descend(1);
 }
 
+static int overflow_at_once(struct play *me, struct script *script)
+{
+    (void)me;
+    return script->rc = descend(1);
+}
+
 __attribute__((no_sanitize("undefined"))) static int write_wildly(struct play *me,
                                                                   struct script *script)
 {
@@ -46,10 +52,14 @@ int main(int argc, char **argv)
 
     if (argc == 2 && strcmp(argv[1], "overflow") == 0)
         script.act = overflow;
+    else if (argc == 2 && strcmp(argv[1], "overflow of main") == 0)
+        script.act = overflow_at_once;
     else if (argc == 2 && strcmp(argv[1], "wild") == 0)
         script.act = write_wildly;
     if (grove_init(&argc, &argv) != 0)
         return 2;
+    if (script.act == overflow_at_once)
+        (void)grove_yield_await(); /* Before its first wait main calls nobody inline. */
     (void)stage_perform(stage_spawn("clumsy"), &script); /* It does not return. */
     return 3;
 }

@@ -79,6 +79,15 @@ static void test_an_overflow_of_a_greenlets_stack_is_called_that(void **state)
     assert_reported("do this work in a WORKER rpc");
 }
 
+static void test_an_overflow_in_a_handler_that_main_calls_inline_is_called_that_too(void **state)
+{
+    (void)state;
+    skip_what_sanitizers_report();
+    assert_int_equal(signal_of("overflow of main"), SIGSEGV);
+    assert_actor_and_method_are_named();
+    assert_reported("STACK OVERFLOW of play/clumsy");
+}
+
 static void test_a_write_through_null_names_who_did_it_and_is_no_overflow(void **state)
 {
     (void)state;
@@ -126,6 +135,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_overflow_of_a_greenlets_stack_is_called_that),
+        cmocka_unit_test(test_an_overflow_in_a_handler_that_main_calls_inline_is_called_that_too),
         cmocka_unit_test(test_a_write_through_null_names_who_did_it_and_is_no_overflow),
         cmocka_unit_test(test_a_failed_assertion_names_who_was_running),
         cmocka_unit_test(test_a_thread_without_a_loop_has_nothing_to_say),
