@@ -348,7 +348,8 @@ static void act_await(unsigned self, unsigned depth)
         (void)grove_yield_await(); /* Who is being stopped goes on and ends soon. */
         break;
     case 1:
-        (void)grove_sleep_await(sim_draw(SIM_LOAD, 8)); /* As above. */
+        /* Mostly short, sometimes beyond the deadlines of those below. As above. */
+        (void)grove_sleep_await(sim_draw(SIM_LOAD, sim_draw(SIM_LOAD, 3) == 0 ? 400 : 8));
         break;
     case 2:
         send_note(self, false);
