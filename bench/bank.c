@@ -288,7 +288,9 @@ int bench_branches_await(const int64_t *numbers, struct bench_result *result)
     unsigned n_branches = grove_loops();
     int rc = bench_pin_await();
 
-    if (numbers[0] < (int64_t)n_branches * 2)
-        return GROVE_EUSAGE; /* A branch has two accounts at least. */
+    if (numbers[0] < (int64_t)n_branches * 2) {
+        result->why = "ACCOUNTS must be at least two for each loop";
+        return GROVE_EUSAGE;
+    }
     return rc != 0 ? rc : hold_day_await(numbers, n_branches, result);
 }

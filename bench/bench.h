@@ -23,6 +23,7 @@ struct bench_result {
     uint64_t nanoseconds; /* how long that took */
     bool right;           /* the benchmark's own check */
     char keys[128];       /* "key=value key=value", may be empty */
+    const char *why;      /* what is wrong with the numbers, with GROVE_EUSAGE; else NULL */
 };
 
 /* Runs a benchmark. Returns 0 with *result filled, or the code of the call that failed. Suspends. */

@@ -150,8 +150,10 @@ static int trade_await(const int64_t *numbers, int place, struct bench_result *r
     grove_ref *clients;
     int rc;
 
-    if (shop.calls == 0)
-        return GROVE_EUSAGE; /* There are fewer calls than clients. */
+    if (shop.calls == 0) {
+        result->why = "CALLS must be at least CLIENTS";
+        return GROVE_EUSAGE;
+    }
     clients = calloc((size_t)numbers[0], sizeof *clients);
     if (clients == NULL)
         return GROVE_ENOMEM;

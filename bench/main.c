@@ -46,7 +46,7 @@ static const struct bench {
     {"fanin",
      bench_fanin_await,
      "1",
-     {{"PRODUCERS", 1, 100000, 8}, {"MESSAGES", 1, 1000000000, 10000000}}},
+     {{"PRODUCERS", 1, 65536, 8}, {"MESSAGES", 1, 1000000000, 10000000}}},
     {"spawn", bench_spawn_await, "1", {{"ACTORS", 1, 1000000000, 1000000}}},
     {"spawn_all", bench_spawn_all_await, "1", {{"ACTORS", 1, 1000000, 500000}}},
     {"skynet", bench_skynet_await, "1", {{"LEAVES", 10, 10000000, 1000000}}},
@@ -123,7 +123,9 @@ static const struct bench {
 struct run {
     const struct bench *bench;
     int64_t numbers[BENCH_NUMBERS_MAX];
+    int64_t seconds_max;
     struct bench_result result;
+    char why[256]; /* it failed; empty if it was not over in time */
     int rc;
     bool over;
 };
@@ -184,22 +186,27 @@ static void run_bench(void *argument)
     struct run *run = argument;
 
     run->rc = run->bench->run(run->numbers, &run->result);
+    if (run->rc != 0)
+        (void)snprintf(run->why, sizeof run->why, "%s",
+                       run->result.why != NULL ? run->result.why
+                                               : grove_why()); /* It may be cut. */
     run->over = true;
 }
 
-/* When a benchmark that is not over has failed. */
-static uint64_t limit_ns(void)
+/* After how long a benchmark that is not over has failed. */
+static bool parse_limit(struct run *run)
 {
-    const char *text = getenv("BENCH_SECONDS_MAX");
-    uint64_t seconds = text != NULL ? strtoull(text, NULL, 10) : SECONDS_MAX;
+    static const struct number limit = {"BENCH_SECONDS_MAX", 0, 1000000, SECONDS_MAX};
+    const char *text = getenv(limit.name);
 
-    return grove_now_ns() + seconds * 1000000000u;
+    run->seconds_max = limit.usual;
+    return text == NULL || parse(&limit, text, &run->seconds_max);
 }
 
 /* Runs the benchmark in a greenlet, which main cannot be: it has no mailbox. */
 static int run_await(struct run *run)
 {
-    uint64_t end_ns = limit_ns();
+    uint64_t end_ns = grove_now_ns() + (uint64_t)run->seconds_max * 1000000000u;
     int rc = 0;
 
     if (getenv("GROVE_LOOPS") == NULL)
@@ -214,6 +221,15 @@ static int run_await(struct run *run)
     return rc != 0 ? rc : run->rc;
 }
 
+static void print_failure(const struct run *run, int rc)
+{
+    fprintf(stderr, "grove-bench: %s: %s: ", run->bench->name, grove_error_name(rc));
+    if (rc == GROVE_ETIMEDOUT && !run->over)
+        fprintf(stderr, "not over after %" PRId64 " s (BENCH_SECONDS_MAX)\n", run->seconds_max);
+    else
+        fprintf(stderr, "%s\n", run->why[0] != '\0' ? run->why : grove_error_text(rc));
+}
+
 int main(int argc, char **argv)
 {
     struct run run = {0};
@@ -221,18 +237,20 @@ int main(int argc, char **argv)
 
     grove_init(&argc, &argv);
     if (argc < 2 || (run.bench = find(argv[1])) == NULL) {
-        fprintf(stderr, "grove-bench: no benchmark \"%s\"; there are:", argc < 2 ? "" : argv[1]);
+        if (argc < 2)
+            fprintf(stderr, "grove-bench: which benchmark? There are:");
+        else
+            fprintf(stderr, "grove-bench: no benchmark \"%s\"; there are:", argv[1]);
         for (size_t i = 0; i < N_BENCHES; i++)
             fprintf(stderr, " %s", benches[i].name);
         fputc('\n', stderr);
         return EXIT_UNKNOWN;
     }
-    if (!parse_all(&run, argc - 2, argv + 2))
+    if (!parse_all(&run, argc - 2, argv + 2) || !parse_limit(&run))
         return EXIT_USAGE;
     rc = run_await(&run);
     if (rc != 0) {
-        fprintf(stderr, "grove-bench: %s: %s: %s\n", run.bench->name, grove_error_name(rc),
-                grove_error_text(rc));
+        print_failure(&run, rc);
         return EXIT_FAILED;
     }
     printf("%" PRId64 " %.6f %" PRId64 " %s%scheck=%s\n", run.result.ops,

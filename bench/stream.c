@@ -139,6 +139,10 @@ static int stream_await(int64_t n, int64_t messages, int place, struct bench_res
 
 int bench_fanin_await(const int64_t *numbers, struct bench_result *result)
 {
+    if (numbers[1] < numbers[0]) {
+        result->why = "MESSAGES must be at least PRODUCERS";
+        return GROVE_EUSAGE;
+    }
     return stream_await(numbers[0], numbers[1] / numbers[0], GROVE_HERE, result);
 }
 

@@ -62,3 +62,6 @@ built_with -O3
 expect 77 "here is" --check
 built_with -O2
 expect 77 "no valgrind" --check --valgrind "$folder/none"
+expect 2 "no valgrind" --valgrind "$folder/none"
+expect 2 "nothing is built" --check --build "$folder/none"
+expect 2 "there are: message" unheard

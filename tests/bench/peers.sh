@@ -53,5 +53,19 @@ expect 1 "check=FAIL" -b pingpong "liar=$folder/liar"
 expect 0 "| 1000 |" -b pingpong "tenth/10=$folder/tenth"
 expect 0 "| 1110 |" -b skynet "power/5=$folder/power"
 expect 1 "status 1" -b pingpong "tenth=$folder/tenth"
+
+# What cannot be run, or says nothing that can be read, is named, and the others are still measured.
+peer nonsense 'echo one two three'
+peer timeless 'echo 1000 0 2048'
+# shellcheck disable=SC2016 # $$ is the peer's
+peer crashing 'kill -SEGV $$'
+expect 1 "$folder/none pingpong 1000: No such file" -b pingpong "none=$folder/none"
+expect 1 "nonsense pingpong 1000: no line of the contract: one two three" -b pingpong "odd=$folder/nonsense"
+expect 1 "timeless pingpong 1000: no line of the contract: 1000 0 2048" -b pingpong "odd=$folder/timeless"
+expect 1 "crashing pingpong 1000: ended by signal 11" -b pingpong "odd=$folder/crashing"
+expect 2 "write it as NAME=COMMAND" "empty="
+expect 2 "write it as NAME=COMMAND" "none/0=$folder/none"
+expect 2 "write it as NAME=COMMAND" "some/many=$folder/none"
+expect 2 "write it as NAME=COMMAND" "quote=it's"
 expect 2 "what is nothing?" nothing
 expect 2 "what is unheard?" -b unheard

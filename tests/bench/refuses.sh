@@ -47,12 +47,16 @@ refused 2 "AT_ONCE" offload 10 0 10
 refused 2 "TELLERS" bank 10 5000 10
 refused 2 "LEAVES" skynet 9
 refused 2 "MESSAGES" xstream 1000000001
-refused 1 "EUSAGE" call 20 19
+refused 2 "PRODUCERS" fanin 65537 100000
+refused 1 "CALLS must be at least CLIENTS" call 20 19
+refused 1 "MESSAGES must be at least PRODUCERS" fanin 8 7
+BENCH_SECONDS_MAX=soon refused 2 "BENCH_SECONDS_MAX" pingpong 10
 
-# As if a message had been lost: it is not over when it should be, and what was under way is not
-# given back.
+# What was under way is not given back: by one that lacks a loop, and by one that is not over when it
+# should be, as if a message had been lost.
 export ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0"
+GROVE_LOOPS=1 refused 1 "GROVE_ON_LOOP(0)" xping 10
 export BENCH_SECONDS_MAX=0
-refused 1 "ETIMEDOUT" pingpong 1000000000
+refused 1 "not over after 0 s" pingpong 1000000000
 refused 1 "ETIMEDOUT" xping 1000000000
 exit $failed
