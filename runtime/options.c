@@ -68,8 +68,8 @@ static int set_number(enum gv_option option, const char *value, char *error)
     number = strtoll(value, &end, 10);
     if (errno != 0 || end == value || *end != '\0' || number < row->least || number > row->most) {
         (void)snprintf(error, GV_OPTION_ERROR_BYTES,
-                       "option %s: \"%.40s\" is no number from %" PRId64 " to %" PRId64 " %s",
-                       row->name, value, row->least, row->most,
+                       "option %s: \"%.40s\" is no number from %" PRId64 " to %" PRId64 "%s%s",
+                       row->name, value, row->least, row->most, row->unit[0] != '\0' ? " " : "",
                        row->unit); /* A cut text is still a text. */
         return GROVE_EUSAGE;
     }
