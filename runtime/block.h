@@ -6,9 +6,10 @@
  * size. The block itself says which loop it belongs to and its class, so
  * any loop may give any block: its own go to the free list at once, others
  * are collected and sent home up to 64 together, at the latest by
- * gv_blocks_flush, when their loop has nothing else to do: named by a parcel that came from there and is empty now
- * (parcel.h), or linked if there is none. Taking and giving on the own loop is a load and a store,
- * nothing atomic, and touches no line but the message's own.
+ * gv_blocks_flush, when their loop has nothing else to do: named by a parcel
+ * that came from there and is empty now (parcel.h), or linked if there is
+ * none. Taking and giving on the own loop is a load and a store, nothing
+ * atomic, and touches no line but the message's own.
  *
  *     block byte of a message: loop 6 bits | class 2 bits; 0xff = heap
  *

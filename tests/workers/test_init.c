@@ -47,7 +47,9 @@ static void test_a_variable_that_is_no_number_ends_the_program_with_one_line(voi
 {
     (void)state;
     assert_int_equal(status_of("GROVE_LOOPS=many", ""), 2);
-    assert_one_line("option loops: \"many\" is no number");
+    assert_one_line("option loops: \"many\" is no number from 0 to 63 threads\n");
+    assert_int_equal(status_of("GROVE_INLINE=7", ""), 2);
+    assert_one_line("option inline: \"7\" is no number from 0 to 2\n");
 }
 
 static void test_a_variable_that_does_not_exist_is_a_warning(void **state)
