@@ -18,7 +18,7 @@ bool gv_inline_fits(const struct grove_method *method)
            && method->response->flat_bytes <= GV_INLINE_BYTES;
 }
 
-/* A response that fits_inline promised to be small is not. */
+/* A response is larger than gv_inline_fits has promised. */
 static int refuse(struct grove_answer *answer, const struct grove_shape *shape,
                   const ProtobufCMessage *response)
 {
