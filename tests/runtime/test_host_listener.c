@@ -8,7 +8,17 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#if defined(__has_include)
+#    if __has_include(<valgrind/valgrind.h>)
+#        include <valgrind/valgrind.h>
+#    endif
+#endif
+
 #include "tests/runtime/host_ends.h"
+
+#ifndef RUNNING_ON_VALGRIND
+#    define RUNNING_ON_VALGRIND 0
+#endif
 
 static void test_a_socket_is_ours_alone_and_its_peers_are_known(void **state)
 {
@@ -122,7 +132,9 @@ static void test_a_listener_without_descriptors_tries_on(void **state)
         env->poller_poll(poller, 1000000);
     assert_int_equal(door.n_accepted, 0);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-    POLL_UNTIL(door.n_accepted == 1);
+    /* Valgrind plays the limit itself: it accepts, sees one too many, and closes that peer. */
+    if (!RUNNING_ON_VALGRIND)
+        POLL_UNTIL(door.n_accepted == 1);
     assert_int_equal(close(peer), 0);
     env->listener_close(door.listener);
 }
