@@ -10,6 +10,7 @@
 
 #include "actors/system.h"
 #include "runtime/env.h"
+#include "runtime/loop.h"
 #include "runtime/options.h"
 
 /* --- virtual time ----------------------------------------------------------------------------- */
@@ -122,6 +123,23 @@ int stage_tear_down(void **state)
     (void)state;
     stage_close();
     return 0;
+}
+
+/* --- probes ----------------------------------------------------------------------------------- */
+
+uint64_t stage_counts[GV_PROBE_COUNT];
+
+void stage_listen(void)
+{
+    memset(stage_counts, 0, sizeof stage_counts);
+    gv_loop_here->probes =
+        (struct gv_probes){.on = UINT32_MAX, .sink = gv_probe_count, .listener = stage_counts};
+}
+
+bool stage_was_inline(void)
+{
+    return stage_counts[GV_PROBE_START] > 0 && stage_counts[GV_PROBE_SEND] == 0
+           && stage_counts[GV_PROBE_PARK] == 0;
 }
 
 /* --- the player ------------------------------------------------------------------------------- */

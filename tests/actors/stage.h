@@ -18,6 +18,7 @@
 
 #include "play.grove.h"
 #include "play.pb-c.h"
+#include "runtime/probe.h"
 
 struct play {
     int64_t total;
@@ -78,6 +79,13 @@ int stage_start(grove_ref who, struct script *script, Play__V1__PerformResponse 
 
 /* Adds n at who; *total may be NULL. */
 int stage_add(grove_ref who, int64_t n, int64_t *total);
+
+/* What passes the probes of this loop is counted from here on. */
+extern uint64_t stage_counts[GV_PROBE_COUNT];
+void stage_listen(void);
+
+/* True if since then turns have run, but nothing was queued and nobody has parked. */
+bool stage_was_inline(void);
 
 /* Waits until no handler runs a script: those lie on the stack of the test. */
 void stage_settle(void);

@@ -15,21 +15,6 @@
 #include "runtime/loop.h"
 #include "runtime/probe.h"
 
-static uint64_t counts[GV_PROBE_COUNT];
-
-/* Counts from here on. */
-static void listen(void)
-{
-    memset(counts, 0, sizeof counts);
-    gv_loop_here->probes =
-        (struct gv_probes){.on = UINT32_MAX, .sink = gv_probe_count, .listener = counts};
-}
-
-static bool was_inline(void)
-{
-    return counts[GV_PROBE_START] > 0 && counts[GV_PROBE_SEND] == 0 && counts[GV_PROBE_PARK] == 0;
-}
-
 static int open_with(const char *mode)
 {
     stage_open_with("shuffle", "0");
@@ -47,12 +32,12 @@ static void test_a_call_to_an_idle_actor_runs_on_the_callers_stack(void **state)
     assert_int_equal(open_with("1"), 0);
     ref = stage_spawn(NULL);
     assert_int_equal(grove_yield_await(), 0); /* Its init comes first. */
-    listen();
+    stage_listen();
     assert_int_equal(stage_add(ref, 3, &total), 0);
     assert_int_equal(total, 3);
-    assert_true(was_inline());
-    assert_int_equal(counts[GV_PROBE_START], 1);
-    assert_int_equal(counts[GV_PROBE_END], 1);
+    assert_true(stage_was_inline());
+    assert_int_equal(stage_counts[GV_PROBE_START], 1);
+    assert_int_equal(stage_counts[GV_PROBE_END], 1);
     stage_close();
 }
 
@@ -64,9 +49,9 @@ static void test_it_does_not_when_that_is_switched_off(void **state)
     assert_int_equal(open_with("0"), 0);
     ref = stage_spawn(NULL);
     assert_int_equal(grove_yield_await(), 0);
-    listen();
+    stage_listen();
     assert_int_equal(stage_add(ref, 3, NULL), 0);
-    assert_false(was_inline());
+    assert_false(stage_was_inline());
     stage_close();
 }
 
@@ -80,10 +65,10 @@ static void test_mail_that_waits_comes_first(void **state)
     ref = stage_spawn(NULL);
     assert_int_equal(grove_yield_await(), 0);
     assert_int_equal(stage_send(ref, &first), 0);
-    listen();
+    stage_listen();
     assert_int_equal(stage_perform(ref, &second), 0);
     assert_int_equal(first.n_ends, 1);
-    assert_false(was_inline());
+    assert_false(stage_was_inline());
     stage_close();
 }
 
@@ -94,9 +79,9 @@ static void test_before_init_nothing_runs(void **state)
     (void)state;
     assert_int_equal(open_with("2"), 0);
     ref = stage_spawn(NULL);
-    listen();
+    stage_listen();
     assert_int_equal(stage_add(ref, 1, NULL), 0);
-    assert_false(was_inline());
+    assert_false(stage_was_inline());
     stage_close();
 }
 
@@ -111,11 +96,11 @@ static void test_deep_messages_are_queued(void **state)
     assert_int_equal(open_with("2"), 0);
     ref = stage_spawn(NULL);
     assert_int_equal(grove_yield_await(), 0);
-    listen();
+    stage_listen();
     request.text = text;
     assert_int_equal(play_echo_await(ref, &request, &response), 0);
     assert_ptr_not_equal(response.text, text);
-    assert_false(was_inline());
+    assert_false(stage_was_inline());
     stage_close();
 }
 
@@ -128,18 +113,18 @@ static void test_a_method_that_has_parked_is_queued_from_then_on(void **state)
     assert_int_equal(open_with("1"), 0);
     ref = stage_spawn(NULL);
     assert_int_equal(grove_yield_await(), 0);
-    listen();
+    stage_listen();
     assert_int_equal(stage_perform(ref, &nothing), 0);
-    assert_true(was_inline());
+    assert_true(stage_was_inline());
     assert_int_equal(stage_perform(ref, &nap), 0); /* It parks above main, which waits with it. */
     assert_int_equal(nap.n_ends, 1);
-    listen();
+    stage_listen();
     assert_int_equal(stage_perform(ref, &nothing), 0);
-    assert_false(was_inline());
+    assert_false(stage_was_inline());
     assert_int_equal(grove_yield_await(), 0);
-    listen();
+    stage_listen();
     assert_int_equal(stage_add(ref, 1, NULL), 0); /* Another method of the same actor never has. */
-    assert_true(was_inline());
+    assert_true(stage_was_inline());
     stage_close();
 }
 
@@ -155,9 +140,9 @@ static void test_a_method_that_parked_when_queued_is_never_inline(void **state)
     assert_int_equal(grove_sleep_await(5), 0);
     assert_int_equal(nap.n_ends, 1);
     assert_int_equal(grove_yield_await(), 0);
-    listen();
+    stage_listen();
     assert_int_equal(stage_perform(ref, &nothing), 0);
-    assert_false(was_inline());
+    assert_false(stage_was_inline());
     stage_close();
 }
 
@@ -178,14 +163,14 @@ static void test_a_method_that_takes_long_is_queued_from_then_on(void **state)
     ref = stage_spawn(NULL);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(grove_yield_await(), 0);
-        listen();
+        stage_listen();
         assert_int_equal(stage_perform(ref, &busy), 0);
-        assert_true(was_inline());
+        assert_true(stage_was_inline());
     }
     assert_int_equal(grove_yield_await(), 0);
-    listen();
+    stage_listen();
     assert_int_equal(stage_perform(ref, &nothing), 0);
-    assert_false(was_inline());
+    assert_false(stage_was_inline());
     stage_close();
 }
 
@@ -206,9 +191,9 @@ static void test_a_method_that_takes_long_now_and_then_stays_inline(void **state
             assert_int_equal(stage_perform(ref, &nothing), 0);
     }
     assert_int_equal(grove_yield_await(), 0);
-    listen();
+    stage_listen();
     assert_int_equal(stage_perform(ref, &nothing), 0);
-    assert_true(was_inline());
+    assert_true(stage_was_inline());
     stage_close();
 }
 
@@ -320,9 +305,9 @@ static void test_a_refusal_comes_with_its_reason(void **state)
     assert_int_equal(open_with("1"), 0);
     ref = stage_spawn(NULL);
     assert_int_equal(grove_yield_await(), 0);
-    listen();
+    stage_listen();
     assert_int_equal(stage_add(ref, -4, &total), PLAY__V1__REFUSAL__REFUSAL_SMALL);
-    assert_true(was_inline());
+    assert_true(stage_was_inline());
     assert_string_equal(grove_why(), "-4 is below zero");
     assert_string_equal(grove_failure()->refusals, "play.v1.Refusal");
     assert_int_equal(total, 5);
@@ -348,9 +333,9 @@ static void test_a_turn_is_timed_up_to_its_call(void **state)
     call.to = stage_spawn(NULL);
     ref = stage_spawn(NULL);
     assert_int_equal(grove_yield_await(), 0);
-    listen();
+    stage_listen();
     assert_int_equal(stage_perform(ref, &call), 0);
-    assert_true(was_inline());
+    assert_true(stage_was_inline());
     assert_true(gv_loop_here->stats.longest_turn_ns >= 7000000);
     stage_close();
 }
@@ -373,10 +358,10 @@ static void test_after_each_pause_calls_run_inline_again(void **state)
     assert_int_equal(open_with("1"), 0);
     call.to = stage_spawn(NULL);
     assert_int_equal(stage_send(stage_spawn(NULL), &call), 0);
-    listen();
+    stage_listen();
     assert_int_equal(grove_sleep_await(1), 0);
     assert_int_equal(call.n_ends, 1);
-    assert_in_range(counts[GV_PROBE_PARK], 2, 4); /* main's among them */
+    assert_in_range(stage_counts[GV_PROBE_PARK], 2, 4); /* main's among them */
     stage_close();
 }
 

@@ -14,21 +14,6 @@
 #include "runtime/loop.h"
 #include "runtime/probe.h"
 
-static uint64_t counts[GV_PROBE_COUNT];
-
-/* Counts from here on. */
-static void listen(void)
-{
-    memset(counts, 0, sizeof counts);
-    gv_loop_here->probes =
-        (struct gv_probes){.on = UINT32_MAX, .sink = gv_probe_count, .listener = counts};
-}
-
-static bool was_inline(void)
-{
-    return counts[GV_PROBE_START] > 0 && counts[GV_PROBE_SEND] == 0 && counts[GV_PROBE_PARK] == 0;
-}
-
 static int open_with(const char *mode)
 {
     stage_open_with("shuffle", "0");
@@ -281,15 +266,15 @@ static void test_who_waits_with_its_callee_is_queued_from_then_on_too(void **sta
     first = stage_spawn("first");
     assert_int_equal(grove_yield_await(), 0);
     request.script = (uintptr_t)&call;
-    listen();
+    stage_listen();
     assert_int_equal(play_hurry_await(first, &request, &response), 0);
-    assert_int_equal(counts[GV_PROBE_SEND], 0);
-    assert_int_equal(counts[GV_PROBE_PARK], 1);
+    assert_int_equal(stage_counts[GV_PROBE_SEND], 0);
+    assert_int_equal(stage_counts[GV_PROBE_PARK], 1);
     assert_int_equal(grove_yield_await(), 0);
     request.script = (uintptr_t)&nothing;
-    listen();
+    stage_listen();
     assert_int_equal(play_hurry_await(first, &request, &response), 0);
-    assert_false(was_inline());
+    assert_false(stage_was_inline());
     stage_close();
 }
 
