@@ -33,7 +33,8 @@ struct gv_post {
 
 struct gv_poller {
     uv_loop_t loop;
-    uv_async_t async;          /* ends a wait */
+    int wake_fd;               /* an eventfd that ends a wait */
+    uv_poll_t wake;            /* watches it */
     int alarm_fd;              /* a timerfd that ends a wait at alarm_ns; -1 if there is none */
     uv_poll_t alarm;           /* watches it */
     uint64_t alarm_ns;         /* UINT64_MAX while it is not set */

@@ -1,9 +1,12 @@
 /*
  * Pollers: libuv loops, their wakes, and the threads that poll them.
  *
- * A wake is one exchange on a flag, and a write to libuv's eventfd only if
- * the flag was down. The flag falls before the posts are taken, so that a
- * wake is either seen by this poll or ends the next one.
+ * A wake is one exchange on a flag, and a write to an eventfd only if the
+ * flag was down. The flag falls after the eventfd was emptied and before the
+ * posts are taken, so that a wake is either seen by this poll or ends the
+ * next one. It is not libuv's uv_async: that one, woken, waits in a loop of
+ * sched_yield until the waker's thread has gone on, and a waker that was
+ * preempted by the very thread it woke then costs a time slice a wake.
  *
  * libuv's own timers count whole milliseconds, so a timerfd among the
  * watched descriptors ends a wait. Setting it costs a system call: it is
@@ -17,6 +20,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -61,10 +65,15 @@ static void run_posts(struct gv_poller *poller)
     run_all(posts);
 }
 
-static void on_async(uv_async_t *async)
+static void on_wake(uv_poll_t *wake, int status, int events)
 {
-    struct gv_poller *poller = async->data;
+    struct gv_poller *poller = wake->data;
+    uint64_t n_wakes;
 
+    (void)status;
+    (void)events;
+    /* It stays readable until it is read. It cannot fail: this is its only reader. */
+    (void)!read(poller->wake_fd, &n_wakes, sizeof(n_wakes));
     /* seq_cst: pairs with the exchange in wake; what the waker did before it is seen after this. */
     atomic_store(&poller->woken, false);
     run_posts(poller);
@@ -72,12 +81,14 @@ static void on_async(uv_async_t *async)
 
 void gv_host_poller_wake(struct gv_poller *poller)
 {
+    const uint64_t one = 1;
+
     /* seq_cst: what the caller published before is not ordered after the look at the flag. */
     if (atomic_exchange(&poller->woken, true))
         return;
 
-    /* It fails for a closing handle only, and a closed poller is not woken. */
-    (void)uv_async_send(&poller->async);
+    /* It cannot fail: its count is at most 1. */
+    (void)!write(poller->wake_fd, &one, sizeof(one));
 }
 
 void gv_host_post(struct gv_poller *poller, struct gv_post *post)
@@ -190,6 +201,23 @@ static void open_alarm(struct gv_poller *poller)
     gv_assert(uv_poll_start(&poller->alarm, UV_READABLE, on_alarm) == 0);
 }
 
+static int open_wake(struct gv_poller *poller)
+{
+    int rc;
+
+    poller->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (poller->wake_fd < 0)
+        return -errno;
+    rc = uv_poll_init(&poller->loop, &poller->wake, poller->wake_fd);
+    if (rc != 0) {
+        (void)close(poller->wake_fd); /* Nothing was written. */
+        return rc;
+    }
+    poller->wake.data = poller;
+    gv_assert(uv_poll_start(&poller->wake, UV_READABLE, on_wake) == 0);
+    return 0;
+}
+
 int gv_host_poller_open(void *world, unsigned loop, struct gv_poller **poller)
 {
     struct gv_poller *opened = calloc(1, sizeof(*opened));
@@ -202,7 +230,7 @@ int gv_host_poller_open(void *world, unsigned loop, struct gv_poller **poller)
     rc = uv_loop_init(&opened->loop);
     if (rc != 0)
         goto free_memory;
-    rc = uv_async_init(&opened->loop, &opened->async, on_async);
+    rc = open_wake(opened);
     if (rc != 0)
         goto close_loop;
     rc = uv_timer_init(&opened->loop, &opened->timer);
@@ -210,7 +238,6 @@ int gv_host_poller_open(void *world, unsigned loop, struct gv_poller **poller)
     rc = -pthread_mutex_init(&opened->mutex, NULL);
     gv_assert(rc == 0);
 
-    opened->async.data = opened;
     opened->number = loop;
     opened->post_end = &opened->posts;
     opened->own_end = &opened->own;
@@ -231,11 +258,12 @@ void gv_host_poller_close(struct gv_poller *poller)
     while (poller->n_held > 0)
         gv_host_poller_poll(poller, -1);
 
-    uv_close((uv_handle_t *)&poller->async, NULL);
+    uv_close((uv_handle_t *)&poller->wake, NULL);
     uv_close((uv_handle_t *)&poller->timer, NULL);
     if (poller->alarm_fd >= 0)
         uv_close((uv_handle_t *)&poller->alarm, NULL);
     (void)uv_run(&poller->loop, UV_RUN_DEFAULT); /* until all are closed */
+    (void)close(poller->wake_fd);                /* Nothing in it is of use any more. */
     if (poller->alarm_fd >= 0)
         (void)close(poller->alarm_fd); /* Nothing was written. */
     gv_assert(uv_loop_close(&poller->loop) == 0);
