@@ -3,10 +3,9 @@
  * same time. Between the look at the balance and the debit others may run.
  *
  * With --bad greenlets share the account: all ten look before the first debit,
- * all are paid, the balance is -200. With --good the same lines are in an
- * actor: three are paid, seven refused, the balance is 10. Without an argument
- * first the one, then the other. Each prints what it is and
- * "paid N, refused N, failed N, balance N".
+ * all are paid, the balance is -200. Without it the same lines are in an
+ * actor: three are paid, seven refused, the balance is 10. Prints what it is
+ * and "paid N, refused N, failed N, balance N".
  */
 #include <grove.h>
 #include <stdio.h>
@@ -48,33 +47,25 @@ static void client(void *actor) /* NULL: the shared account */
     balance = rc == 0 ? response.balance : balance;
 }
 
-static int race_await(const char *what, grove_ref *actor)
-{
-    int rc = 0;
-    paid = refused = 0;
-    for (int i = 0; i < 10 && rc == 0; i++)
-        rc = grove_go(client, actor, NULL, NULL);
-    while (rc == 0 && paid + refused + failed < 10)
-        rc = grove_sleep_await(1);
-    printf("%s\npaid %d, refused %d, failed %d, balance %d\n", what, paid, refused, failed,
-           balance);
-    return rc != 0 ? rc : failure;
-}
-
 int main(int argc, char **argv)
 {
     static const struct account_service functions = {sizeof(struct account), .withdraw = withdraw};
     grove_ref actor;
 
     grove_init(&argc, &argv);
-    bool bad = argc == 1 || (argc == 2 && strcmp(argv[1], "--bad") == 0);
-    bool good = argc == 1 || (argc == 2 && strcmp(argv[1], "--good") == 0);
-    if (!bad && !good)
-        return fprintf(stderr, "usage: withdraw_race [--bad | --good]\n"), 2;
+    bool bad = argc == 2 && strcmp(argv[1], "--bad") == 0;
+    if (argc > 1 && !bad)
+        return fprintf(stderr, "usage: withdraw_race [--bad]\n"), 2;
+
     int rc = account_spawn(&functions, NULL, NULL, &actor);
-    if (rc == 0 && bad)
-        rc = race_await("bad: greenlets share the account", NULL);
-    if (rc == 0 && good)
-        rc = race_await("good: the account is an actor", &actor);
-    return rc == 0 ? grove_deinit() : (fprintf(stderr, "%s\n", grove_error_text(rc)), 1);
+    for (int i = 0; i < 10 && rc == 0; i++)
+        rc = grove_go(client, bad ? NULL : &actor, NULL, NULL);
+    while (rc == 0 && paid + refused + failed < 10)
+        rc = grove_sleep_await(1);
+    printf("%s\npaid %d, refused %d, failed %d, balance %d\n",
+           bad ? "bad: greenlets share the account" : "good: the account is an actor", paid,
+           refused, failed, balance);
+    if (rc != 0 || failure != 0)
+        return fprintf(stderr, "%s\n", grove_error_text(rc != 0 ? rc : failure)), 1;
+    return grove_deinit();
 }

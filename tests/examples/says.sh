@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs an example and looks for lines in what it prints, in this order.
 #
-#   says.sh PROGRAM [--bad | --good] -- LINE…
+#   says.sh PROGRAM [--bad] -- LINE…
 #
 # A LINE is an extended regular expression for a whole line. Nothing may stand before the first
 # and behind the last.
