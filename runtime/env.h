@@ -4,7 +4,7 @@
  * Time, choice, threads of loops, byte streams, processes, descriptors,
  * blocking runs, the log and the end of the process are reached through
  * this struct and nowhere else. `gv_env_host()` is the real one (host_*.c
- * here: libuv, nng, the kernel); the simulator in tests/sim brings another,
+ * here: libuv, nng, the kernel); the simulator in sim/ brings another,
  * so that the same seed gives the same run.
  *
  * Always: upcalls of a stream, listener, process, watch or blocking run come

@@ -60,9 +60,9 @@ static int read_arguments(int argc, char **argv, struct wanted *wanted)
             if (++i == argc || read_number(argv[i], number) != 0)
                 return -1;
         } else if (strcmp(argv[i], "--pct") == 0) {
-            sim.pct = true;
+            gv_sim.pct = true;
         } else if (strcmp(argv[i], "--trace") == 0) {
-            sim.trace = true;
+            gv_sim.trace = true;
         } else {
             size_t k = 0;
 
@@ -80,12 +80,12 @@ static int read_arguments(int argc, char **argv, struct wanted *wanted)
 
 static void run_seeds(const struct sim_simulation *simulation, const struct wanted *wanted)
 {
-    struct sim_report *report = sim.report;
+    struct gv_sim_report *report = gv_sim.report;
 
     for (uint64_t seed = wanted->from; seed < wanted->from + wanted->n_seeds; seed++) {
-        bool failed = sim_seed_run(simulation, seed);
+        bool failed = gv_sim_seed_run(simulation, seed);
 
-        report->hash = (report->hash ^ sim.hash) * UINT64_C(0x9fb21c651e98df25);
+        report->hash = (report->hash ^ gv_sim.hash) * UINT64_C(0x9fb21c651e98df25);
         report->hash ^= report->hash >> 29;
         if (failed && report->n_failed++ == 0)
             report->first_failed = seed;
@@ -95,7 +95,7 @@ static void run_seeds(const struct sim_simulation *simulation, const struct want
     }
 }
 
-static void tell_failure(const struct sim_report *report)
+static void tell_failure(const struct gv_sim_report *report)
 {
     (void)fflush(stdout);                                /* For the order of lines only. */
     (void)fwrite(report->log, 1, report->n_log, stderr); /* As in usage. */
@@ -103,17 +103,17 @@ static void tell_failure(const struct sim_report *report)
                   "\n%s: seed %" PRIu64 " failed: %s\n"
                   "replay: grove-sim %s --from %" PRIu64 " --seeds 1%s --trace\n",
                   report->simulation, report->seed, report->why, report->simulation, report->seed,
-                  sim.pct ? " --pct" : ""); /* As in usage. */
+                  gv_sim.pct ? " --pct" : ""); /* As in usage. */
 }
 
 /* Runs them in a child, unless traced. True if the child lived to the end. */
 static bool run_apart(const struct sim_simulation *simulation, const struct wanted *wanted)
 {
-    struct sim_report *report = sim.report;
+    struct gv_sim_report *report = gv_sim.report;
     int status;
     pid_t pid;
 
-    if (sim.trace) {
+    if (gv_sim.trace) {
         run_seeds(simulation, wanted);
         return true;
     }
@@ -145,7 +145,7 @@ static bool run_all(const struct sim_simulation *simulation, const struct wanted
         part.n_seeds = n_left < SEEDS_APART ? n_left : SEEDS_APART;
         if (!run_apart(simulation, &part))
             return false;
-        if (sim.report->n_failed > 0 && !simulation->canary)
+        if (gv_sim.report->n_failed > 0 && !simulation->canary)
             return true;
         part.from += part.n_seeds;
     }
@@ -154,7 +154,7 @@ static bool run_all(const struct sim_simulation *simulation, const struct wanted
 
 static int run_simulation(const struct sim_simulation *simulation, const struct wanted *wanted)
 {
-    struct sim_report *report = sim.report;
+    struct gv_sim_report *report = gv_sim.report;
     bool lived;
 
     memset(report, 0, sizeof *report);
@@ -193,9 +193,9 @@ int main(int argc, char **argv)
         usage(stderr);
         return 2;
     }
-    sim.report =
-        mmap(NULL, sizeof *sim.report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (sim.report == MAP_FAILED) {
+    gv_sim.report = mmap(NULL, sizeof *gv_sim.report, PROT_READ | PROT_WRITE,
+                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (gv_sim.report == MAP_FAILED) {
         perror("grove-sim");
         return 1;
     }

@@ -5,7 +5,7 @@
 
 #include <grove/error.h>
 
-#include "tests/sim/world.h"
+#include "tests/sim/simulation.h"
 
 struct wait {
     struct oracle_arm arms[ORACLE_ARMS_MAX];

@@ -19,10 +19,10 @@
 #include <grove.h>
 
 #include "jobs.grove.h"
-#include "tests/sim/door.h"
-#include "tests/sim/process.h"
+#include "sim/door.h"
+#include "sim/process.h"
+#include "sim/thread.h"
 #include "tests/sim/simulation.h"
-#include "tests/sim/thread.h"
 #include "workers/page.h"
 #include "workers/worker.h"
 
@@ -59,9 +59,9 @@ static void work(uint32_t number)
     job->n_runs++;
     sim_note("works", number, job->n_runs);
     if (job->poison)
-        (void)sim_process_kill(sim_thread_running()->process,
-                               SIGSEGV); /* It lives now, so it can die. */
-    sim_process_work((uint64_t)job->work_us * 1000);
+        (void)gv_sim_process_kill(gv_sim_thread_running()->process,
+                                  SIGSEGV); /* It lives now, so it can die. */
+    gv_sim_process_work((uint64_t)job->work_us * 1000);
 }
 
 static int once(const Sim__Jobs__V1__OnceRequest *request, Sim__Jobs__V1__OnceResponse *response)
@@ -89,16 +89,16 @@ static const struct grove_worker_entry entry = {&job_service_table, &functions};
 static int run_worker(struct gv_process *self)
 {
     struct gv_worker_options options = {
-        .env = &sim_env, .page_fd = GV_WORKER_PAGE_FD, .first = &entry, .end = &entry + 1};
+        .env = &gv_sim_env, .page_fd = GV_WORKER_PAGE_FD, .first = &entry, .end = &entry + 1};
     struct gv_worker *worker;
 
     (void)self;
-    if (sim_env.poller_open(NULL, 0, &options.poller) != 0)
+    if (gv_sim_env.poller_open(NULL, 0, &options.poller) != 0)
         return 1;
     if (gv_worker_open(&options, &worker) != 0)
         return 1;
     while (!gv_worker_has_ended(worker)) {
-        sim_env.poller_poll(options.poller, gv_worker_can_run(worker) ? 0 : -1);
+        gv_sim_env.poller_poll(options.poller, gv_worker_can_run(worker) ? 0 : -1);
         if (gv_worker_can_run(worker))
             gv_worker_run_one(worker);
     }
@@ -250,7 +250,7 @@ static void run(void)
     int rc;
 
     memset(&play, 0, sizeof play);
-    sim_on_spawn(run_worker);
+    gv_sim_on_spawn(run_worker);
     options.credits = sim_draw(SIM_LOAD, 4);
     options.queue_max = 1 + sim_draw(SIM_LOAD, 30);
     options.grace_ms = 1 + sim_draw(SIM_LOAD, 100);

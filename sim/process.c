@@ -1,4 +1,4 @@
-#include "tests/sim/process.h"
+#include "sim/process.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/sim/page.h"
-#include "tests/sim/poller.h"
-#include "tests/sim/stream.h"
-#include "tests/sim/thread.h"
-#include "tests/sim/world.h"
+#include "sim/page.h"
+#include "sim/poller.h"
+#include "sim/stream.h"
+#include "sim/thread.h"
+#include "sim/world.h"
 
 #define FIRST_PID 1000
 
@@ -19,7 +19,7 @@ static struct gv_process *children;
 static int last_pid;
 static int (*child_run)(struct gv_process *self);
 
-void sim_on_spawn(int (*run)(struct gv_process *self))
+void gv_sim_on_spawn(int (*run)(struct gv_process *self))
 {
     child_run = run;
 }
@@ -35,11 +35,11 @@ static char **copy_words(char *const *words)
         n++;
     copies = calloc(n + 1, sizeof *copies);
     if (copies == NULL)
-        sim_crash("no memory for a child's arguments");
+        gv_sim_crash("no memory for a child's arguments");
     for (size_t i = 0; i < n; i++) {
         copies[i] = strdup(words[i]);
         if (copies[i] == NULL)
-            sim_crash("no memory for a child's arguments");
+            gv_sim_crash("no memory for a child's arguments");
     }
     return copies;
 }
@@ -51,7 +51,7 @@ static void free_words(char **words)
     free(words);
 }
 
-const char *sim_process_variable(const struct gv_process *process, const char *name)
+const char *gv_sim_process_variable(const struct gv_process *process, const char *name)
 {
     size_t n = strlen(name);
 
@@ -61,9 +61,9 @@ const char *sim_process_variable(const struct gv_process *process, const char *n
     return NULL;
 }
 
-struct gv_listener *sim_process_first(struct gv_listener *(*find)(const struct gv_process *process,
-                                                                  const char *url),
-                                      const char *url)
+struct gv_listener *
+gv_sim_process_first(struct gv_listener *(*find)(const struct gv_process *process, const char *url),
+                     const char *url)
 {
     struct gv_listener *found = find(&under_test, url);
 
@@ -90,7 +90,7 @@ static void tell_parent(void *object)
 {
     struct gv_process *process = object;
 
-    sim_note("exited", (uint64_t)process->pid, (uint64_t)process->signal);
+    gv_sim_note("exited", (uint64_t)process->pid, (uint64_t)process->signal);
     process->parent->n_objects--;
     process->exited(process->owner, process->status, process->signal);
     free_child(process);
@@ -99,54 +99,54 @@ static void tell_parent(void *object)
 /* The kernel's part in a death. */
 static void end_child(struct gv_process *process, int status, int signal)
 {
-    sim_note("dies", (uint64_t)process->pid, (uint64_t)signal);
+    gv_sim_note("dies", (uint64_t)process->pid, (uint64_t)signal);
     process->ended = true;
     process->status = status;
     process->signal = signal;
     if (process->thread->alive)
-        sim_thread_kill(process->thread);
-    sim_streams_die(process);
+        gv_sim_thread_kill(process->thread);
+    gv_sim_streams_die(process);
     while (process->pollers != NULL)
-        sim_poller_free(process->pollers);
-    sim_pages_die(process);
-    sim_post(process->parent, sim_delay_ns(sim_mix.delay_max_us), tell_parent, process);
+        gv_sim_poller_free(process->pollers);
+    gv_sim_pages_die(process);
+    gv_sim_post(process->parent, gv_sim_delay_ns(gv_sim_mix.delay_max_us), tell_parent, process);
 }
 
-void sim_process_exit(int status)
+void gv_sim_process_exit(int status)
 {
-    end_child(sim_thread_running()->process, status, 0);
-    sim_thread_wait(SIM_NEVER);
-    sim_crash("a process that has ended went on");
+    end_child(gv_sim_thread_running()->process, status, 0);
+    gv_sim_thread_wait(GV_SIM_NEVER);
+    gv_sim_crash("a process that has ended went on");
 }
 
-void sim_process_work(uint64_t ns)
+void gv_sim_process_work(uint64_t ns)
 {
-    sim_thread_wait(sim.now_ns + ns);
+    gv_sim_thread_wait(gv_sim.now_ns + ns);
 }
 
-uint64_t sim_process_wake_ns(const struct gv_process *process, uint64_t wake_ns)
+uint64_t gv_sim_process_wake_ns(const struct gv_process *process, uint64_t wake_ns)
 {
     if (process->stopped)
         return process->kill_ns;
     return wake_ns < process->kill_ns ? wake_ns : process->kill_ns;
 }
 
-bool sim_process_fated(struct gv_process *process)
+bool gv_sim_process_fated(struct gv_process *process)
 {
     if (process->parent == NULL)
         return false;
-    if (process->kill_ns <= sim.now_ns) {
+    if (process->kill_ns <= gv_sim.now_ns) {
         end_child(process, -1, process->kill_signal);
         return true;
     }
     if (process->immortal)
         return false;
-    if (sim_happens(SIM_WORLD, sim_mix.death_ppm)) {
+    if (gv_sim_happens(GV_SIM_WORLD, gv_sim_mix.death_ppm)) {
         end_child(process, -1, SIGSEGV);
         return true;
     }
-    if (sim_happens(SIM_WORLD, sim_mix.hang_ppm)) {
-        sim_note("hangs", (uint64_t)process->pid, 0);
+    if (gv_sim_happens(GV_SIM_WORLD, gv_sim_mix.hang_ppm)) {
+        gv_sim_note("hangs", (uint64_t)process->pid, 0);
         process->stopped = true;
         return true;
     }
@@ -163,26 +163,27 @@ static void run_child(void *argument)
     end_child(process, status, 0);
 }
 
-int sim_process_spawn(struct gv_poller *poller, const struct gv_process_options *options,
-                      void (*exited)(void *owner, int status, int signal), void *owner,
-                      struct gv_process **result)
+int gv_sim_process_spawn(struct gv_poller *poller, const struct gv_process_options *options,
+                         void (*exited)(void *owner, int status, int signal), void *owner,
+                         struct gv_process **result)
 {
     struct gv_process *process;
     char name[16];
 
     if (child_run == NULL)
-        sim_crash("a child is spawned, but sim_on_spawn has not said what it runs");
-    if (sim_happens(SIM_WORLD, sim_mix.spawn_fail_ppm))
+        gv_sim_crash("a child is spawned, but gv_sim_on_spawn has not said what it runs");
+    if (gv_sim_happens(GV_SIM_WORLD, gv_sim_mix.spawn_fail_ppm))
         return -EAGAIN;
-    if (options->n_descriptors > SIM_DESCRIPTORS_MAX)
+    if (options->n_descriptors > GV_SIM_DESCRIPTORS_MAX)
         return -EINVAL;
     process = calloc(1, sizeof *process);
     if (process == NULL)
         return -ENOMEM;
     process->pid = ++last_pid;
     (void)snprintf(name, sizeof name, "pid %d", process->pid); /* It fits. */
-    process->thread = sim_thread_start(
-        process, name, sim.now_ns + sim_delay_ns(sim_mix.delay_max_us), run_child, process);
+    process->thread =
+        gv_sim_thread_start(process, name, gv_sim.now_ns + gv_sim_delay_ns(gv_sim_mix.delay_max_us),
+                            run_child, process);
     if (process->thread == NULL) {
         free(process);
         return -EAGAIN;
@@ -190,7 +191,7 @@ int sim_process_spawn(struct gv_poller *poller, const struct gv_process_options 
     process->parent = poller;
     process->exited = exited;
     process->owner = owner;
-    process->kill_ns = SIM_NEVER;
+    process->kill_ns = GV_SIM_NEVER;
     process->arguments = copy_words(options->arguments);
     process->environment = copy_words(options->environment);
     process->n_descriptors = options->n_descriptors;
@@ -203,47 +204,47 @@ int sim_process_spawn(struct gv_poller *poller, const struct gv_process_options 
     return 0;
 }
 
-int sim_process_pid(const struct gv_process *process)
+int gv_sim_process_pid(const struct gv_process *process)
 {
     return process->pid;
 }
 
-int sim_process_kill(struct gv_process *process, int signal)
+int gv_sim_process_kill(struct gv_process *process, int signal)
 {
-    sim_note("kill", (uint64_t)process->pid, (uint64_t)signal);
+    gv_sim_note("kill", (uint64_t)process->pid, (uint64_t)signal);
     if (process->ended)
         return -ESRCH;
     if (signal == SIGSTOP) {
         process->stopped = true;
     } else if (signal == SIGCONT) {
         process->stopped = false;
-    } else if (process->kill_ns == SIM_NEVER || signal == SIGKILL) {
-        process->kill_ns = sim.now_ns + sim_delay_ns(sim_mix.kill_late_us);
+    } else if (process->kill_ns == GV_SIM_NEVER || signal == SIGKILL) {
+        process->kill_ns = gv_sim.now_ns + gv_sim_delay_ns(gv_sim_mix.kill_late_us);
         process->kill_signal = signal;
     }
     return 0;
 }
 
-struct gv_process *sim_processes_open(void)
+struct gv_process *gv_sim_processes_open(void)
 {
-    under_test = (struct gv_process){.pid = FIRST_PID, .kill_ns = SIM_NEVER};
+    under_test = (struct gv_process){.pid = FIRST_PID, .kill_ns = GV_SIM_NEVER};
     last_pid = FIRST_PID;
     child_run = NULL;
     return &under_test;
 }
 
-void sim_processes_close(void)
+void gv_sim_processes_close(void)
 {
     while (children != NULL) {
-        sim_fail("child %d is left", children->pid);
+        gv_sim_fail("child %d is left", children->pid);
         if (!children->ended)
             end_child(children, -1, SIGKILL);
         free_child(children);
     }
-    SIM_CHECK(under_test.streams == NULL, "a stream is left");
-    SIM_CHECK(under_test.listeners == NULL, "a listener is left");
-    sim_streams_die(&under_test);
+    GV_SIM_CHECK(under_test.streams == NULL, "a stream is left");
+    GV_SIM_CHECK(under_test.listeners == NULL, "a listener is left");
+    gv_sim_streams_die(&under_test);
     while (under_test.pollers != NULL)
-        sim_poller_free(under_test.pollers);
-    SIM_CHECK(!sim_pages_die(&under_test), "a page is left");
+        gv_sim_poller_free(under_test.pollers);
+    GV_SIM_CHECK(!gv_sim_pages_die(&under_test), "a page is left");
 }

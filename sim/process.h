@@ -2,40 +2,40 @@
  * Process: the simulated processes.
  *
  * Process 0 is the one under test. A child runs the function that
- * sim_on_spawn named, as a thread of its own; what a real child would find in
+ * gv_sim_on_spawn named, as a thread of its own; what a real child would find in
  * its arguments, environment and descriptors stands in the struct below. A
- * child dies when its function returns, by sim_process_exit, by a signal, or
+ * child dies when its function returns, by gv_sim_process_exit, by a signal, or
  * by the seed; then its streams end, as the kernel would end them, and later
  * its parent hears of it. What it had allocated is lost, as it would be.
  */
-#ifndef SIM_PROCESS_H
-#define SIM_PROCESS_H
+#ifndef GV_SIM_PROCESS_H
+#define GV_SIM_PROCESS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "runtime/env.h"
 
-#define SIM_PAGES_MAX       256u
-#define SIM_DESCRIPTORS_MAX 8u
+#define GV_SIM_PAGES_MAX       256u
+#define GV_SIM_DESCRIPTORS_MAX 8u
 
-struct sim_thread;
+struct gv_sim_thread;
 
 struct gv_process {
     struct gv_process *next;  /* all children that are not yet freed */
     struct gv_poller *parent; /* where `exited` is called; NULL: the process under test */
     void (*exited)(void *owner, int status, int signal);
     void *owner;
-    struct sim_thread *thread; /* its first and only one */
+    struct gv_sim_thread *thread; /* its first and only one */
     struct gv_poller *pollers;
     struct gv_listener *listeners;
     struct gv_stream *streams;
     char **arguments;   /* NULL at the end */
     char **environment; /* NULL at the end */
-    int descriptors[SIM_DESCRIPTORS_MAX];
+    int descriptors[GV_SIM_DESCRIPTORS_MAX];
     unsigned n_descriptors;
-    uint16_t mapped[SIM_PAGES_MAX]; /* how often it has mapped each page */
-    uint64_t kill_ns; /* when a deadly signal arrives, SIM_NEVER if none is on its way */
+    uint16_t mapped[GV_SIM_PAGES_MAX]; /* how often it has mapped each page */
+    uint64_t kill_ns; /* when a deadly signal arrives, GV_SIM_NEVER if none is on its way */
     int kill_signal;
     int pid;
     int status, signal; /* how it ended */
@@ -45,36 +45,36 @@ struct gv_process {
 };
 
 /* What a child runs; its value is the exit status. */
-void sim_on_spawn(int (*run)(struct gv_process *self));
+void gv_sim_on_spawn(int (*run)(struct gv_process *self));
 
 /* Begins and ends a seed. close frees what is left and fails the seed for each child that lives. */
-struct gv_process *sim_processes_open(void);
-void sim_processes_close(void);
+struct gv_process *gv_sim_processes_open(void);
+void gv_sim_processes_close(void);
 
 /* The value of NAME=value in a child's environment, or NULL. */
-const char *sim_process_variable(const struct gv_process *process, const char *name);
+const char *gv_sim_process_variable(const struct gv_process *process, const char *name);
 
 /* What find says of the first process, the one under test or a child, of which it says not NULL. */
-struct gv_listener *sim_process_first(struct gv_listener *(*find)(const struct gv_process *process,
-                                                                  const char *url),
-                                      const char *url);
+struct gv_listener *
+gv_sim_process_first(struct gv_listener *(*find)(const struct gv_process *process, const char *url),
+                     const char *url);
 
 /* The running child lives on through this much time; it may die or be stopped in it. */
-void sim_process_work(uint64_t ns);
+void gv_sim_process_work(uint64_t ns);
 
 /* Ends the running child. Does not return. */
-void sim_process_exit(int status) __attribute__((noreturn));
+void gv_sim_process_exit(int status) __attribute__((noreturn));
 
 /* For the scheduler: when a thread of process that waits until wake_ns can go on. */
-uint64_t sim_process_wake_ns(const struct gv_process *process, uint64_t wake_ns);
+uint64_t gv_sim_process_wake_ns(const struct gv_process *process, uint64_t wake_ns);
 
 /* For the scheduler: true if the process dies or stops now instead of going on. */
-bool sim_process_fated(struct gv_process *process);
+bool gv_sim_process_fated(struct gv_process *process);
 
-int sim_process_spawn(struct gv_poller *poller, const struct gv_process_options *options,
-                      void (*exited)(void *owner, int status, int signal), void *owner,
-                      struct gv_process **process);
-int sim_process_pid(const struct gv_process *process);
-int sim_process_kill(struct gv_process *process, int signal);
+int gv_sim_process_spawn(struct gv_poller *poller, const struct gv_process_options *options,
+                         void (*exited)(void *owner, int status, int signal), void *owner,
+                         struct gv_process **process);
+int gv_sim_process_pid(const struct gv_process *process);
+int gv_sim_process_kill(struct gv_process *process, int signal);
 
 #endif

@@ -1,15 +1,15 @@
-#include "tests/sim/door.h"
+#include "sim/door.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include <grove/error.h>
 
-#include "tests/sim/page.h"
-#include "tests/sim/poller.h"
-#include "tests/sim/process.h"
-#include "tests/sim/stream.h"
-#include "tests/sim/world.h"
+#include "sim/page.h"
+#include "sim/poller.h"
+#include "sim/process.h"
+#include "sim/stream.h"
+#include "sim/world.h"
 
 #define WALL_START_MS INT64_C(1600000000000)
 #define DAY_MS        86400000u
@@ -18,25 +18,25 @@
 static uint64_t now_ns(void *world)
 {
     (void)world;
-    sim.now_ns += sim_draw(SIM_CLOCK, sim_mix.clock_step_ns + 1);
-    return sim.now_ns;
+    gv_sim.now_ns += gv_sim_draw(GV_SIM_CLOCK, gv_sim_mix.clock_step_ns + 1);
+    return gv_sim.now_ns;
 }
 
 static int64_t wall_ms(void *world)
 {
     (void)world;
-    if (sim_happens(SIM_WORLD, sim_mix.wall_jump_ppm)) {
-        int64_t shift_ms = sim_draw(SIM_WORLD, 2 * DAY_MS);
+    if (gv_sim_happens(GV_SIM_WORLD, gv_sim_mix.wall_jump_ppm)) {
+        int64_t shift_ms = gv_sim_draw(GV_SIM_WORLD, 2 * DAY_MS);
 
-        sim.wall_shift_ms = shift_ms - DAY_MS;
+        gv_sim.wall_shift_ms = shift_ms - DAY_MS;
     }
-    return WALL_START_MS + (int64_t)(sim.now_ns / 1000000) + sim.wall_shift_ms;
+    return WALL_START_MS + (int64_t)(gv_sim.now_ns / 1000000) + gv_sim.wall_shift_ms;
 }
 
 static uint64_t random_bits(void *world)
 {
     (void)world;
-    return sim_random(SIM_APP);
+    return gv_sim_random(GV_SIM_APP);
 }
 
 /*
@@ -46,11 +46,11 @@ static uint64_t random_bits(void *world)
 static uint32_t choose(void *world, uint32_t n, enum gv_choice kind)
 {
     (void)world;
-    if (!sim.pct || kind != GV_CHOICE_READY)
-        return sim_draw(SIM_ORDER, n);
-    if (sim_draw(SIM_ORDER, PCT_CHOICES) == 0)
-        sim.preferred = sim_draw(SIM_ORDER, 8);
-    return sim.preferred < n ? sim.preferred : n - 1;
+    if (!gv_sim.pct || kind != GV_CHOICE_READY)
+        return gv_sim_draw(GV_SIM_ORDER, n);
+    if (gv_sim_draw(GV_SIM_ORDER, PCT_CHOICES) == 0)
+        gv_sim.preferred = gv_sim_draw(GV_SIM_ORDER, 8);
+    return gv_sim.preferred < n ? gv_sim.preferred : n - 1;
 }
 
 static int watch_open(struct gv_poller *poller, const struct gv_watch_options *options,
@@ -65,7 +65,7 @@ static int watch_open(struct gv_poller *poller, const struct gv_watch_options *o
 static void watch_close(struct gv_watch *watch)
 {
     (void)watch;
-    sim_crash("a watch was closed, but none can be opened");
+    gv_sim_crash("a watch was closed, but none can be opened");
 }
 
 /* --- blocking runs ---------------------------------------------------------------------------------- */
@@ -90,7 +90,7 @@ static void begin_blocking(void *object)
     struct blocking *blocking = object;
 
     blocking->run(blocking->argument);
-    sim_post(blocking->poller, sim_delay_ns(sim_mix.delay_max_us), end_blocking, blocking);
+    gv_sim_post(blocking->poller, gv_sim_delay_ns(gv_sim_mix.delay_max_us), end_blocking, blocking);
 }
 
 static int blocking_run(struct gv_poller *poller, void (*run)(void *), void (*done)(void *),
@@ -101,7 +101,7 @@ static int blocking_run(struct gv_poller *poller, void (*run)(void *), void (*do
     if (blocking == NULL)
         return GROVE_ENOMEM;
     *blocking = (struct blocking){poller, run, done, argument};
-    sim_post(poller, sim_delay_ns(sim_mix.delay_max_us), begin_blocking, blocking);
+    gv_sim_post(poller, gv_sim_delay_ns(gv_sim_mix.delay_max_us), begin_blocking, blocking);
     return 0;
 }
 
@@ -110,7 +110,7 @@ static int blocking_run(struct gv_poller *poller, void (*run)(void *), void (*do
 static void log_write(void *world, const char *line, size_t n_bytes)
 {
     (void)world;
-    sim_log(line, n_bytes);
+    gv_sim_log(line, n_bytes);
 }
 
 static void crash(void *world, const char *report) __attribute__((noreturn));
@@ -118,35 +118,35 @@ static void crash(void *world, const char *report) __attribute__((noreturn));
 static void crash(void *world, const char *report)
 {
     (void)world;
-    sim_crash("crash: %s", report);
+    gv_sim_crash("crash: %s", report);
 }
 
-const struct gv_env sim_env = {
+const struct gv_env gv_sim_env = {
     .now_ns = now_ns,
     .wall_ms = wall_ms,
     .random = random_bits,
     .choose = choose,
-    .poller_open = sim_poller_open,
-    .poller_poll = sim_poller_poll,
-    .poller_wake = sim_poller_wake,
-    .poller_close = sim_poller_close,
-    .thread_start = sim_poller_thread_start,
-    .thread_join = sim_poller_thread_join,
-    .listen = sim_listen,
-    .listener_close = sim_listener_close,
-    .dial = sim_dial,
-    .stream_adopt = sim_stream_adopt,
-    .stream_identity = sim_stream_identity,
-    .stream_pause = sim_stream_pause,
-    .stream_resume = sim_stream_resume,
-    .stream_write = sim_stream_write,
-    .stream_close = sim_stream_close,
-    .process_spawn = sim_process_spawn,
-    .process_pid = sim_process_pid,
-    .process_kill = sim_process_kill,
-    .page_open = sim_page_open,
-    .page_inherit = sim_page_inherit,
-    .page_close = sim_page_close,
+    .poller_open = gv_sim_poller_open,
+    .poller_poll = gv_sim_poller_poll,
+    .poller_wake = gv_sim_poller_wake,
+    .poller_close = gv_sim_poller_close,
+    .thread_start = gv_sim_poller_thread_start,
+    .thread_join = gv_sim_poller_thread_join,
+    .listen = gv_sim_listen,
+    .listener_close = gv_sim_listener_close,
+    .dial = gv_sim_dial,
+    .stream_adopt = gv_sim_stream_adopt,
+    .stream_identity = gv_sim_stream_identity,
+    .stream_pause = gv_sim_stream_pause,
+    .stream_resume = gv_sim_stream_resume,
+    .stream_write = gv_sim_stream_write,
+    .stream_close = gv_sim_stream_close,
+    .process_spawn = gv_sim_process_spawn,
+    .process_pid = gv_sim_process_pid,
+    .process_kill = gv_sim_process_kill,
+    .page_open = gv_sim_page_open,
+    .page_inherit = gv_sim_page_inherit,
+    .page_close = gv_sim_page_close,
     .watch_open = watch_open,
     .watch_close = watch_close,
     .blocking_run = blocking_run,

@@ -6,23 +6,23 @@
  * and how often: each seed draws its own, most faults being absent from most
  * seeds, since a run with every fault at once never gets anywhere.
  */
-#ifndef SIM_CHANCE_H
-#define SIM_CHANCE_H
+#ifndef GV_SIM_CHANCE_H
+#define GV_SIM_CHANCE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum sim_source {
-    SIM_ORDER, /* who goes on next */
-    SIM_CLOCK, /* how long things take */
-    SIM_WORLD, /* what goes wrong */
-    SIM_APP,   /* what the code under test asks for */
-    SIM_LOAD,  /* what the simulation lets its actors do */
-    SIM_SOURCES
+enum gv_sim_source {
+    GV_SIM_ORDER, /* who goes on next */
+    GV_SIM_CLOCK, /* how long things take */
+    GV_SIM_WORLD, /* what goes wrong */
+    GV_SIM_APP,   /* what the code under test asks for */
+    GV_SIM_LOAD,  /* what the simulation lets its actors do */
+    GV_SIM_SOURCES
 };
 
 /* Faults and delays of this seed; a simulation may change them before it begins. ppm: of a million. */
-struct sim_mix {
+struct gv_sim_mix {
     uint32_t clock_step_ns;  /* a look at the clock takes up to this long */
     uint32_t switch_ppm;     /* a poll that only looks lets other threads run */
     uint32_t early_ppm;      /* a poll ends before its time */
@@ -41,20 +41,20 @@ struct sim_mix {
     uint32_t wall_jump_ppm;  /* a look at the wall clock finds it moved by up to a day */
 };
 
-extern struct sim_mix sim_mix;
+extern struct gv_sim_mix gv_sim_mix;
 
 /* Begins a seed: all sources, and the mix. */
-void sim_chance_open(uint64_t seed);
+void gv_sim_chance_open(uint64_t seed);
 
-uint64_t sim_random(enum sim_source source);
+uint64_t gv_sim_random(enum gv_sim_source source);
 
 /* A number below n; n is at least 1. */
-uint32_t sim_draw(enum sim_source source, uint32_t n);
+uint32_t gv_sim_draw(enum gv_sim_source source, uint32_t n);
 
 /* True ppm times of a million. */
-bool sim_happens(enum sim_source source, uint32_t ppm);
+bool gv_sim_happens(enum gv_sim_source source, uint32_t ppm);
 
 /* Up to us microseconds, in ns; mostly little. */
-uint64_t sim_delay_ns(uint32_t us);
+uint64_t gv_sim_delay_ns(uint32_t us);
 
 #endif

@@ -1,17 +1,17 @@
-#include "tests/sim/listener.h"
+#include "sim/listener.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/sim/poller.h"
-#include "tests/sim/process.h"
-#include "tests/sim/stream.h"
-#include "tests/sim/world.h"
+#include "sim/poller.h"
+#include "sim/process.h"
+#include "sim/stream.h"
+#include "sim/world.h"
 
-struct sim_offer {
-    struct sim_offer *next;
+struct gv_sim_offer {
+    struct gv_sim_offer *next;
     struct gv_listener *listener;
     struct gv_stream *stream;
 };
@@ -25,15 +25,15 @@ static struct gv_listener *find_in(const struct gv_process *process, const char 
     return NULL;
 }
 
-struct gv_listener *sim_listener_find(const char *url)
+struct gv_listener *gv_sim_listener_find(const char *url)
 {
-    return sim_process_first(find_in, url);
+    return gv_sim_process_first(find_in, url);
 }
 
 /* Its owner decides in the upcall what becomes of the stream. */
 static void accept_offer(void *object)
 {
-    struct sim_offer *offer = object, **place = &offer->listener->offers;
+    struct gv_sim_offer *offer = object, **place = &offer->listener->offers;
     struct gv_listener *listener = offer->listener;
     struct gv_stream *stream = offer->stream;
 
@@ -44,23 +44,23 @@ static void accept_offer(void *object)
     listener->events->accepted(listener->owner, stream);
 }
 
-void sim_listener_offer(struct gv_listener *listener, struct gv_stream *stream)
+void gv_sim_listener_offer(struct gv_listener *listener, struct gv_stream *stream)
 {
-    struct sim_offer *offer = malloc(sizeof *offer);
+    struct gv_sim_offer *offer = malloc(sizeof *offer);
 
     if (offer == NULL)
-        sim_crash("no memory for a connection");
-    *offer = (struct sim_offer){listener->offers, listener, stream};
+        gv_sim_crash("no memory for a connection");
+    *offer = (struct gv_sim_offer){listener->offers, listener, stream};
     listener->offers = offer;
-    sim_post(listener->poller, sim_delay_ns(sim_mix.delay_max_us), accept_offer, offer);
+    gv_sim_post(listener->poller, gv_sim_delay_ns(gv_sim_mix.delay_max_us), accept_offer, offer);
 }
 
-int sim_listen(struct gv_poller *poller, const char *url, const struct gv_listen_events *events,
-               void *owner, struct gv_listener **result)
+int gv_sim_listen(struct gv_poller *poller, const char *url, const struct gv_listen_events *events,
+                  void *owner, struct gv_listener **result)
 {
     struct gv_listener *listener;
 
-    if (sim_listener_find(url) != NULL)
+    if (gv_sim_listener_find(url) != NULL)
         return -EADDRINUSE;
     listener = calloc(1, sizeof *listener);
     if (listener == NULL)
@@ -79,7 +79,7 @@ int sim_listen(struct gv_poller *poller, const char *url, const struct gv_listen
     return 0;
 }
 
-void sim_listener_close(struct gv_listener *listener)
+void gv_sim_listener_close(struct gv_listener *listener)
 {
     struct gv_listener **place = &listener->poller->process->listeners;
 
@@ -88,11 +88,11 @@ void sim_listener_close(struct gv_listener *listener)
     *place = listener->next;
     listener->poller->n_objects--;
     while (listener->offers != NULL) {
-        struct sim_offer *offer = listener->offers;
+        struct gv_sim_offer *offer = listener->offers;
 
         listener->offers = offer->next;
-        sim_cancel(listener->poller, offer);
-        sim_stream_close(offer->stream);
+        gv_sim_cancel(listener->poller, offer);
+        gv_sim_stream_close(offer->stream);
         free(offer);
     }
     free(listener);

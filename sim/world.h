@@ -6,21 +6,21 @@
  * than chance.h, so that a seed gives the same trace hash with every
  * compiler, sanitizer and address layout.
  */
-#ifndef SIM_WORLD_H
-#define SIM_WORLD_H
+#ifndef GV_SIM_WORLD_H
+#define GV_SIM_WORLD_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "tests/sim/chance.h"
+#include "sim/chance.h"
 
-#define SIM_NEVER     UINT64_MAX
-#define SIM_STEPS_MAX UINT64_C(5000000) /* switches of a seed: more means that it does not end */
-#define SIM_LOG_BYTES 65536u
+#define GV_SIM_NEVER     UINT64_MAX
+#define GV_SIM_STEPS_MAX UINT64_C(5000000) /* switches of a seed: more means that it does not end */
+#define GV_SIM_LOG_BYTES 65536u
 
 /* Lies in memory that a parent process shares, so that it can tell of a seed that killed us. */
-struct sim_report {
+struct gv_sim_report {
     char simulation[32];
     uint64_t seed;
     uint64_t n_done;   /* seeds that ended */
@@ -29,10 +29,10 @@ struct sim_report {
     uint64_t hash; /* of all seeds so far */
     size_t n_log;
     char why[1024]; /* of the first failure of the running seed; "" if there is none */
-    char log[SIM_LOG_BYTES];
+    char log[GV_SIM_LOG_BYTES];
 };
 
-struct sim_world {
+struct gv_sim_world {
     uint64_t now_ns;
     uint64_t hash;
     uint64_t n_steps; /* switches so far */
@@ -41,31 +41,31 @@ struct sim_world {
     bool pct;           /* order by priorities with change points, else uniform */
     bool trace;         /* print who does what when */
     bool failed;
-    struct sim_report *report;
+    struct gv_sim_report *report;
 };
 
-extern struct sim_world sim;
+extern struct gv_sim_world gv_sim;
 
 /* Begins a seed. report, trace and pct are set before. */
-void sim_world_open(uint64_t seed);
+void gv_sim_world_open(uint64_t seed);
 
 /* Notes something that happened, into the hash and, if traced, as a line. what is a literal. */
-void sim_note(const char *what, uint64_t a, uint64_t b);
+void gv_sim_note(const char *what, uint64_t a, uint64_t b);
 
 /* The seed is guilty. Only the first reason is kept; the run goes on. */
-void sim_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void gv_sim_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The seed is guilty and cannot go on. */
-void sim_crash(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+void gv_sim_crash(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 /* One line for the log, which is printed only when the seed fails. */
-void sim_log(const char *line, size_t n_bytes);
+void gv_sim_log(const char *line, size_t n_bytes);
 
 /* Fails the seed unless condition holds. */
-#define SIM_CHECK(condition, ...)  \
-    do {                           \
-        if (!(condition))          \
-            sim_fail(__VA_ARGS__); \
+#define GV_SIM_CHECK(condition, ...)  \
+    do {                              \
+        if (!(condition))             \
+            gv_sim_fail(__VA_ARGS__); \
     } while (0)
 
 #endif

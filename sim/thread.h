@@ -12,8 +12,8 @@
  *
  * gv_loop_here belongs to the simulated thread and is switched with it.
  */
-#ifndef SIM_THREAD_H
-#define SIM_THREAD_H
+#ifndef GV_SIM_THREAD_H
+#define GV_SIM_THREAD_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,17 +23,17 @@
 
 struct gv_loop;
 
-#define SIM_THREADS_MAX 64u
+#define GV_SIM_THREADS_MAX 64u
 
-struct sim_thread {
+struct gv_sim_thread {
     struct gv_context context;
     struct gv_process *process; /* whose thread it is */
     struct gv_loop *here;       /* its gv_loop_here */
     void (*run)(void *argument);
     void *argument;
-    struct sim_thread *joiner; /* who waits for its end */
-    uint64_t wake_ns;          /* when it can go on; SIM_NEVER while somebody must wake it */
-    uint64_t priority;         /* with pct: the highest goes on */
+    struct gv_sim_thread *joiner; /* who waits for its end */
+    uint64_t wake_ns;             /* when it can go on; GV_SIM_NEVER while somebody must wake it */
+    uint64_t priority;            /* with pct: the highest goes on */
     void *stack;     /* kept for the next one in this place; NULL: the real thread's own */
     uint32_t number; /* of the seed */
     char name[16];
@@ -41,25 +41,25 @@ struct sim_thread {
 };
 
 /* Begins a seed: the running real thread becomes the thread of process. */
-void sim_threads_open(struct gv_process *process);
+void gv_sim_threads_open(struct gv_process *process);
 
-/* A new thread, that goes on for the first time at wake_ns. NULL when there are SIM_THREADS_MAX. */
-struct sim_thread *sim_thread_start(struct gv_process *process, const char *name, uint64_t wake_ns,
-                                    void (*run)(void *), void *argument);
+/* A new thread, that goes on for the first time at wake_ns. NULL when there are GV_SIM_THREADS_MAX. */
+struct gv_sim_thread *gv_sim_thread_start(struct gv_process *process, const char *name,
+                                          uint64_t wake_ns, void (*run)(void *), void *argument);
 
-struct sim_thread *sim_thread_running(void);
-const char *sim_thread_name(void);
+struct gv_sim_thread *gv_sim_thread_running(void);
+const char *gv_sim_thread_name(void);
 
 /* The running thread waits until a moment; others go on. It may be woken earlier, or never come back. */
-void sim_thread_wait(uint64_t until_ns);
+void gv_sim_thread_wait(uint64_t until_ns);
 
 /* A waiting thread can go on at wake_ns at the latest. */
-void sim_thread_wake(struct sim_thread *thread, uint64_t wake_ns);
+void gv_sim_thread_wake(struct gv_sim_thread *thread, uint64_t wake_ns);
 
 /* Waits for its end. */
-void sim_thread_join(struct sim_thread *thread);
+void gv_sim_thread_join(struct gv_sim_thread *thread);
 
 /* Ends a thread that is not running: it never goes on. */
-void sim_thread_kill(struct sim_thread *thread);
+void gv_sim_thread_kill(struct gv_sim_thread *thread);
 
 #endif

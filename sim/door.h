@@ -1,11 +1,11 @@
 /*
  * Door: the simulated world as a gv_env.
  */
-#ifndef SIM_DOOR_H
-#define SIM_DOOR_H
+#ifndef GV_SIM_DOOR_H
+#define GV_SIM_DOOR_H
 
 #include "runtime/env.h"
 
-extern const struct gv_env sim_env;
+extern const struct gv_env gv_sim_env;
 
 #endif

@@ -1,4 +1,4 @@
-#include "tests/sim/stream.h"
+#include "sim/stream.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/sim/listener.h"
-#include "tests/sim/poller.h"
-#include "tests/sim/process.h"
-#include "tests/sim/thread.h"
-#include "tests/sim/world.h"
+#include "sim/listener.h"
+#include "sim/poller.h"
+#include "sim/process.h"
+#include "sim/thread.h"
+#include "sim/world.h"
 
 #define SPLIT_STEP_NS 200 /* between two parts of what arrived together */
 
@@ -57,7 +57,7 @@ static struct gv_stream *new_stream(struct gv_poller *poller, enum state state,
     struct gv_stream *stream = calloc(1, sizeof *stream);
 
     if (stream == NULL)
-        sim_crash("no memory for a stream");
+        gv_sim_crash("no memory for a stream");
     stream->poller = poller;
     stream->state = (uint8_t)state;
     stream->identity = (struct gv_identity){.pid = other != NULL ? other->pid : -1, .uid = 1000};
@@ -75,7 +75,7 @@ static void free_stream(struct gv_stream *stream)
         place = &(*place)->next;
     *place = stream->next;
     stream->poller->n_objects--;
-    sim_cancel(stream->poller, stream);
+    gv_sim_cancel(stream->poller, stream);
     free(stream->in);
     free(stream);
 }
@@ -85,7 +85,7 @@ static void finish(void *object)
 {
     struct gv_stream *stream = object;
 
-    sim_note("closed", (uint64_t)stream->identity.pid, (uint64_t)(int64_t)stream->error);
+    gv_sim_note("closed", (uint64_t)stream->identity.pid, (uint64_t)(int64_t)stream->error);
     stream->state = CLOSING;
     stream->events->closed(stream->owner, stream->error);
     free_stream(stream);
@@ -98,7 +98,7 @@ static void post_arrival(struct gv_stream *stream, uint64_t delay_ns)
     if (stream->n_in == 0 && stream->peer != NULL)
         return;
     stream->posted = true;
-    sim_post(stream->poller, delay_ns, arrive, stream);
+    gv_sim_post(stream->poller, delay_ns, arrive, stream);
 }
 
 /* The other end is gone: what was certain, and any part of the rest, still arrives. */
@@ -109,10 +109,10 @@ static void lose_peer(struct gv_stream *stream, int error)
     stream->peer = NULL;
     stream->error = error;
     if (n_uncertain > 0)
-        stream->n_in -= sim_draw(SIM_WORLD, (uint32_t)n_uncertain + 1);
+        stream->n_in -= gv_sim_draw(GV_SIM_WORLD, (uint32_t)n_uncertain + 1);
     if (stream->out != NULL)
         stream->broken = true;
-    post_arrival(stream, sim_delay_ns(sim_mix.delay_max_us));
+    post_arrival(stream, gv_sim_delay_ns(gv_sim_mix.delay_max_us));
 }
 
 static void part(struct gv_stream *stream, int error)
@@ -124,26 +124,26 @@ static void part(struct gv_stream *stream, int error)
         lose_peer(peer, error);
 }
 
-void sim_stream_close(struct gv_stream *stream)
+void gv_sim_stream_close(struct gv_stream *stream)
 {
     if (stream->state == CLOSING)
         return;
     /* Who closes with bytes unread resets the connection for the other one. */
     part(stream, stream->n_in > 0 ? -ECONNRESET : 0);
-    sim_cancel(stream->poller, stream);
+    gv_sim_cancel(stream->poller, stream);
     if (stream->events == NULL) { /* It was never adopted: nobody is to be told. */
         free_stream(stream);
         return;
     }
     stream->state = CLOSING;
     stream->error = 0;
-    sim_post(stream->poller, sim_delay_ns(sim_mix.delay_max_us), finish, stream);
+    gv_sim_post(stream->poller, gv_sim_delay_ns(gv_sim_mix.delay_max_us), finish, stream);
 }
 
-void sim_streams_die(struct gv_process *process)
+void gv_sim_streams_die(struct gv_process *process)
 {
     while (process->listeners != NULL)
-        sim_listener_close(process->listeners);
+        gv_sim_listener_close(process->listeners);
     while (process->streams != NULL) {
         struct gv_stream *stream = process->streams;
 
@@ -157,7 +157,7 @@ static void cut(struct gv_stream *stream)
 {
     struct gv_stream *peer = stream->peer;
 
-    sim_note("cut", (uint64_t)stream->identity.pid, stream->n_in);
+    gv_sim_note("cut", (uint64_t)stream->identity.pid, stream->n_in);
     stream->n_certain = 0;
     lose_peer(stream, -ECONNRESET);
     peer->n_certain = 0;
@@ -171,10 +171,10 @@ static void make_room(struct gv_stream *reader)
 {
     struct gv_stream *writer = reader->peer;
 
-    if (writer == NULL || !writer->room_awaited || reader->n_in > sim_mix.room_bytes)
+    if (writer == NULL || !writer->room_awaited || reader->n_in > gv_sim_mix.room_bytes)
         return;
     writer->room_awaited = false;
-    sim_post(writer->poller, sim_delay_ns(sim_mix.delay_max_us), leave, writer);
+    gv_sim_post(writer->poller, gv_sim_delay_ns(gv_sim_mix.delay_max_us), leave, writer);
 }
 
 static void leave(void *object)
@@ -184,8 +184,8 @@ static void leave(void *object)
     if (stream->peer == NULL)
         return; /* The end is on its way to the owner. */
     stream->peer->n_certain = stream->peer->n_in;
-    SIM_CHECK(sum_of(stream->out, stream->n_out) == stream->out_sum,
-              "bytes that were lent to a write have changed");
+    GV_SIM_CHECK(sum_of(stream->out, stream->n_out) == stream->out_sum,
+                 "bytes that were lent to a write have changed");
     stream->out = NULL;
     stream->events->written(stream->owner);
 }
@@ -195,23 +195,23 @@ static void deliver(struct gv_stream *stream)
     size_t n = stream->n_in;
     uint8_t *bytes;
 
-    if (n > 1 && sim_happens(SIM_CLOCK, sim_mix.split_ppm))
-        n = 1 + sim_draw(SIM_CLOCK, (uint32_t)n);
+    if (n > 1 && gv_sim_happens(GV_SIM_CLOCK, gv_sim_mix.split_ppm))
+        n = 1 + gv_sim_draw(GV_SIM_CLOCK, (uint32_t)n);
     /* Memory of just this size, so that who reads too far is seen. */
     bytes = malloc(n);
     if (bytes == NULL)
-        sim_crash("no memory for bytes of a stream");
+        gv_sim_crash("no memory for bytes of a stream");
     memcpy(bytes, stream->in, n);
     stream->n_in -= n;
     memmove(stream->in, stream->in + n, stream->n_in);
     stream->n_certain = stream->n_certain > n ? stream->n_certain - n : 0;
-    if (sim_happens(SIM_WORLD, sim_mix.flip_ppm)) {
-        uint32_t bit = sim_draw(SIM_WORLD, (uint32_t)n * 8);
+    if (gv_sim_happens(GV_SIM_WORLD, gv_sim_mix.flip_ppm)) {
+        uint32_t bit = gv_sim_draw(GV_SIM_WORLD, (uint32_t)n * 8);
 
-        sim_note("flip", bit, n);
+        gv_sim_note("flip", bit, n);
         bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
-    sim_note("received", n, sum_of(bytes, n));
+    gv_sim_note("received", n, sum_of(bytes, n));
     make_room(stream);
     stream->events->received(stream->owner, bytes, n);
     free(bytes);
@@ -225,7 +225,7 @@ static void arrive(void *object)
     stream->posted = false;
     if (stream->state != OPEN || (stream->paused && !stream->broken))
         return;
-    if (stream->peer != NULL && sim_happens(SIM_WORLD, sim_mix.cut_ppm))
+    if (stream->peer != NULL && gv_sim_happens(GV_SIM_WORLD, gv_sim_mix.cut_ppm))
         cut(stream);
     else if (stream->n_in > 0)
         deliver(stream);
@@ -233,7 +233,7 @@ static void arrive(void *object)
         finish(stream);
 }
 
-int sim_stream_write(struct gv_stream *stream, const void *bytes, size_t n_bytes)
+int gv_sim_stream_write(struct gv_stream *stream, const void *bytes, size_t n_bytes)
 {
     struct gv_stream *peer = stream->peer;
 
@@ -248,48 +248,49 @@ int sim_stream_write(struct gv_stream *stream, const void *bytes, size_t n_bytes
     stream->out_sum = sum_of(bytes, n_bytes);
     if (peer == NULL) {
         stream->broken = true;
-        post_arrival(stream, sim_delay_ns(sim_mix.delay_max_us));
+        post_arrival(stream, gv_sim_delay_ns(gv_sim_mix.delay_max_us));
         return 0;
     }
     if (n_bytes > 0) {
         uint8_t *in = realloc(peer->in, peer->n_in + n_bytes);
 
         if (in == NULL)
-            sim_crash("no memory for bytes of a stream");
+            gv_sim_crash("no memory for bytes of a stream");
         memcpy(in + peer->n_in, bytes, n_bytes);
         peer->in = in;
         peer->n_in += n_bytes;
-        post_arrival(peer, sim_delay_ns(sim_mix.delay_max_us));
+        post_arrival(peer, gv_sim_delay_ns(gv_sim_mix.delay_max_us));
     }
     stream->room_awaited = true;
     make_room(peer);
     return 0;
 }
 
-void sim_stream_pause(struct gv_stream *stream)
+void gv_sim_stream_pause(struct gv_stream *stream)
 {
     stream->paused = true;
 }
 
-void sim_stream_resume(struct gv_stream *stream)
+void gv_sim_stream_resume(struct gv_stream *stream)
 {
     stream->paused = false;
     post_arrival(stream, SPLIT_STEP_NS);
 }
 
-void sim_stream_identity(const struct gv_stream *stream, struct gv_identity *identity)
+void gv_sim_stream_identity(const struct gv_stream *stream, struct gv_identity *identity)
 {
     *identity = stream->identity;
 }
 
 /* --- meeting ---------------------------------------------------------------------------------------- */
 
-void sim_stream_adopt(struct gv_stream *stream, const struct gv_stream_events *events, void *owner)
+void gv_sim_stream_adopt(struct gv_stream *stream, const struct gv_stream_events *events,
+                         void *owner)
 {
     stream->events = events;
     stream->owner = owner;
     stream->state = OPEN;
-    post_arrival(stream, sim_delay_ns(sim_mix.delay_max_us));
+    post_arrival(stream, gv_sim_delay_ns(gv_sim_mix.delay_max_us));
 }
 
 static void connected(void *object)
@@ -301,25 +302,25 @@ static void connected(void *object)
     post_arrival(stream, SPLIT_STEP_NS);
 }
 
-int sim_dial(struct gv_poller *poller, const char *url, const struct gv_stream_events *events,
-             void *owner, struct gv_stream **result)
+int gv_sim_dial(struct gv_poller *poller, const char *url, const struct gv_stream_events *events,
+                void *owner, struct gv_stream **result)
 {
-    struct gv_listener *listener = sim_listener_find(url);
+    struct gv_listener *listener = gv_sim_listener_find(url);
     struct gv_stream *stream =
         new_stream(poller, DIALLING, listener != NULL ? listener->poller->process : NULL);
 
     stream->events = events;
     stream->owner = owner;
     *result = stream;
-    if (listener == NULL || sim_happens(SIM_WORLD, sim_mix.refuse_ppm)) {
+    if (listener == NULL || gv_sim_happens(GV_SIM_WORLD, gv_sim_mix.refuse_ppm)) {
         stream->error = -ECONNREFUSED;
         stream->state = CLOSING;
-        sim_post(poller, sim_delay_ns(sim_mix.delay_max_us), finish, stream);
+        gv_sim_post(poller, gv_sim_delay_ns(gv_sim_mix.delay_max_us), finish, stream);
         return 0;
     }
     stream->peer = new_stream(listener->poller, OFFERED, poller->process);
     stream->peer->peer = stream;
-    sim_listener_offer(listener, stream->peer);
-    sim_post(poller, sim_delay_ns(sim_mix.delay_max_us), connected, stream);
+    gv_sim_listener_offer(listener, stream->peer);
+    gv_sim_post(poller, gv_sim_delay_ns(gv_sim_mix.delay_max_us), connected, stream);
     return 0;
 }

@@ -1,11 +1,11 @@
-#include "tests/sim/page.h"
+#include "sim/page.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#include "tests/sim/process.h"
-#include "tests/sim/thread.h"
-#include "tests/sim/world.h"
+#include "sim/process.h"
+#include "sim/thread.h"
+#include "sim/world.h"
 
 #define FIRST_FD    1000 /* of a parent: no real descriptor is that high here */
 #define FIRST_CHILD 3    /* what a child inherits, counted from here */
@@ -14,7 +14,7 @@ static struct {
     void *memory;
     size_t bytes;
     unsigned n_mapped; /* by all processes */
-} pages[SIM_PAGES_MAX];
+} pages[GV_SIM_PAGES_MAX];
 
 static void map(struct gv_process *process, unsigned k)
 {
@@ -31,11 +31,11 @@ static void unmap(struct gv_process *process, unsigned k)
     pages[k].memory = NULL;
 }
 
-bool sim_pages_die(struct gv_process *process)
+bool gv_sim_pages_die(struct gv_process *process)
 {
     bool any = false;
 
-    for (unsigned k = 0; k < SIM_PAGES_MAX; k++)
+    for (unsigned k = 0; k < GV_SIM_PAGES_MAX; k++)
         while (process->mapped[k] > 0) {
             any = true;
             unmap(process, k);
@@ -43,34 +43,34 @@ bool sim_pages_die(struct gv_process *process)
     return any;
 }
 
-int sim_page_open(void *world, size_t bytes, struct gv_page *page)
+int gv_sim_page_open(void *world, size_t bytes, struct gv_page *page)
 {
     unsigned k = 0;
 
     (void)world;
-    while (k < SIM_PAGES_MAX && pages[k].memory != NULL)
+    while (k < GV_SIM_PAGES_MAX && pages[k].memory != NULL)
         k++;
-    if (k == SIM_PAGES_MAX)
+    if (k == GV_SIM_PAGES_MAX)
         return -EMFILE;
     pages[k].memory = calloc(1, bytes);
     if (pages[k].memory == NULL)
         return -ENOMEM;
     pages[k].bytes = bytes;
-    map(sim_thread_running()->process, k);
+    map(gv_sim_thread_running()->process, k);
     *page = (struct gv_page){pages[k].memory, bytes, FIRST_FD + (int)k};
     return 0;
 }
 
-int sim_page_inherit(void *world, int fd, size_t bytes, struct gv_page *page)
+int gv_sim_page_inherit(void *world, int fd, size_t bytes, struct gv_page *page)
 {
-    struct gv_process *process = sim_thread_running()->process;
+    struct gv_process *process = gv_sim_thread_running()->process;
     int k;
 
     (void)world;
     if (fd < FIRST_CHILD || fd >= FIRST_CHILD + (int)process->n_descriptors)
         return -EBADF;
     k = process->descriptors[fd - FIRST_CHILD] - FIRST_FD;
-    if (k < 0 || k >= (int)SIM_PAGES_MAX || pages[k].memory == NULL)
+    if (k < 0 || k >= (int)GV_SIM_PAGES_MAX || pages[k].memory == NULL)
         return -EBADF;
     if (pages[k].bytes < bytes)
         return -EINVAL;
@@ -79,16 +79,16 @@ int sim_page_inherit(void *world, int fd, size_t bytes, struct gv_page *page)
     return 0;
 }
 
-void sim_page_close(void *world, struct gv_page *page)
+void gv_sim_page_close(void *world, struct gv_page *page)
 {
-    struct gv_process *process = sim_thread_running()->process;
+    struct gv_process *process = gv_sim_thread_running()->process;
 
     (void)world;
-    for (unsigned k = 0; k < SIM_PAGES_MAX; k++)
+    for (unsigned k = 0; k < GV_SIM_PAGES_MAX; k++)
         if (pages[k].memory == page->memory && process->mapped[k] > 0) {
             unmap(process, k);
             *page = (struct gv_page){NULL, 0, -1};
             return;
         }
-    sim_fail("a page was closed that is not mapped");
+    gv_sim_fail("a page was closed that is not mapped");
 }

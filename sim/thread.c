@@ -1,4 +1,4 @@
-#include "tests/sim/thread.h"
+#include "sim/thread.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,8 +12,8 @@
 #endif
 
 #include "runtime/loop.h"
-#include "tests/sim/process.h"
-#include "tests/sim/world.h"
+#include "sim/process.h"
+#include "sim/world.h"
 
 #define STACK_BYTES ((size_t)512 << 10)
 #define GUARD_BYTES ((size_t)4096)
@@ -21,8 +21,8 @@
 #define PCT_STEPS   2000u /* among the first so many steps */
 #define PCT_RUN_MAX 100u  /* steps in a row before a thread falls by itself */
 
-static struct sim_thread threads[SIM_THREADS_MAX];
-static struct sim_thread *running;
+static struct gv_sim_thread threads[GV_SIM_THREADS_MAX];
+static struct gv_sim_thread *running;
 static uint32_t n_started;
 
 static struct {
@@ -31,33 +31,34 @@ static struct {
     uint32_t n_run;              /* steps that the last one has taken in a row */
 } pct;
 
-struct sim_thread *sim_thread_running(void)
+struct gv_sim_thread *gv_sim_thread_running(void)
 {
     return running;
 }
 
-const char *sim_thread_name(void)
+const char *gv_sim_thread_name(void)
 {
     return running != NULL ? running->name : "";
 }
 
 /* --- who goes on ------------------------------------------------------------------------------ */
 
-static bool can_go_on(const struct sim_thread *thread)
+static bool can_go_on(const struct gv_sim_thread *thread)
 {
-    return thread->alive && sim_process_wake_ns(thread->process, thread->wake_ns) <= sim.now_ns;
+    return thread->alive
+           && gv_sim_process_wake_ns(thread->process, thread->wake_ns) <= gv_sim.now_ns;
 }
 
-static struct sim_thread *highest(struct sim_thread *const *able, uint32_t n)
+static struct gv_sim_thread *highest(struct gv_sim_thread *const *able, uint32_t n)
 {
-    struct sim_thread *best = able[0];
+    struct gv_sim_thread *best = able[0];
 
     for (uint32_t i = 1; i < n; i++)
         if (able[i]->priority > best->priority)
             best = able[i];
     pct.n_run = best == running ? pct.n_run + 1 : 0;
     for (uint32_t i = 0; i < PCT_POINTS; i++)
-        if (sim.n_steps == pct.points[i])
+        if (gv_sim.n_steps == pct.points[i])
             pct.n_run = PCT_RUN_MAX;
     if (pct.n_run >= PCT_RUN_MAX) {
         best->priority = --pct.lowest;
@@ -66,58 +67,58 @@ static struct sim_thread *highest(struct sim_thread *const *able, uint32_t n)
     return best;
 }
 
-static struct sim_thread *choose(struct sim_thread *const *able, uint32_t n)
+static struct gv_sim_thread *choose(struct gv_sim_thread *const *able, uint32_t n)
 {
     if (n == 1)
         return able[0];
-    if (sim.pct)
+    if (gv_sim.pct)
         return highest(able, n);
-    return able[sim_draw(SIM_ORDER, n)];
+    return able[gv_sim_draw(GV_SIM_ORDER, n)];
 }
 
 /* Nobody can go on now: to the next moment at which somebody can. */
 static void jump(void)
 {
-    uint64_t next_ns = SIM_NEVER;
+    uint64_t next_ns = GV_SIM_NEVER;
 
-    for (uint32_t i = 0; i < SIM_THREADS_MAX; i++) {
+    for (uint32_t i = 0; i < GV_SIM_THREADS_MAX; i++) {
         uint64_t wake_ns;
 
         if (!threads[i].alive)
             continue;
-        wake_ns = sim_process_wake_ns(threads[i].process, threads[i].wake_ns);
+        wake_ns = gv_sim_process_wake_ns(threads[i].process, threads[i].wake_ns);
         if (wake_ns < next_ns)
             next_ns = wake_ns;
     }
-    if (next_ns == SIM_NEVER)
-        sim_crash("nobody can go on: every thread waits for another one");
-    sim.now_ns = next_ns;
+    if (next_ns == GV_SIM_NEVER)
+        gv_sim_crash("nobody can go on: every thread waits for another one");
+    gv_sim.now_ns = next_ns;
 }
 
-static struct sim_thread *pick(void)
+static struct gv_sim_thread *pick(void)
 {
     for (;;) {
-        struct sim_thread *able[SIM_THREADS_MAX], *chosen;
+        struct gv_sim_thread *able[GV_SIM_THREADS_MAX], *chosen;
         uint32_t n = 0;
 
-        for (uint32_t i = 0; i < SIM_THREADS_MAX; i++)
+        for (uint32_t i = 0; i < GV_SIM_THREADS_MAX; i++)
             if (can_go_on(&threads[i]))
                 able[n++] = &threads[i];
         if (n == 0) {
             jump();
             continue;
         }
-        if (++sim.n_steps > SIM_STEPS_MAX)
-            sim_crash("does not end: %" PRIu64 " steps", (uint64_t)SIM_STEPS_MAX);
+        if (++gv_sim.n_steps > GV_SIM_STEPS_MAX)
+            gv_sim_crash("does not end: %" PRIu64 " steps", (uint64_t)GV_SIM_STEPS_MAX);
         chosen = choose(able, n);
-        if (!sim_process_fated(chosen->process))
+        if (!gv_sim_process_fated(chosen->process))
             return chosen;
         /* It was to die here instead: choose among the others. */
     }
 }
 
 /* What a child allocates may be lost with it: only the process under test must free all. */
-static void watch_leaks(const struct sim_thread *next)
+static void watch_leaks(const struct gv_sim_thread *next)
 {
 #if GV_ASAN
     static bool off;
@@ -133,19 +134,19 @@ static void watch_leaks(const struct sim_thread *next)
 #endif
 }
 
-static struct sim_thread *pick_noted(void)
+static struct gv_sim_thread *pick_noted(void)
 {
-    struct sim_thread *next = pick();
+    struct gv_sim_thread *next = pick();
 
     watch_leaks(next);
     if (next != running)
-        sim_note("switch", next->number, sim.n_steps);
+        gv_sim_note("switch", next->number, gv_sim.n_steps);
     return next;
 }
 
-void sim_thread_wait(uint64_t until_ns)
+void gv_sim_thread_wait(uint64_t until_ns)
 {
-    struct sim_thread *self = running, *next;
+    struct gv_sim_thread *self = running, *next;
 
     self->wake_ns = until_ns;
     self->here = gv_loop_here;
@@ -159,7 +160,7 @@ void sim_thread_wait(uint64_t until_ns)
     self->wake_ns = 0;
 }
 
-void sim_thread_wake(struct sim_thread *thread, uint64_t wake_ns)
+void gv_sim_thread_wake(struct gv_sim_thread *thread, uint64_t wake_ns)
 {
     if (wake_ns < thread->wake_ns)
         thread->wake_ns = wake_ns;
@@ -167,21 +168,21 @@ void sim_thread_wake(struct sim_thread *thread, uint64_t wake_ns)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-void sim_thread_kill(struct sim_thread *thread)
+void gv_sim_thread_kill(struct gv_sim_thread *thread)
 {
     thread->alive = false;
     if (thread->joiner != NULL)
-        sim_thread_wake(thread->joiner, sim.now_ns);
+        gv_sim_thread_wake(thread->joiner, gv_sim.now_ns);
 }
 
 static void begin(void *argument)
 {
-    struct sim_thread *self = argument;
+    struct gv_sim_thread *self = argument;
 
     gv_loop_here = NULL;
     self->run(self->argument);
-    sim_note("end", self->number, 0);
-    sim_thread_kill(self);
+    gv_sim_note("end", self->number, 0);
+    gv_sim_thread_kill(self);
     running = pick_noted();
     gv_switch_last(&self->context, &running->context);
 }
@@ -192,23 +193,23 @@ static void *map_stack(void)
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (low == MAP_FAILED || mprotect(low, GUARD_BYTES, PROT_NONE) != 0)
-        sim_crash("no memory for a simulated thread");
+        gv_sim_crash("no memory for a simulated thread");
     return low;
 }
 
-static struct sim_thread *take_place(void)
+static struct gv_sim_thread *take_place(void)
 {
     /* The running one may be about to end: its place is not free before another one runs. */
-    for (uint32_t i = 1; i < SIM_THREADS_MAX; i++)
+    for (uint32_t i = 1; i < GV_SIM_THREADS_MAX; i++)
         if (!threads[i].alive && &threads[i] != running)
             return &threads[i];
     return NULL;
 }
 
-struct sim_thread *sim_thread_start(struct gv_process *process, const char *name, uint64_t wake_ns,
-                                    void (*run)(void *), void *argument)
+struct gv_sim_thread *gv_sim_thread_start(struct gv_process *process, const char *name,
+                                          uint64_t wake_ns, void (*run)(void *), void *argument)
 {
-    struct sim_thread *thread = take_place();
+    struct gv_sim_thread *thread = take_place();
 
     if (thread == NULL)
         return NULL;
@@ -222,39 +223,40 @@ struct sim_thread *sim_thread_start(struct gv_process *process, const char *name
     thread->argument = argument;
     thread->joiner = NULL;
     thread->wake_ns = wake_ns;
-    thread->priority = sim_random(SIM_ORDER) | UINT64_C(1) << 63; /* above all that have fallen */
+    thread->priority =
+        gv_sim_random(GV_SIM_ORDER) | UINT64_C(1) << 63; /* above all that have fallen */
     thread->number = ++n_started;
     thread->alive = true;
     (void)snprintf(thread->name, sizeof thread->name, "%s", name); /* A cut name is still a name. */
-    sim_note("start", thread->number, 0);
+    gv_sim_note("start", thread->number, 0);
     return thread;
 }
 
-void sim_thread_join(struct sim_thread *thread)
+void gv_sim_thread_join(struct gv_sim_thread *thread)
 {
     thread->joiner = running;
     while (thread->alive)
-        sim_thread_wait(SIM_NEVER);
+        gv_sim_thread_wait(GV_SIM_NEVER);
 }
 
-void sim_threads_open(struct gv_process *process)
+void gv_sim_threads_open(struct gv_process *process)
 {
-    struct sim_thread *first = &threads[0];
+    struct gv_sim_thread *first = &threads[0];
 
-    for (uint32_t i = 1; i < SIM_THREADS_MAX; i++)
+    for (uint32_t i = 1; i < GV_SIM_THREADS_MAX; i++)
         threads[i].alive = false;
     n_started = 0;
     pct.lowest = UINT64_C(1) << 62;
     pct.n_run = 0;
     for (uint32_t i = 0; i < PCT_POINTS; i++)
-        pct.points[i] = sim_draw(SIM_ORDER, PCT_STEPS);
+        pct.points[i] = gv_sim_draw(GV_SIM_ORDER, PCT_STEPS);
     if (running == NULL)
         gv_context_main(&first->context);
     running = first;
     first->process = process;
     first->wake_ns = 0;
     first->joiner = NULL;
-    first->priority = sim_random(SIM_ORDER) | UINT64_C(1) << 63;
+    first->priority = gv_sim_random(GV_SIM_ORDER) | UINT64_C(1) << 63;
     first->number = 0;
     first->alive = true;
     (void)snprintf(first->name, sizeof first->name, "main"); /* It fits. */
