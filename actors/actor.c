@@ -421,7 +421,7 @@ void gv_actor_first_turn(struct gv_loop *loop, struct gv_actor *actor)
     if (type->has_init)
         rc = type->service->init(type->functions, gv_actor_state(actor), argument);
     gv_turn_settle(loop, &turn);
-    if (turn.failed)
+    if (gv_turn_has_failed(&turn))
         rc = GROVE_EDOWN;
     if (message != NULL)
         answer_birth(loop, &turn, message, rc);

@@ -120,7 +120,9 @@ const char *gv_turn_reason(const struct gv_turn *turn, int code)
 {
     if (!turn->noted)
         return NULL;
-    return turn->failure.code == code || code == GROVE_EFOREIGN || turn->failed ? turn->why : NULL;
+    return turn->failure.code == code || code == GROVE_EFOREIGN || gv_turn_has_failed(turn)
+               ? turn->why
+               : NULL;
 }
 
 /* --- one turn --------------------------------------------------------------------------------- */
@@ -147,6 +149,15 @@ static inline int obstacle(struct gv_loop *loop, const struct gv_type *type,
     return 0;
 }
 
+/* The handler has done what few do. Returns what its caller is told instead of code. */
+static GV_RARE int end_oddly(struct gv_turn *turn, int code)
+{
+    if (!gv_turn_has_failed(turn))
+        return code;
+    gv_actor_failed(turn);
+    return GROVE_EDOWN;
+}
+
 /* task is the actor's own, or its guest. Always inlined: its turn then lies in the one frame of a whole run. */
 static GV_INLINE void handle(struct gv_loop *loop, struct gv_actor *actor, struct gv_task *task,
                              struct gv_message *message)
@@ -168,10 +179,8 @@ static GV_INLINE void handle(struct gv_loop *loop, struct gv_actor *actor, struc
     gv_turn_begin(loop, &turn);
     code = turn.method->thunk(type->functions, gv_actor_state(actor), message->body,
                               message->call != 0 ? open_envelope(&envelope, loop, message) : NULL);
-    if (gv_unlikely(turn.failed)) {
-        gv_actor_failed(&turn);
-        code = GROVE_EDOWN;
-    }
+    if (gv_unlikely(turn.odd))
+        code = end_oddly(&turn, code);
     gv_turn_settle(loop, &turn);
     if (gv_likely(code == 0))
         answer_done(loop, &envelope, message);

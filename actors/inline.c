@@ -67,7 +67,7 @@ static GV_RARE int fail(const struct gv_verb *verb, struct gv_turn *turn, int co
 {
     int left = left_with(verb, turn);
 
-    if (turn->failed) {
+    if (gv_turn_has_failed(turn)) {
         gv_actor_failed(turn);
         code = GROVE_EDOWN;
     } else if (code > 0) {
@@ -158,7 +158,7 @@ int gv_inline_call(const struct gv_verb *verb, const ProtobufCMessage *request,
     turn.below = &wait;
     code = verb->method->thunk(actor->type->functions, gv_actor_state(actor), body, &answer);
     gv_turn_settle(loop, &turn);
-    if (gv_unlikely(code != 0 || turn.failed || left_with(verb, &turn) != 0))
+    if (gv_unlikely(code != 0 || turn.odd || left_with(verb, &turn) != 0))
         code = fail(verb, &turn, code);
     gv_turn_end(loop, &turn);
     gv_actor_rest(loop, actor);

@@ -110,7 +110,7 @@ int grove_fail(const char *format, ...)
     (void)note(GROVE_FAILED, GROVE_EDOWN, format, arguments); /* Returns its code. */
     va_end(arguments);
     if (turn != NULL)
-        turn->failed = 1;
+        turn->odd |= GV_ODD_FAILED;
     return GROVE_EDOWN;
 }
 

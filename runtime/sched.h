@@ -69,7 +69,7 @@ static inline void gv_turn_begin(struct gv_loop *loop, struct gv_turn *turn)
     turn->letter = NULL;
     turn->futures = NULL;
     turn->arena.chunk = NULL;
-    turn->cancelled = turn->failed = turn->parked = turn->noted = 0;
+    turn->cancelled = turn->odd = turn->parked = turn->noted = 0;
     if (task != NULL)
         task->turn = turn;
     loop->turn = turn;

@@ -23,6 +23,8 @@
 #ifndef GV_TURN_H
 #define GV_TURN_H
 
+#include <stdbool.h>
+
 #include <grove/call.h>
 #include <grove/error.h>
 #include <grove/ref.h>
@@ -50,6 +52,11 @@ enum gv_wait_kind {
     GV_WAIT_STOP,  /* the end of another task */
     GV_WAIT_SPAWN, /* the init of a child */
     GV_WAIT_OUT,   /* its task is out: what it waits for, if anything, only the borrower knows */
+};
+
+/* What a handler did that its turn's end must see to: one test for all of it. */
+enum gv_turn_odd {
+    GV_ODD_FAILED = 1, /* grove_fail was called */
 };
 
 /* Why a turn is parked. Lies in its frame. */
@@ -91,13 +98,18 @@ struct gv_turn {
     struct gv_call *futures;   /* calls of futures that were started and not yet awaited */
     struct gv_arena arena;
     uint8_t cancelled; /* its awaits fail with GROVE_ECANCELED */
-    uint8_t failed;    /* grove_fail was called */
+    uint8_t odd;       /* enum gv_turn_odd; 0 for most: what its end must see to */
     uint8_t parked;    /* it has parked, or a turn that runs inline above it */
     uint8_t noted;     /* the rest holds the last failure; else it is not initialised */
     const ProtobufCEnumDescriptor *refused_by; /* enum of the refusal an await brought */
     struct grove_failure failure; /* of the last await that did not return 0; no text yet: why */
     char why[GV_WHY_BYTES];       /* the failure's text */
 };
+
+static inline bool gv_turn_has_failed(const struct gv_turn *turn)
+{
+    return turn->odd & GV_ODD_FAILED;
+}
 
 /* Room for the last failure, empty if there has been none: for who reads or writes it. */
 static inline struct grove_failure *gv_turn_failure(struct gv_turn *turn)

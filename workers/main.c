@@ -36,7 +36,7 @@ static void begin_job(void *owner, const struct grove_method *method, uint64_t d
     turn->method = method;
     turn->deadline_ms = deadline_ns != 0 ? gv_epoch_ms(deadline_ns) : 0;
     turn->within_ms = 0;
-    turn->failed = 0;
+    turn->odd = 0;
     turn->refused_by = NULL;
     turn->failure = (struct grove_failure){.text = turn->why};
     turn->why[0] = '\0';
@@ -48,7 +48,7 @@ static int end_job(void *owner, int code, const char **text)
     struct gv_turn *turn = around->loop->turn;
 
     gv_turn_settle(around->loop, turn);
-    if (turn->failed)
+    if (gv_turn_has_failed(turn))
         code = GROVE_EDOWN;
     else if (code > 0)
         code = gv_turn_check_refusal(turn, turn->method, code);
