@@ -7,7 +7,7 @@
  * here: libuv, nng, the kernel); the simulator in sim/ brings another,
  * so that the same seed gives the same run.
  *
- * Always: upcalls of a stream, listener, process, watch or blocking run come
+ * Always: upcalls of a stream, listener, process, watch, signal or blocking run come
  * on the loop whose poller opened it, from inside poller_poll, on the
  * thread's main stack, one at a time. They may call back into the env. After
  * `closed`, `exited` or `done` no other upcall follows for that object.
@@ -27,6 +27,7 @@ struct gv_listener; /* a name that peers dial */
 struct gv_stream;   /* a connection: bytes in order, both ways */
 struct gv_process;  /* a child */
 struct gv_watch;    /* readiness of a descriptor */
+struct gv_signals;  /* signals that somebody waits for */
 
 /* Who is at the other end of a stream, as the kernel says. */
 struct gv_identity {
@@ -75,6 +76,12 @@ struct gv_page {
     size_t bytes;
     int fd; /* to be inherited by the child; in simulation a number that only it understands */
 };
+
+/* A set of signals: those with their bit. Numbers 1 to 64. */
+static inline uint64_t gv_signal_bit(int signal)
+{
+    return (uint64_t)1 << (signal - 1);
+}
 
 /* What kind of choice is asked for; the simulator weighs and traces them. */
 enum gv_choice { GV_CHOICE_READY, GV_CHOICE_LOOP, GV_CHOICE_FAULT };
@@ -148,6 +155,26 @@ struct gv_env {
     int (*page_open)(void *world, size_t bytes, struct gv_page *page);
     int (*page_inherit)(void *world, int fd, size_t bytes, struct gv_page *page);
     void (*page_close)(void *world, struct gv_page *page);
+
+    /*
+     * Signals. signals_open: from now on each signal of `set` comes as
+     * came(owner, signal) on the poller's loop, and has no other effect. All
+     * who watch a signal hear it; two of one kind that come at once may be
+     * heard as one. When nobody watches it any more it has the effect that
+     * it had before. Returns 0, -EINVAL for signals that cannot be caught
+     * (KILL, STOP, faults), -ENOMEM, -EAGAIN.
+     *
+     * Loops have all signals blocked but those of faults. signals_block does
+     * it to the calling thread: whatever signal comes from then on is handled
+     * on a thread that does nothing else, with the mask that the caller had,
+     * until signals_restore. The two do not nest.
+     */
+    int (*signals_open)(struct gv_poller *poller, uint64_t set,
+                        void (*came)(void *owner, int signal), void *owner,
+                        struct gv_signals **signals);
+    void (*signals_close)(struct gv_signals *signals);
+    void (*signals_block)(void *world);
+    void (*signals_restore)(void *world);
 
     /* Readiness of a descriptor, one watch for each on a poller. */
     int (*watch_open)(struct gv_poller *poller, const struct gv_watch_options *options,

@@ -185,6 +185,15 @@ int gv_host_page_open(void *world, size_t bytes, struct gv_page *page);
 int gv_host_page_inherit(void *world, int fd, size_t bytes, struct gv_page *page);
 void gv_host_page_close(void *world, struct gv_page *page);
 
+/* host_signal.c */
+
+int gv_host_signals_open(struct gv_poller *poller, uint64_t set,
+                         void (*came)(void *owner, int signal), void *owner,
+                         struct gv_signals **signals);
+void gv_host_signals_close(struct gv_signals *signals);
+void gv_host_signals_apart(void *world);
+void gv_host_signals_restore(void *world);
+
 /* host_watch.c */
 
 int gv_host_watch_open(struct gv_poller *poller, const struct gv_watch_options *options,

@@ -113,12 +113,14 @@ int gv_runtime_open(const struct gv_env *env, const struct gv_upcalls *upcalls, 
     if (rc != 0)
         return rc;
     gv_runtime.n_loops = n_loops;
+    env->signals_block(env->world); /* The other loops' threads are born like that. */
     for (unsigned i = 1; i < n_loops; i++) {
         struct gv_loop *loop = gv_runtime.loops[i];
 
         rc = env->thread_start(env->world, loop->poller, gv_loop_run, loop);
         if (rc != 0) {
             join_threads();
+            env->signals_restore(env->world);
             close_loops(n_loops);
             return rc;
         }
@@ -139,5 +141,6 @@ void gv_runtime_close(void)
     /* A sweep for tasks, a late answer: nobody is left to take them in. */
     for (unsigned i = 0; i < gv_runtime.n_loops; i++)
         gv_loop_forget(gv_runtime.loops[i]);
+    gv_runtime.env->signals_restore(gv_runtime.env->world);
     close_loops(gv_runtime.n_loops);
 }

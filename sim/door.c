@@ -8,6 +8,7 @@
 #include "sim/page.h"
 #include "sim/poller.h"
 #include "sim/process.h"
+#include "sim/signal.h"
 #include "sim/stream.h"
 #include "sim/world.h"
 
@@ -147,6 +148,10 @@ const struct gv_env gv_sim_env = {
     .page_open = gv_sim_page_open,
     .page_inherit = gv_sim_page_inherit,
     .page_close = gv_sim_page_close,
+    .signals_open = gv_sim_signals_open,
+    .signals_close = gv_sim_signals_close,
+    .signals_block = gv_sim_signals_block,
+    .signals_restore = gv_sim_signals_block,
     .watch_open = watch_open,
     .watch_close = watch_close,
     .blocking_run = blocking_run,
