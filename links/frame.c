@@ -69,12 +69,12 @@ const char *gv_frame_check(const struct gv_frame *frame, uint32_t length_max)
     return NULL;
 }
 
-const char *gv_frame_open(struct gv_frame *frame, const uint8_t *bytes)
+const char *gv_frame_open(struct gv_frame *frame, const uint8_t *bytes, uint32_t number)
 {
     size_t end = GV_FRAME_HEAD_BYTES + frame->length - GV_FRAME_CHECK_BYTES;
     size_t extension_bytes = 8u * frame->extension_units;
 
-    if (read_32(bytes + end) != gv_crc32c(0, bytes + CRC_FROM, end - CRC_FROM))
+    if (read_32(bytes + end) != gv_crc32c(number, bytes + CRC_FROM, end - CRC_FROM))
         return "the checksum of a frame is wrong";
     frame->extension = bytes + GV_FRAME_HEAD_BYTES;
     frame->body = frame->extension + extension_bytes;
@@ -100,9 +100,9 @@ uint8_t *gv_frame_write_head(const struct gv_frame *frame, uint8_t *bytes, size_
     return bytes + GV_FRAME_HEAD_BYTES;
 }
 
-void gv_frame_seal(uint8_t *bytes)
+void gv_frame_seal(uint8_t *bytes, uint32_t number)
 {
     size_t end = GV_FRAME_HEAD_BYTES + read_32(bytes) - GV_FRAME_CHECK_BYTES;
 
-    write_32(bytes + end, gv_crc32c(0, bytes + CRC_FROM, end - CRC_FROM));
+    write_32(bytes + end, gv_crc32c(number, bytes + CRC_FROM, end - CRC_FROM));
 }

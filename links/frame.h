@@ -15,7 +15,9 @@
  *         30    1  extension  its length in units of 8 bytes
  *         31    1  hops 4 | lane 4
  *         32    …  extension: a packed CallInfo, zero-padded; then the body
- *       last    4  CRC-32C of everything after `length`
+ *       last    4  CRC-32C of everything after `length`, going on from the number of
+ *                  the frame on its way of this connection, which begins with 0: so a
+ *                  frame that was lost, doubled or overtaken is noticed by the next one
  *
  * A connection begins with the preface, eight bytes that say the version.
  *
@@ -118,10 +120,10 @@ const char *gv_frame_check(const struct gv_frame *frame, uint32_t length_max);
 
 /*
  * Opens a whole frame of 32 + length bytes whose header was read and
- * checked: compares the checksum, sets extension and body. Returns NULL, or
- * why not.
+ * checked: compares the checksum with that of frame number `number`, sets
+ * extension and body. Returns NULL, or why not.
  */
-const char *gv_frame_open(struct gv_frame *frame, const uint8_t *bytes);
+const char *gv_frame_open(struct gv_frame *frame, const uint8_t *bytes, uint32_t number);
 
 /* Bytes that a frame without extension takes on the wire. */
 static inline size_t gv_frame_bytes(size_t body_bytes)
@@ -135,8 +137,8 @@ static inline size_t gv_frame_bytes(size_t body_bytes)
  */
 uint8_t *gv_frame_write_head(const struct gv_frame *frame, uint8_t *bytes, size_t body_bytes);
 
-/* Writes the checksum of a frame whose header and body are written. */
-void gv_frame_seal(uint8_t *bytes);
+/* Writes the checksum of a frame whose header and body are written: the last thing before it leaves. */
+void gv_frame_seal(uint8_t *bytes, uint32_t number);
 
 /* CRC-32C (Castagnoli) of bytes, going on from crc; begin with 0. */
 uint32_t gv_crc32c(uint32_t crc, const uint8_t *bytes, size_t n_bytes);

@@ -104,6 +104,9 @@ struct gv_link {
     uint32_t frame_max; /* of `length`, agreed at the greeting */
     uint64_t due_ns;    /* when patience ends, 0 = never */
 
+    uint32_t in_number;  /* of the next frame that comes, see frame.h */
+    uint32_t out_number; /* and of the next one that is put into `out` */
+
     struct gv_bytes in; /* the begin of a frame whose rest has not come */
     struct gv_assembly *assemblies;
     uint32_t n_assemblies;

@@ -108,7 +108,7 @@ static const char *count_window(struct gv_link *link, const struct gv_frame *fra
 
 static const char *frame_came(struct gv_link *link, struct gv_frame *frame, const uint8_t *bytes)
 {
-    const char *why = gv_frame_open(frame, bytes);
+    const char *why = gv_frame_open(frame, bytes, link->in_number++);
 
     if (why == NULL)
         why = count_window(link, frame);

@@ -67,7 +67,8 @@ static int append(struct gv_link *link, const struct gv_frame *frame, const uint
         memcpy(gv_frame_write_head(frame, at, body_bytes), body, body_bytes);
     else
         (void)gv_frame_write_head(frame, at, 0); /* There is no body to put there. */
-    gv_frame_seal(at);
+    if (to == &link->out) /* What is held is numbered when it follows: others overtake it. */
+        gv_frame_seal(at, link->out_number++);
     return 0;
 }
 
@@ -130,6 +131,7 @@ void gv_link_refill(struct gv_link *link, uint64_t n_bytes)
             return;
         }
         memcpy(link->out.bytes + link->out.n_bytes, at, frame_bytes);
+        gv_frame_seal(link->out.bytes + link->out.n_bytes, link->out_number++);
         link->out.n_bytes += frame_bytes;
         link->out_window -= frame_bytes;
         link->held_from += frame_bytes;

@@ -74,14 +74,14 @@ static void greet(void)
     if (gv_packed_size(&hello.base, 128, &n_bytes) != 0)
         abort();
     gv_pack(&hello.base, gv_frame_write_head(&frame, at, n_bytes), n_bytes);
-    gv_frame_seal(at);
+    gv_frame_seal(at, 0);
     fake_feed(&fake.b, bytes, GV_FRAME_PREFACE_BYTES + gv_frame_bytes(n_bytes));
     if (link_under_test.state != GV_LINK_READY)
         abort();
 }
 
-/* Sets the checksum of each whole frame in bytes. */
-static void mend(uint8_t *bytes, size_t n_bytes)
+/* Sets the checksum of each whole frame in bytes, the first of which has this number. */
+static void mend(uint8_t *bytes, size_t n_bytes, uint32_t number)
 {
     size_t at = 0;
 
@@ -92,7 +92,7 @@ static void mend(uint8_t *bytes, size_t n_bytes)
         if (gv_frame_check(&frame, GV_FRAME_MAX_DEFAULT) != NULL
             || n_bytes - at < GV_FRAME_HEAD_BYTES + (size_t)frame.length)
             return;
-        gv_frame_seal(bytes + at);
+        gv_frame_seal(bytes + at, number++);
         at += GV_FRAME_HEAD_BYTES + frame.length;
     }
 }
@@ -116,7 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes)
     if (how & 1)
         greet();
     if (how & 2)
-        mend(copy, n_bytes);
+        mend(copy, n_bytes, how & 1);
     fake.portion = how >> 2;
     fake_feed(&fake.b, copy, n_bytes);
     gv_link_close(&link_under_test);

@@ -141,9 +141,11 @@ size_t good_greeting(uint8_t *bytes, const char *name)
     memcpy(bytes, GV_FRAME_PREFACE, GV_FRAME_PREFACE_BYTES);
     assert_int_equal(gv_packed_size(&hello.base, 4096, &n_bytes), 0);
     gv_pack(&hello.base, gv_frame_write_head(&frame, at, n_bytes), n_bytes);
-    gv_frame_seal(at);
+    gv_frame_seal(at, 0);
     return GV_FRAME_PREFACE_BYTES + gv_frame_bytes(n_bytes);
 }
+
+static uint32_t put_number; /* of the next frame that is put */
 
 void greet_listener(void)
 {
@@ -151,6 +153,7 @@ void greet_listener(void)
 
     begin_listener();
     fake_feed(&fake.b, bytes, good_greeting(bytes, "test"));
+    put_number = 1;
     assert_int_equal(listener.link.state, GV_LINK_READY);
 }
 
@@ -167,6 +170,6 @@ size_t put_frame(uint8_t *bytes, const struct gv_frame *frame, const char *body)
     size_t n = strlen(body);
 
     memcpy(gv_frame_write_head(frame, bytes, n), body, n);
-    gv_frame_seal(bytes);
+    gv_frame_seal(bytes, put_number++);
     return gv_frame_bytes(n);
 }

@@ -38,7 +38,7 @@ size_t good_greeting(uint8_t *bytes, const char *name);
 /* The listener has dropped its peer, with one line that says why. */
 void assert_dropped(const char *why);
 
-/* Writes a frame with this text as its body; returns its length. */
+/* Writes the next frame after the greeting, with this text as its body; returns its length. */
 size_t put_frame(uint8_t *bytes, const struct gv_frame *frame, const char *body);
 
 #endif

@@ -26,7 +26,7 @@ static size_t write_sample(uint8_t *bytes, const char *body)
     size_t body_bytes = strlen(body);
 
     memcpy(gv_frame_write_head(&sample, bytes, body_bytes), body, body_bytes);
-    gv_frame_seal(bytes);
+    gv_frame_seal(bytes, 7);
     return gv_frame_bytes(body_bytes);
 }
 
@@ -39,7 +39,7 @@ static void test_a_frame_comes_out_as_it_went_in(void **state)
     assert_int_equal(write_sample(bytes, "hello"), 32 + 5 + 4);
     gv_frame_read_head(&frame, bytes);
     assert_null(gv_frame_check(&frame, GV_FRAME_MAX_DEFAULT));
-    assert_null(gv_frame_open(&frame, bytes));
+    assert_null(gv_frame_open(&frame, bytes, 7));
     assert_int_equal(frame.type, sample.type);
     assert_int_equal(frame.flags, sample.flags);
     assert_int_equal(frame.method, sample.method);
@@ -60,7 +60,7 @@ static void test_a_frame_without_body_is_a_frame(void **state)
     assert_int_equal(write_sample(bytes, ""), 36);
     gv_frame_read_head(&frame, bytes);
     assert_null(gv_frame_check(&frame, GV_FRAME_MAX_DEFAULT));
-    assert_null(gv_frame_open(&frame, bytes));
+    assert_null(gv_frame_open(&frame, bytes, 7));
     assert_int_equal(frame.body_bytes, 0);
 }
 
@@ -91,7 +91,7 @@ static void test_every_flipped_bit_is_noticed(void **state)
         bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
         gv_frame_read_head(&frame, bytes);
         assert_true(gv_frame_check(&frame, GV_FRAME_MAX_DEFAULT) != NULL
-                    || gv_frame_open(&frame, bytes) != NULL);
+                    || gv_frame_open(&frame, bytes, 7) != NULL);
         bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
 }
@@ -105,10 +105,10 @@ static void test_an_extension_is_stepped_over(void **state)
     /* Two units of extension in front of a body of three: as a later version would send it. */
     memcpy(gv_frame_write_head(&sample, bytes, 19), "0123456789abcdefxyz", 19);
     bytes[30] = 2;
-    gv_frame_seal(bytes);
+    gv_frame_seal(bytes, 7);
     gv_frame_read_head(&frame, bytes);
     assert_null(gv_frame_check(&frame, GV_FRAME_MAX_DEFAULT));
-    assert_null(gv_frame_open(&frame, bytes));
+    assert_null(gv_frame_open(&frame, bytes, 7));
     assert_int_equal(frame.body_bytes, 3);
     assert_memory_equal(frame.body, "xyz", 3);
     assert_memory_equal(frame.extension, "0123456789abcdef", 16);

@@ -50,6 +50,7 @@ static void test_a_second_hello_is_dropped(void **state)
 
     (void)state;
     greet_listener();
+    gv_frame_seal(bytes + 8, 1);
     fake_feed(&fake.b, bytes + 8, n - 8);
     assert_dropped("its class may not send");
 }
@@ -85,6 +86,31 @@ static void test_a_wrong_checksum_is_dropped(void **state)
     fake_feed(&fake.b, bytes, n);
     assert_dropped("checksum");
     assert_int_equal(listener.n_frames, 0);
+}
+
+/* Frames 1, 2, 3 and 4 in this order, by number; the link takes the first n of them. */
+static void assert_taken(const char *order, unsigned n)
+{
+    struct gv_frame frame = {.type = GV_FRAME_REPLY};
+    uint8_t bytes[5][64];
+    size_t n_bytes[5];
+
+    greet_listener();
+    for (frame.call = 1; frame.call <= 4; frame.call++)
+        n_bytes[frame.call] = put_frame(bytes[frame.call], &frame, "money");
+    for (const char *c = order; *c != '\0'; c++)
+        fake_feed(&fake.b, bytes[*c - '0'], n_bytes[*c - '0']);
+    assert_dropped("checksum");
+    assert_int_equal(listener.n_frames, n);
+}
+
+static void test_frames_lost_doubled_or_overtaken_are_noticed(void **state)
+{
+    (void)state;
+    assert_taken("134", 1);
+    assert_taken("11", 1);
+    assert_taken("1223", 2);
+    assert_taken("1324", 1);
 }
 
 static void test_a_call_by_a_worker_is_dropped(void **state)
@@ -136,10 +162,11 @@ static void test_what_the_owner_refuses_is_dropped(void **state)
 {
     struct gv_frame frame = {.type = GV_FRAME_REPLY, .call = 1};
     uint8_t bytes[128];
-    size_t n = put_frame(bytes, &frame, "bad");
+    size_t n;
 
     (void)state;
     greet_listener();
+    n = put_frame(bytes, &frame, "bad");
     n += put_frame(bytes + n, &frame, "never seen");
     fake_feed(&fake.b, bytes, n);
     assert_dropped("it was bad");
@@ -162,7 +189,7 @@ static void test_a_deep_greeting_is_dropped(void **state)
         at[n_body++] = 0xff;
         at[n_body++] = 0x7f;
     }
-    gv_frame_seal(bytes + 8);
+    gv_frame_seal(bytes + 8, 0);
     begin_listener();
     fake_feed(&fake.b, bytes, 8 + gv_frame_bytes(n_body));
     assert_dropped("not a valid message");
@@ -232,6 +259,7 @@ int main(void)
         cmocka_unit_test(test_a_second_hello_is_dropped),
         cmocka_unit_test(test_a_claimed_length_beyond_the_agreed_takes_no_memory),
         cmocka_unit_test(test_a_wrong_checksum_is_dropped),
+        cmocka_unit_test(test_frames_lost_doubled_or_overtaken_are_noticed),
         cmocka_unit_test(test_a_call_by_a_worker_is_dropped),
         cmocka_unit_test(test_parts_of_no_body_are_dropped),
         cmocka_unit_test(test_too_many_bodies_in_parts_are_dropped),

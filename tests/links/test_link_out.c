@@ -16,6 +16,7 @@
 #define LARGE_BYTES 100000u
 
 static const uint8_t body[LARGE_BYTES];
+static uint32_t written; /* number of the next frame that a test opens */
 
 /* A greeted link whose greeting has left. */
 static int begin(void **state)
@@ -24,6 +25,7 @@ static int begin(void **state)
     greet_listener();
     fake_run();
     fake.b.kept.n_bytes = 0;
+    written = listener.link.out_number;
     return 0;
 }
 
@@ -60,7 +62,7 @@ static struct gv_frame next_frame(size_t *at)
     gv_frame_read_head(&frame, bytes);
     assert_null(gv_frame_check(&frame, listener.link.frame_max));
     assert_true(fake.b.kept.n_bytes - *at >= GV_FRAME_HEAD_BYTES + frame.length);
-    assert_null(gv_frame_open(&frame, bytes));
+    assert_null(gv_frame_open(&frame, bytes, written++));
     *at += GV_FRAME_HEAD_BYTES + frame.length;
     return frame;
 }
@@ -242,7 +244,7 @@ static void test_a_link_that_always_holds_something_back_does_not_grow(void **st
         gv_link_flush(&listener.link);
         assert_int_equal(fake.b.n_writing, gv_frame_bytes(LARGE_BYTES));
         gv_frame_read_head(&frame, fake.b.writing);
-        assert_null(gv_frame_open(&frame, fake.b.writing));
+        assert_null(gv_frame_open(&frame, fake.b.writing, written++));
         assert_int_equal(frame.call, i);
         finish_write();
         assert_int_equal(gv_link_unwritten(&listener.link), gv_frame_bytes(LARGE_BYTES));

@@ -104,17 +104,24 @@ static void spoil_link(const char *bytes, size_t n_bytes)
     }
 }
 
+/* Of the worker that this process is. */
+static const struct gv_worker_page *status(void)
+{
+    void *page = mmap(NULL, GV_WORKER_PAGE_BYTES, PROT_READ, MAP_SHARED, GV_WORKER_PAGE_FD, 0);
+
+    if (page == MAP_FAILED)
+        abort();
+    return page;
+}
+
 /* Answers the running job with 10 000 levels of an unfinished message. */
 static void answer_badly(void)
 {
     static uint8_t bytes[GV_FRAME_HEAD_BYTES + 30000 + GV_FRAME_CHECK_BYTES];
     struct gv_frame frame = {.type = GV_FRAME_REPLY, .flags = GV_FRAME_CALLEE};
-    const struct gv_worker_page *page =
-        mmap(NULL, GV_WORKER_PAGE_BYTES, PROT_READ, MAP_SHARED, GV_WORKER_PAGE_FD, 0);
+    const struct gv_worker_page *page = status();
     uint8_t *at;
 
-    if (page == MAP_FAILED)
-        return;
     frame.call = atomic_load(&page->job);
     frame.aux = gv_frame_outcome(GROVE_DONE, GROVE_STARTED_YES, 0);
     at = gv_frame_write_head(&frame, bytes, 30000);
@@ -123,7 +130,8 @@ static void answer_badly(void)
         *at++ = 0xff;
         *at++ = 0x7f;
     }
-    gv_frame_seal(bytes);
+    /* HELLO was 0, then one for each job. */
+    gv_frame_seal(bytes, (uint32_t)atomic_load(&page->started));
     spoil_link((const char *)bytes, sizeof bytes);
 }
 
@@ -135,7 +143,7 @@ static void answer_nobody(void)
 
     frame.aux = gv_frame_outcome(GROVE_DONE, GROVE_STARTED_YES, 0);
     (void)gv_frame_write_head(&frame, bytes, 0); /* There is no body to put there. */
-    gv_frame_seal(bytes);
+    gv_frame_seal(bytes, (uint32_t)atomic_load(&status()->started));
     spoil_link((const char *)bytes, sizeof bytes);
 }
 
