@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct gv_poller;   /* what one loop waits with */
 struct gv_listener; /* a name that peers dial */
@@ -29,11 +30,29 @@ struct gv_process;  /* a child */
 struct gv_watch;    /* readiness of a descriptor */
 struct gv_signals;  /* signals that somebody waits for */
 
+/* Which way a descriptor's bytes go. */
+enum gv_direction { GV_BOTH_WAYS, GV_INWARDS, GV_OUTWARDS };
+
+/* What to run where it may block, and then on the loop. */
+struct gv_blocking_job {
+    void (*run)(void *argument);
+    void (*done)(void *argument);
+    void *argument;
+};
+
+/* Whose blocking run it is: each kind has threads of its own, so that none waits for another's. */
+enum gv_blocking {
+    GV_BLOCKING_FILES,
+    GV_BLOCKING_NAMES,
+    GV_BLOCKING_USERS, /* what programs run: nobody knows how long it takes */
+    GV_BLOCKING_COUNT
+};
+
 /* Who is at the other end of a stream, as the kernel says. */
 struct gv_identity {
     int64_t pid;   /* -1 if unknown */
     int64_t uid;   /* -1 if unknown */
-    char name[64]; /* certificate name, "" if none */
+    char name[64]; /* certificate name, or the URL it dialled from; "" if none */
 };
 
 struct gv_stream_events {
@@ -41,6 +60,8 @@ struct gv_stream_events {
     void (*connected)(void *owner);
     /* Bytes came; lent until return. */
     void (*received)(void *owner, const uint8_t *bytes, size_t n_bytes);
+    /* The peer sends no more, but may still read. NULL: that closes the stream. */
+    void (*ended)(void *owner);
     /* The one write in flight has left; its memory is the owner's again. */
     void (*written)(void *owner);
     /* Last upcall: end of stream (0), our own close (0), or -errno. A write in flight is over too. */
@@ -50,10 +71,18 @@ struct gv_stream_events {
 struct gv_listen_events {
     /* A peer has come. Call stream_adopt or stream_close on it before returning. */
     void (*accepted)(void *owner, struct gv_stream *stream);
+    /* How to listen; zero means the usual. */
+    int backlog;     /* peers that the kernel lets wait */
+    unsigned mode;   /* of a unix socket's name; usually 0600 */
+    bool reuse_port; /* several listeners of one port share its peers */
 };
 
 struct gv_process_options {
     const char *program;      /* path */
+    const char *directory;    /* where it begins; NULL: ours */
+    const int *standard;      /* become 0, 1, 2 in the child where not -1; NULL: ours */
+    bool plain;               /* a program of the user's: keeps privileges, core files and its rank
+                                 when memory runs out */
     char *const *arguments;   /* argv, NULL at the end */
     char *const *environment; /* envp, NULL at the end: nothing is inherited */
     const int *descriptors;   /* become 3, 4, … in the child; all others but 0-2 are closed */
@@ -118,17 +147,25 @@ struct gv_env {
     void (*thread_join)(struct gv_poller *poller);
 
     /*
-     * Streams. URLs are unix:///path, for this machine, and ipc:///path, the
-     * same over nng (and, later, nng's tls+tcp://host:port).
+     * Streams. URLs are unix:///path, for this machine, tcp://NUMBER:PORT,
+     * and ipc:///path, over nng (and, later, nng's tls+tcp://host:port).
      * listen makes the socket 0600. dial returns at once; connected or
      * closed follows. Reading begins with adopt or connected; pause stops
      * it, resume goes on. write takes one buffer at a time (-EBUSY while one
      * is in flight) and lends it until written or closed. close ends with
      * the closed upcall, soon, never from inside close itself. A stream
      * that was accepted and closed without adopting it has no upcall.
+     * Of sockets only (NULL in a world that has none of it): try_write hands
+     * over what leaves at once, and returns how much, or -errno; shutdown
+     * tells the peer that no more will come; stream_from makes a stream of a
+     * descriptor, which it takes also if it fails, to be adopted at once;
+     * listener_pause leaves peers waiting; the urls are those that a peer
+     * would dial, or has.
      */
     int (*listen)(struct gv_poller *poller, const char *url, const struct gv_listen_events *events,
                   void *owner, struct gv_listener **listener);
+    void (*listener_pause)(struct gv_listener *listener, bool pause);
+    void (*listener_url)(const struct gv_listener *listener, char *url, size_t room);
     void (*listener_close)(struct gv_listener *listener);
     int (*dial)(struct gv_poller *poller, const char *url, const struct gv_stream_events *events,
                 void *owner, struct gv_stream **stream);
@@ -138,6 +175,10 @@ struct gv_env {
     void (*stream_pause)(struct gv_stream *stream);
     void (*stream_resume)(struct gv_stream *stream);
     int (*stream_write)(struct gv_stream *stream, const void *bytes, size_t n_bytes);
+    ssize_t (*stream_try_write)(struct gv_stream *stream, const void *bytes, size_t n_bytes);
+    int (*stream_shutdown)(struct gv_stream *stream);
+    int (*stream_from)(struct gv_poller *poller, int fd, enum gv_direction direction,
+                       struct gv_stream **stream);
     void (*stream_close)(struct gv_stream *stream);
 
     /*
@@ -181,9 +222,13 @@ struct gv_env {
                       struct gv_watch **watch);
     void (*watch_close)(struct gv_watch *watch);
 
-    /* Runs run(argument) on a thread that may block, then done(argument) on the poller's loop. */
-    int (*blocking_run)(struct gv_poller *poller, void (*run)(void *), void (*done)(void *),
-                        void *argument);
+    /*
+     * Runs run(argument) on a thread that may block, then done(argument) on
+     * the poller's loop. -EAGAIN: too many wait already. GROVE_ENOSIM: this
+     * world has no such threads.
+     */
+    int (*blocking_run)(struct gv_poller *poller, enum gv_blocking kind,
+                        const struct gv_blocking_job *job);
 
     /* One log line without its newline; never blocks: what cannot be written is dropped. Any thread. */
     void (*log_write)(void *world, const char *line, size_t n_bytes);

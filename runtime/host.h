@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include <uv.h>
 
@@ -99,6 +100,8 @@ struct gv_stream_kind {
     void (*pause)(struct gv_stream *stream);
     void (*resume)(struct gv_stream *stream);
     int (*write)(struct gv_stream *stream, const void *bytes, size_t n_bytes);
+    ssize_t (*try_write)(struct gv_stream *stream, const void *bytes, size_t n_bytes);
+    int (*shutdown)(struct gv_stream *stream);
     void (*close)(struct gv_stream *stream);
 };
 
@@ -109,11 +112,15 @@ struct gv_stream {
 
 /* What listeners of all kinds begin with. */
 struct gv_listener {
+    void (*pause)(struct gv_listener *listener, bool pause);
+    void (*url)(const struct gv_listener *listener, char *url, size_t room);
     void (*close)(struct gv_listener *listener);
 };
 
 int gv_host_listen(struct gv_poller *poller, const char *url, const struct gv_listen_events *events,
                    void *owner, struct gv_listener **listener);
+void gv_host_listener_pause(struct gv_listener *listener, bool pause);
+void gv_host_listener_url(const struct gv_listener *listener, char *url, size_t room);
 void gv_host_listener_close(struct gv_listener *listener);
 int gv_host_dial(struct gv_poller *poller, const char *url, const struct gv_stream_events *events,
                  void *owner, struct gv_stream **stream);
@@ -123,28 +130,43 @@ void gv_host_stream_identity(const struct gv_stream *stream, struct gv_identity 
 void gv_host_stream_pause(struct gv_stream *stream);
 void gv_host_stream_resume(struct gv_stream *stream);
 int gv_host_stream_write(struct gv_stream *stream, const void *bytes, size_t n_bytes);
+ssize_t gv_host_stream_try_write(struct gv_stream *stream, const void *bytes, size_t n_bytes);
+int gv_host_stream_shutdown(struct gv_stream *stream);
 void gv_host_stream_close(struct gv_stream *stream);
 
 /* 0 if streams can be had at this URL, else -errno, and a log line that says why. */
 int gv_host_url_check(const char *url);
 
-/* host_unix_stream.c, host_unix_listener.c: at unix:///path */
+/* host_address.c */
 
-int gv_host_unix_listen(struct gv_poller *poller, const char *url,
-                        const struct gv_listen_events *events, void *owner,
-                        struct gv_listener **listener);
-int gv_host_unix_dial(struct gv_poller *poller, const char *url,
-                      const struct gv_stream_events *events, void *owner,
-                      struct gv_stream **stream);
+struct gv_host_address {
+    struct sockaddr_storage storage;
+    socklen_t n_bytes;
+    bool any; /* of the new kind, and the old one too */
+};
+
+/* The address that a URL names, which has been checked for its beginning. Returns 0 or -EINVAL. */
+int gv_host_address_read(const char *url, struct gv_host_address *address);
+
+/* Every address of the old kind alone, for a machine that has no other. */
+void gv_host_address_any(struct gv_host_address *address);
+
+void gv_host_address_write(const struct gv_host_address *address, char *url, size_t room);
+
+/* host_socket.c, host_socket_listener.c: at unix:///path and tcp://NUMBER:PORT */
+
+int gv_host_socket_listen(struct gv_poller *poller, const char *url,
+                          const struct gv_listen_events *events, void *owner,
+                          struct gv_listener **listener);
+int gv_host_socket_dial(struct gv_poller *poller, const char *url,
+                        const struct gv_stream_events *events, void *owner,
+                        struct gv_stream **stream);
+int gv_host_stream_from(struct gv_poller *poller, int fd, enum gv_direction direction,
+                        struct gv_stream **stream);
 
 /* Shows an accepted socket to the listener's owner. Takes it, also if it fails. */
-void gv_host_unix_accepted(struct gv_poller *poller, int fd, const struct gv_listen_events *events,
-                           void *owner);
-
-struct sockaddr_un;
-
-/* The address that a URL names, which has been checked. */
-void gv_host_unix_address(const char *url, struct sockaddr_un *address);
+void gv_host_socket_accepted(struct gv_poller *poller, int fd,
+                             const struct gv_listen_events *events, void *owner);
 
 /* host_nng.c */
 
@@ -202,8 +224,8 @@ void gv_host_watch_close(struct gv_watch *watch);
 
 /* host_blocking.c */
 
-int gv_host_blocking_run(struct gv_poller *poller, void (*run)(void *), void (*done)(void *),
-                         void *argument);
+int gv_host_blocking_run(struct gv_poller *poller, enum gv_blocking kind,
+                         const struct gv_blocking_job *job);
 
 /* Tests set it to have what an old kernel has: no pidfd, close_range or memfd. */
 extern bool gv_host_old_kernel;

@@ -2,8 +2,8 @@
  * Streams and listeners: which kind a URL asks for, and the way from the
  * functions of the env to those of the kind.
  *
- *     unix:///path   sockets of our own, on the poller's thread: for this machine
- *     ipc:///path    nng's streams; what they carry over a network will be as they are
+ *     unix:///path, tcp://NUMBER:PORT   sockets of our own, on the poller's thread
+ *     ipc:///path                       nng's streams; what they carry over a network will be as they are
  *
  * Both kinds pass the same tests, and a pool's workers can be had over either.
  */
@@ -24,9 +24,9 @@ static bool begins_with(const char *text, const char *beginning)
     return strncmp(text, beginning, strlen(beginning)) == 0;
 }
 
-static bool is_unix(const char *url)
+static bool is_socket(const char *url)
 {
-    return begins_with(url, "unix:");
+    return !begins_with(url, "ipc:");
 }
 
 static int refuse(int error, const char *url, const char *why)
@@ -41,10 +41,15 @@ static int refuse(int error, const char *url, const char *why)
 
 int gv_host_url_check(const char *url)
 {
-    if (begins_with(url, "tcp"))
-        return refuse(-EPROTONOSUPPORT, url, "links do not exist over plain TCP");
+    struct gv_host_address address;
+
+    if (begins_with(url, "tcp://"))
+        return gv_host_address_read(url, &address) == 0
+                   ? 0
+                   : refuse(-EINVAL, url, "it must be tcp://NUMBER:PORT");
     if (!begins_with(url, "unix://") && !begins_with(url, "ipc://"))
-        return refuse(-EPROTONOSUPPORT, url, "only unix:///path and ipc:///path can be reached");
+        return refuse(-EPROTONOSUPPORT, url,
+                      "only unix:///path, tcp://NUMBER:PORT and ipc:///path can be reached");
 
     const char *path = strstr(url, "//") + 2;
 
@@ -62,8 +67,21 @@ int gv_host_listen(struct gv_poller *poller, const char *url, const struct gv_li
 
     if (rc != 0)
         return rc;
-    return is_unix(url) ? gv_host_unix_listen(poller, url, events, owner, listener)
-                        : gv_host_nng_listen(poller, url, events, owner, listener);
+    return is_socket(url) ? gv_host_socket_listen(poller, url, events, owner, listener)
+                          : gv_host_nng_listen(poller, url, events, owner, listener);
+}
+
+void gv_host_listener_pause(struct gv_listener *listener, bool pause)
+{
+    if (listener->pause != NULL)
+        listener->pause(listener, pause);
+}
+
+void gv_host_listener_url(const struct gv_listener *listener, char *url, size_t room)
+{
+    url[0] = '\0';
+    if (listener->url != NULL)
+        listener->url(listener, url, room);
 }
 
 void gv_host_listener_close(struct gv_listener *listener)
@@ -78,8 +96,8 @@ int gv_host_dial(struct gv_poller *poller, const char *url, const struct gv_stre
 
     if (rc != 0)
         return rc;
-    return is_unix(url) ? gv_host_unix_dial(poller, url, events, owner, stream)
-                        : gv_host_nng_dial(poller, url, events, owner, stream);
+    return is_socket(url) ? gv_host_socket_dial(poller, url, events, owner, stream)
+                          : gv_host_nng_dial(poller, url, events, owner, stream);
 }
 
 void gv_host_stream_adopt(struct gv_stream *stream, const struct gv_stream_events *events,
@@ -106,6 +124,16 @@ void gv_host_stream_resume(struct gv_stream *stream)
 int gv_host_stream_write(struct gv_stream *stream, const void *bytes, size_t n_bytes)
 {
     return stream->kind->write(stream, bytes, n_bytes);
+}
+
+ssize_t gv_host_stream_try_write(struct gv_stream *stream, const void *bytes, size_t n_bytes)
+{
+    return stream->kind->try_write != NULL ? stream->kind->try_write(stream, bytes, n_bytes) : 0;
+}
+
+int gv_host_stream_shutdown(struct gv_stream *stream)
+{
+    return stream->kind->shutdown != NULL ? stream->kind->shutdown(stream) : -EPROTONOSUPPORT;
 }
 
 void gv_host_stream_close(struct gv_stream *stream)

@@ -35,6 +35,10 @@
       "default bound of a mailbox")                                                               \
     X(HUGE_PAGES, "huge_pages", 0, 0, 1, "",                                                      \
       "1: asks for huge pages where very many actors or messages live")                           \
+    X(BLOCKING_THREADS, "blocking_threads", 16, 1, 1024, "",                                      \
+      "threads for grove_blocking_await and isolation = THREAD")                                  \
+    X(BLOCKING_QUEUE, "blocking_queue", 1024, 1, 1048575, "",                                     \
+      "what may wait for one of them; beyond: GROVE_EFULL")                                       \
     X(LOG_LEVEL, "log_level", 2, 0, 4, "",                                                        \
       "0 nothing, 1 errors, 2 warnings, 3 information, 4 everything")                             \
     X(WORKER_NICE, "worker_nice", 5, 0, 19, "", "added to the niceness of worker processes")      \

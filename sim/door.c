@@ -73,9 +73,7 @@ static void watch_close(struct gv_watch *watch)
 
 struct blocking {
     struct gv_poller *poller;
-    void (*run)(void *);
-    void (*done)(void *);
-    void *argument;
+    struct gv_blocking_job job;
 };
 
 static void end_blocking(void *object)
@@ -83,25 +81,29 @@ static void end_blocking(void *object)
     struct blocking blocking = *(struct blocking *)object;
 
     free(object);
-    blocking.done(blocking.argument);
+    blocking.job.done(blocking.job.argument);
 }
 
 static void begin_blocking(void *object)
 {
     struct blocking *blocking = object;
 
-    blocking->run(blocking->argument);
+    blocking->job.run(blocking->job.argument);
     gv_sim_post(blocking->poller, gv_sim_delay_ns(gv_sim_mix.delay_max_us), end_blocking, blocking);
 }
 
-static int blocking_run(struct gv_poller *poller, void (*run)(void *), void (*done)(void *),
-                        void *argument)
+/* What programs run themselves is theirs; files and names of the real world would not replay. */
+static int blocking_run(struct gv_poller *poller, enum gv_blocking kind,
+                        const struct gv_blocking_job *job)
 {
-    struct blocking *blocking = malloc(sizeof *blocking);
+    struct blocking *blocking;
 
+    if (kind != GV_BLOCKING_USERS)
+        return GROVE_ENOSIM;
+    blocking = malloc(sizeof *blocking);
     if (blocking == NULL)
         return GROVE_ENOMEM;
-    *blocking = (struct blocking){poller, run, done, argument};
+    *blocking = (struct blocking){poller, *job};
     gv_sim_post(poller, gv_sim_delay_ns(gv_sim_mix.delay_max_us), begin_blocking, blocking);
     return 0;
 }

@@ -62,7 +62,12 @@ static void on_closed(void *owner, int error)
     end->stream = NULL;
 }
 
-const struct gv_stream_events end_events = {on_connected, on_received, on_written, on_closed};
+const struct gv_stream_events end_events = {
+    .connected = on_connected,
+    .received = on_received,
+    .written = on_written,
+    .closed = on_closed,
+};
 
 /* --- a listener that adopts into one end ------------------------------------------------------- */
 
@@ -83,7 +88,7 @@ static void on_accepted(void *owner, struct gv_stream *stream)
     door->end = NULL;
 }
 
-const struct gv_listen_events door_events = {on_accepted};
+const struct gv_listen_events door_events = {.accepted = on_accepted};
 
 void open_door(struct door *door, struct end *end)
 {

@@ -33,16 +33,39 @@ static void on_met(void *argument)
     meeting.n_done++;
 }
 
+static int run_on(struct gv_poller *where, enum gv_blocking kind)
+{
+    const struct gv_blocking_job job = {meet, on_met, NULL};
+
+    return env->blocking_run(where, kind, &job);
+}
+
 static void test_sixteen_runs_may_block_at_once_and_more_wait_their_turn(void **state)
 {
     (void)state;
     meeting = (struct meeting){.home = pthread_self()};
     for (int i = 0; i < 200; i++)
-        assert_int_equal(env->blocking_run(poller, meet, on_met, NULL), 0);
+        assert_int_equal(run_on(poller, GV_BLOCKING_USERS), 0);
     assert_int_equal(meeting.n_done, 0);
     POLL_UNTIL(meeting.n_done == 200);
     assert_int_equal(meeting.n_here, 200);
     assert_int_equal(meeting.n_strangers, 0);
+}
+
+/* All threads of one pool are taken: the runs of another kind are done all the same. */
+static void test_runs_of_one_kind_do_not_wait_for_those_of_another(void **state)
+{
+    (void)state;
+    meeting = (struct meeting){.home = pthread_self()};
+    for (int i = 0; i < 15; i++)
+        assert_int_equal(run_on(poller, GV_BLOCKING_USERS), 0);
+    assert_int_equal(run_on(poller, GV_BLOCKING_NAMES), 0); /* the sixteenth */
+    POLL_UNTIL(meeting.n_done == 16);
+
+    meeting = (struct meeting){.home = pthread_self()};
+    for (int i = 0; i < 16 + 4; i++) /* more than one pool has threads */
+        assert_int_equal(run_on(poller, i < 15 ? GV_BLOCKING_FILES : GV_BLOCKING_NAMES), 0);
+    POLL_UNTIL(meeting.n_done == 20);
 }
 
 static void test_a_poller_closes_after_its_runs_are_done(void **state)
@@ -52,7 +75,7 @@ static void test_a_poller_closes_after_its_runs_are_done(void **state)
     (void)state;
     assert_int_equal(env->poller_open(env->world, 1, &other), 0);
     meeting = (struct meeting){.home = pthread_self(), .n_here = 16};
-    assert_int_equal(env->blocking_run(other, meet, on_met, NULL), 0);
+    assert_int_equal(run_on(other, GV_BLOCKING_FILES), 0);
     env->poller_close(other);
     assert_int_equal(meeting.n_done, 1);
 }
@@ -61,6 +84,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sixteen_runs_may_block_at_once_and_more_wait_their_turn),
+        cmocka_unit_test(test_runs_of_one_kind_do_not_wait_for_those_of_another),
         cmocka_unit_test(test_a_poller_closes_after_its_runs_are_done),
     };
 

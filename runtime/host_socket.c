@@ -1,5 +1,6 @@
 /*
- * Streams over unix sockets: how processes of one machine speak.
+ * Streams over sockets: unix ones, by which processes of one machine speak,
+ * and TCP; and over pipes.
  *
  * All of it happens on the poller's thread: libuv says when a socket is
  * readable, and one recv and one upcall follow; a write is tried at once, and
@@ -14,15 +15,20 @@
  * the end when what was sent before has been read, and after a write that
  * failed we read on ourselves until the socket is dry.
  *
+ * Who listens for `ended` may go on writing after the peer's last byte; for
+ * the others that is the end of the stream.
+ *
  * Always: the memory is freed when libuv has let go of the handle and no
  * post is on its way. A paused stream is not in the kernel's set of sockets
  * to look at, since that would tell of a peer's end again and again.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "runtime/assert.h"
@@ -44,6 +50,9 @@ struct connection {
     uv_poll_t poll;
     int polled; /* what poll waits for */
     bool up;
+    bool dialling; /* the kernel is still connecting */
+    bool deaf;     /* there is nothing more to read, or never was */
+    bool is_pipe;
     bool paused;
 
     struct gv_post up_post; /* of a dial that has been answered */
@@ -94,16 +103,28 @@ static void begin_close(struct connection *stream, int error)
 
 /* --- receiving ------------------------------------------------------------------------------ */
 
+/* The peer sends no more. */
+static void end_receiving(struct connection *stream)
+{
+    if (stream->events->ended == NULL || stream->out_error != 0) {
+        begin_close(stream, stream->out_error);
+        return;
+    }
+    stream->deaf = true; /* else this would be told again and again */
+    stream->events->ended(stream->owner);
+}
+
 /* Hands on what one receive brings. True if there may be more. */
 static bool receive(struct connection *stream)
 {
     uint8_t *room = stream->poller->room;
-    ssize_t n_bytes = recv(stream->fd, room, ROOM_BYTES, 0);
+    ssize_t n_bytes = stream->is_pipe ? read(stream->fd, room, ROOM_BYTES)
+                                      : recv(stream->fd, room, ROOM_BYTES, 0);
 
     if (n_bytes > 0)
         stream->events->received(stream->owner, room, (size_t)n_bytes);
     else if (n_bytes == 0)
-        begin_close(stream, stream->out_error);
+        end_receiving(stream);
     else if (errno != EAGAIN && errno != EINTR)
         begin_close(stream, stream->out_error != 0 ? stream->out_error : -errno);
     return n_bytes > 0 && !stream->closing && !stream->paused;
@@ -111,18 +132,30 @@ static bool receive(struct connection *stream)
 
 /* --- writing -------------------------------------------------------------------------------- */
 
+/* Hands over what the kernel takes now: how much, or -errno. */
+static inline ssize_t put(struct connection *stream, const void *bytes, size_t n_bytes)
+{
+    /* A pipe has no way to spare us SIGPIPE, which the process ignores. */
+    ssize_t n_put = stream->is_pipe ? write(stream->fd, bytes, n_bytes)
+                                    : send(stream->fd, bytes, n_bytes, MSG_NOSIGNAL);
+
+    if (n_put >= 0)
+        return n_put;
+    return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+}
+
 /* Sends what the socket takes now. */
 static void send_some(struct connection *stream)
 {
-    ssize_t n_bytes = send(stream->fd, stream->bytes, stream->n_bytes, MSG_NOSIGNAL);
+    ssize_t n_put = put(stream, stream->bytes, stream->n_bytes);
 
-    if (n_bytes >= 0) {
-        stream->bytes += n_bytes;
-        stream->n_bytes -= (size_t)n_bytes;
-    } else if (errno != EAGAIN && errno != EINTR) {
-        stream->out_error = -errno;
+    if (n_put < 0) {
+        stream->out_error = (int)n_put;
         stream->n_bytes = 0;
+        return;
     }
+    stream->bytes += n_put;
+    stream->n_bytes -= (size_t)n_put;
 }
 
 /* All has left, or nothing more ever will. */
@@ -134,7 +167,8 @@ static void end_write(struct connection *stream)
         return;
     }
     /* A paused owner wants no more bytes. */
-    for (unsigned i = 0; i < LAST_RECEIVES_MAX && !stream->paused && receive(stream); i++)
+    for (unsigned i = 0;
+         i < LAST_RECEIVES_MAX && !stream->paused && !stream->deaf && receive(stream); i++)
         continue;
     begin_close(stream, stream->out_error);
 }
@@ -142,6 +176,23 @@ static void end_write(struct connection *stream)
 /* --- what libuv and the poller tell ----------------------------------------------------------- */
 
 static void watch(struct connection *stream);
+
+/* The kernel has connected, or failed to. True if the stream is up and asked for. */
+static bool end_dialling(struct connection *stream)
+{
+    socklen_t n_bytes = sizeof(int);
+    int error = 0;
+
+    stream->dialling = false;
+    gv_assert(getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &error, &n_bytes) == 0);
+    if (error != 0) {
+        begin_close(stream, -error);
+        return false;
+    }
+    stream->up = true;
+    stream->events->connected(stream->owner);
+    return !stream->closing;
+}
 
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
@@ -152,6 +203,8 @@ static void on_ready(uv_poll_t *poll, int status, int events)
         events = stream->polled;
         stream->polled = 0;
     }
+    if (stream->dialling && !end_dialling(stream))
+        return;
     if ((events & UV_READABLE) != 0)
         (void)receive(stream); /* The rest, if there is one, makes it ready again. */
     if ((events & UV_WRITABLE) != 0 && !stream->closing && stream->n_bytes > 0) {
@@ -165,8 +218,8 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 /* Has libuv look for what is of interest now. */
 static void watch(struct connection *stream)
 {
-    int events =
-        (stream->up && !stream->paused ? UV_READABLE : 0) | (stream->n_bytes > 0 ? UV_WRITABLE : 0);
+    int events = (stream->up && !stream->paused && !stream->deaf ? UV_READABLE : 0)
+                 | (stream->n_bytes > 0 || stream->dialling ? UV_WRITABLE : 0);
 
     if (stream->closing || events == stream->polled)
         return;
@@ -216,7 +269,14 @@ static void adopt(struct gv_stream *base, const struct gv_stream_events *events,
 
 static void identity(const struct gv_stream *base, struct gv_identity *identity)
 {
-    *identity = ((const struct connection *)base)->identity;
+    const struct connection *stream = (const struct connection *)base;
+    struct gv_host_address peer = {.n_bytes = sizeof(peer.storage)};
+
+    *identity = stream->identity;
+    if (!stream->is_pipe && !stream->closing
+        && getpeername(stream->fd, (struct sockaddr *)&peer.storage, &peer.n_bytes) == 0
+        && peer.storage.ss_family != AF_UNIX)
+        gv_host_address_write(&peer, identity->name, sizeof(identity->name));
 }
 
 static void pause_stream(struct gv_stream *base)
@@ -259,6 +319,32 @@ static int write_stream(struct gv_stream *base, const void *bytes, size_t n_byte
     return 0;
 }
 
+static ssize_t try_write(struct gv_stream *base, const void *bytes, size_t n_bytes)
+{
+    struct connection *stream = (struct connection *)base;
+
+    if (stream->closing || stream->out_error != 0)
+        return -EPIPE;
+    if (!stream->up)
+        return -ENOTCONN;
+    if (stream->out_busy)
+        return -EBUSY;
+    return put(stream, bytes, n_bytes);
+}
+
+static int shutdown_stream(struct gv_stream *base)
+{
+    struct connection *stream = (struct connection *)base;
+
+    if (stream->closing || !stream->up)
+        return -ENOTCONN;
+    if (stream->out_busy)
+        return -EBUSY;
+    if (stream->is_pipe)
+        return -EPROTONOSUPPORT;
+    return shutdown(stream->fd, SHUT_WR) == 0 ? 0 : -errno;
+}
+
 static void close_stream(struct gv_stream *base)
 {
     begin_close((struct connection *)base, 0);
@@ -270,6 +356,8 @@ static const struct gv_stream_kind kind = {
     .pause = pause_stream,
     .resume = resume,
     .write = write_stream,
+    .try_write = try_write,
+    .shutdown = shutdown_stream,
     .close = close_stream,
 };
 
@@ -280,11 +368,12 @@ static void learn_identity(struct connection *stream)
     struct ucred peer;
     socklen_t n_bytes = sizeof(peer);
 
-    stream->identity = (struct gv_identity){.pid = -1, .uid = -1};
     if (getsockopt(stream->fd, SOL_SOCKET, SO_PEERCRED, &peer, &n_bytes) != 0)
         return;
-    stream->identity.pid = peer.pid;
-    stream->identity.uid = peer.uid;
+    if (peer.pid > 0)
+        stream->identity.pid = peer.pid;
+    if (peer.uid != (uid_t)-1)
+        stream->identity.uid = peer.uid;
 }
 
 /* A stream on this socket, which it takes, or NULL: then the socket is closed. */
@@ -303,6 +392,7 @@ static struct connection *new_stream(struct gv_poller *poller, int fd)
     stream->base.kind = &kind;
     stream->poller = poller;
     stream->fd = fd;
+    stream->identity = (struct gv_identity){.pid = -1, .uid = -1};
     stream->poll.data = stream;
     stream->up_post = (struct gv_post){NULL, on_up, stream};
     stream->out_post = (struct gv_post){NULL, on_written, stream};
@@ -310,23 +400,42 @@ static struct connection *new_stream(struct gv_poller *poller, int fd)
     return stream;
 }
 
-void gv_host_unix_address(const char *url, struct sockaddr_un *address)
+/* Small messages leave at once. For a unix socket it fails, and matters not. */
+static void send_at_once(int fd)
 {
-    const char *path = url + strlen("unix://");
+    const int yes = 1;
 
-    memset(address, 0, sizeof(*address));
-    address->sun_family = AF_UNIX;
-    gv_assert(strlen(path) < sizeof(address->sun_path));
-    memcpy(address->sun_path, path, strlen(path));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
 }
 
-int gv_host_unix_dial(struct gv_poller *poller, const char *url,
-                      const struct gv_stream_events *events, void *owner, struct gv_stream **stream)
+/* Begins to connect. What fails at once is told as what fails later. */
+static void begin_dialling(struct connection *stream, const struct gv_host_address *address)
 {
-    struct connection *dialled;
-    struct sockaddr_un address;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool is_unix = address->storage.ss_family == AF_UNIX;
 
+    if (connect(stream->fd, (const struct sockaddr *)&address->storage, address->n_bytes) == 0) {
+        if (is_unix)
+            learn_identity(stream);
+        stream->up_posted = true;
+        gv_host_post_here(stream->poller, &stream->up_post);
+    } else if (errno == EINPROGRESS) {
+        stream->dialling = true;
+        watch(stream);
+    } else {
+        begin_close(stream, is_unix && errno == ENOENT ? -ECONNREFUSED : -errno);
+    }
+}
+
+int gv_host_socket_dial(struct gv_poller *poller, const char *url,
+                        const struct gv_stream_events *events, void *owner,
+                        struct gv_stream **stream)
+{
+    struct gv_host_address address;
+    struct connection *dialled;
+    int fd;
+
+    gv_assert(gv_host_address_read(url, &address) == 0); /* it was checked */
+    fd = socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
     dialled = new_stream(poller, fd);
@@ -335,26 +444,44 @@ int gv_host_unix_dial(struct gv_poller *poller, const char *url,
     dialled->events = events;
     dialled->owner = owner;
     *stream = &dialled->base;
-
-    gv_host_unix_address(url, &address);
-    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0) {
-        learn_identity(dialled);
-        dialled->up_posted = true;
-        gv_host_post_here(poller, &dialled->up_post);
-    } else {
-        begin_close(dialled, errno == ENOENT ? -ECONNREFUSED : -errno);
-    }
+    if (address.storage.ss_family != AF_UNIX)
+        send_at_once(fd);
+    begin_dialling(dialled, &address);
     return 0;
 }
 
-void gv_host_unix_accepted(struct gv_poller *poller, int fd, const struct gv_listen_events *events,
-                           void *owner)
+int gv_host_stream_from(struct gv_poller *poller, int fd, enum gv_direction direction,
+                        struct gv_stream **stream)
+{
+    int flags = fcntl(fd, F_GETFL);
+    struct connection *made;
+    struct stat status;
+
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 || fstat(fd, &status) != 0) {
+        int error = errno;
+
+        (void)close(fd); /* It may not even be open. */
+        return -error;
+    }
+    made = new_stream(poller, fd);
+    if (made == NULL)
+        return -ENOMEM;
+    made->is_pipe = !S_ISSOCK(status.st_mode);
+    made->deaf = direction == GV_OUTWARDS;
+    *stream = &made->base;
+    return 0;
+}
+
+void gv_host_socket_accepted(struct gv_poller *poller, int fd,
+                             const struct gv_listen_events *events, void *owner)
 {
     struct connection *stream = new_stream(poller, fd);
 
     if (stream == NULL)
         return;
     learn_identity(stream);
+    if (stream->identity.pid < 0)
+        send_at_once(fd);
     events->accepted(owner, &stream->base);
     gv_assert(stream->events != NULL || stream->closing);
 }
