@@ -468,7 +468,8 @@ void gv_actor_end(struct gv_loop *loop, struct gv_actor *actor)
         if (actor->type->has_deinit)
             last_turn(loop, actor);
     } else if (gv_actor_birth(actor)->message != NULL) {
-        gv_mail_orphaned(loop, gv_actor_birth(actor)->message, GROVE_ENOACTOR);
+        gv_mail_orphaned(loop, gv_actor_birth(actor)->message, GROVE_ENOACTOR,
+                         GROVE_DEAD_STOPPED);
     }
     if (task->mailbox.head != NULL || actor->rare != NULL || actor->type->state_apart)
         waiters = end_parts(loop, actor);

@@ -14,6 +14,7 @@
 #include <grove/error.h>
 
 #include "actors/call.h"
+#include "actors/deadletter.h"
 #include "actors/deadlock.h"
 #include "actors/future.h"
 #include "actors/mail.h"
@@ -134,6 +135,7 @@ void gv_actor_failed(const struct gv_turn *turn)
     turn->task->class->describe(turn->task, name, sizeof name);
     gv_log(GV_LOG_ERROR, "actor.failed", "actor=%s method=%s why=\"%s\"", name, turn->method->name,
            turn->why);
+    gv_dead_note_turn(gv_loop_here, turn);
     turn->task->flags |= GV_TASK_STOPPING | GV_TASK_NOW;
 }
 
@@ -168,7 +170,8 @@ static GV_INLINE void handle(struct gv_loop *loop, struct gv_actor *actor, struc
     int code = obstacle(loop, type, message);
 
     if (gv_unlikely(code != 0)) {
-        gv_mail_orphaned(loop, message, code);
+        gv_mail_orphaned(loop, message, code,
+                         code == GROVE_ETIMEDOUT ? GROVE_DEAD_EXPIRED : GROVE_DEAD_UNSUPPORTED);
         return;
     }
     turn.task = task;

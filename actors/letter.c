@@ -68,7 +68,7 @@ int grove_receive_await(uint32_t timeout_ms, struct grove_letter *letter)
             return rc;
         if (message->deadline_ms == 0 || gv_ms_before(loop->now_ms, message->deadline_ms))
             break;
-        gv_call_fail(loop, message, GROVE_ETIMEDOUT, GROVE_STARTED_NO, NULL);
+        gv_mail_orphaned(loop, message, GROVE_ETIMEDOUT, GROVE_DEAD_EXPIRED);
         message = NULL;
     } while (message == NULL);
     /* The body stays readable; the answer needs an envelope of its own, taken now so that it cannot fail later. */

@@ -5,12 +5,11 @@
 #include <grove/error.h>
 
 #include "actors/call.h"
+#include "actors/deadletter.h"
 #include "actors/deadlock.h"
 #include "actors/service.h"
-#include "runtime/figure.h"
 #include "runtime/go.h"
 #include "runtime/hint.h"
-#include "runtime/log.h"
 #include "runtime/place.h"
 #include "runtime/runtime.h"
 
@@ -121,16 +120,30 @@ static struct gv_out *discharge(struct gv_loop *loop, struct gv_message *message
     return &sender->out[loop->index];
 }
 
-void gv_mail_orphaned(struct gv_loop *loop, struct gv_message *message, int code)
+void gv_mail_orphaned(struct gv_loop *loop, struct gv_message *message, int code,
+                      enum grove_dead_reason reason)
 {
     if (message->form_flags & GV_FLAG_COUNTED)
         gv_window_done(&discharge(loop, message)->n_ahead_done);
     gv_probe(&loop->probes, DROP, message->to, (uint64_t)(int64_t)code);
-    if (message->call == 0 && message->method < GV_SIGNAL_FIRST) {
-        gv_figure_set(&loop->stats.dead_letters, loop->stats.dead_letters + 1);
-        gv_log(GV_LOG_INFO, "letter.dead", "method=%s reason=%s",
-               gv_methods[message->method].method->name, grove_error_name(code));
+    /* Signals are no letters, nor is what wakes a subscriber. */
+    if (message->method < GV_SIGNAL_FIRST && message->method != 0)
+        gv_dead_note(loop, message, reason);
+    gv_call_fail(loop, message, code, GROVE_STARTED_NO, NULL);
+}
+
+/* What has come is not accepted: its caller is told, or its sender, who believes it was, cannot be. Owns it. */
+static GV_RARE void turn_away(struct gv_loop *loop, struct gv_message *message, int code)
+{
+    enum grove_dead_reason reason = code == GROVE_ENOACTOR    ? GROVE_DEAD_NOACTOR
+                                    : code == GROVE_ESTOPPING ? GROVE_DEAD_STOPPED
+                                                              : GROVE_DEAD_FULL;
+
+    if (message->call == 0 || message->form_flags & GV_FLAG_COUNTED) {
+        gv_mail_orphaned(loop, message, code, reason);
+        return;
     }
+    gv_probe(&loop->probes, DROP, message->to, (uint64_t)(int64_t)code);
     gv_call_fail(loop, message, code, GROVE_STARTED_NO, NULL);
 }
 
@@ -177,7 +190,7 @@ static void signal_came(struct gv_loop *loop, struct gv_task *task, struct gv_me
         return;
     }
     if (task == NULL) {
-        gv_mail_orphaned(loop, message, GROVE_ENOACTOR);
+        turn_away(loop, message, GROVE_ENOACTOR);
         return;
     }
     if (message->method == GV_SIGNAL_INIT)
@@ -204,7 +217,7 @@ void gv_mail_arrived(struct gv_loop *loop, struct gv_message *message)
     if (gv_likely(task != NULL))
         rc = put(loop, task, message);
     if (gv_unlikely(rc != 0))
-        gv_mail_orphaned(loop, message, rc);
+        turn_away(loop, message, rc);
     else if (message->form_flags & GV_FLAG_ENTRY && !(task->flags & GV_TASK_WAITED))
         gv_mail_entered(loop, message);
 }

@@ -24,10 +24,10 @@
 #define GV_MAIL_H
 
 #include <assert.h>
+
+#include <grove/deadletter.h>
 #include <grove/error.h>
 #include <grove/method.h>
-
-#include <grove/error.h>
 #include <grove/ref.h>
 
 #include "actors/service.h"
@@ -139,7 +139,11 @@ void gv_mail_arrived(struct gv_loop *loop, struct gv_message *message);
 /* A message is in the mailbox at last: tells its sender if that is all it waits for. Lent. */
 void gv_mail_entered(struct gv_loop *loop, struct gv_message *message);
 
-/* Nobody will handle this message: its caller is told, or it is counted as a dead letter. Owns it. */
-void gv_mail_orphaned(struct gv_loop *loop, struct gv_message *message, int code);
+/*
+ * Nobody will handle this message, which had been accepted: it is a dead
+ * letter, and its caller, if it has one, is told the code. Owns it.
+ */
+void gv_mail_orphaned(struct gv_loop *loop, struct gv_message *message, int code,
+                      enum grove_dead_reason reason);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "actors/actor.h"
 #include "actors/call.h"
+#include "actors/deadletter.h"
 #include "actors/fault.h"
 #include "actors/letter.h"
 #include "actors/mail.h"
@@ -41,15 +42,33 @@ static void turn_ending(struct gv_loop *loop, struct gv_turn *turn)
     gv_turn_settle(loop, turn);
 }
 
+/* The task they were for has ended. */
+static void orphaned(struct gv_loop *loop, struct gv_message *message, int code)
+{
+    gv_mail_orphaned(loop, message, code, GROVE_DEAD_STOPPED);
+}
+
+static int loop_opened(struct gv_loop *loop)
+{
+    gv_dead_open(loop);
+    return gv_calls_open(loop);
+}
+
+static void loop_closing(struct gv_loop *loop)
+{
+    gv_dead_close(loop);
+    gv_calls_close(loop);
+}
+
 static const struct gv_upcalls upcalls = {
     .dispatch = gv_actor_dispatch,
     .arrived = gv_mail_arrived,
-    .orphaned = gv_mail_orphaned,
+    .orphaned = orphaned,
     .answer = gv_call_answer,
     .entered = gv_mail_entered,
     .turn_ending = turn_ending,
-    .loop_opened = gv_calls_open,
-    .loop_closing = gv_calls_close,
+    .loop_opened = loop_opened,
+    .loop_closing = loop_closing,
 };
 
 static struct gv_loop *start(void)

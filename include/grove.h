@@ -7,6 +7,7 @@
 
 #include <grove/actor.h>
 #include <grove/call.h>
+#include <grove/deadletter.h>
 #include <grove/error.h>
 #include <grove/init.h>
 #include <grove/memory.h>

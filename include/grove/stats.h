@@ -14,7 +14,7 @@ struct grove_loop_stats {
     uint64_t wall_ns;         /* time since the loop started */
     uint64_t longest_turn_ns; /* longest time between two looks at the clock while busy */
     uint64_t sent_far;        /* messages sent to other loops */
-    uint64_t dead_letters;    /* accepted messages that no handler saw */
+    uint64_t dead_letters;    /* accepted messages that no handler saw, see deadletter.h */
     uint64_t actors;          /* alive now */
     uint64_t stacks;          /* stacks in existence */
     uint64_t parked;          /* stacks of waiting handlers and greenlets */
