@@ -59,15 +59,11 @@ bool gv_call_withdraw(struct gv_loop *loop, struct gv_call *call)
 
     if (task == NULL)
         return false;
-    if (task->loop == loop->index && task->class->form == GV_FORM_STRUCT) {
-        message = gv_task_take_back(loop, task, call->id);
-        if (message != NULL)
-            gv_message_give(&loop->blocks, message);
-        return message != NULL;
-    }
+    if (task->loop == loop->index && task->class->form == GV_FORM_STRUCT)
+        return gv_task_give_up(loop, task, call->id);
     message = gv_message_take(&loop->blocks, sizeof call->id);
     if (message == NULL)
-        return false; /* The request will be skipped at its deadline instead. */
+        return false; /* The request will be skipped at its deadline instead, or its handler run to its end. */
     message->method = GV_SIGNAL_CANCEL;
     message->to = call->target;
     memcpy(message->body, &call->id, sizeof call->id);

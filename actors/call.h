@@ -131,8 +131,9 @@ static inline void gv_call_give(struct gv_loop *loop, struct gv_call *call)
 
 /*
  * The caller no longer waits: takes the request back where it is still
- * queued. True if it is certain that no handler will
- * see the request; for a target on another loop it never is.
+ * queued, else cancels the turn that handles it, or the worker's job. True if
+ * it is certain that no handler will see the request; for a target on
+ * another loop it never is.
  */
 bool gv_call_withdraw(struct gv_loop *loop, struct gv_call *call);
 

@@ -8,6 +8,7 @@
 #include <grove/actor.h>
 #include <grove/call.h>
 #include <grove/deadletter.h>
+#include <grove/cancel.h>
 #include <grove/error.h>
 #include <grove/init.h>
 #include <grove/memory.h>

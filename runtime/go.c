@@ -184,16 +184,28 @@ struct gv_message *gv_task_take_back(struct gv_loop *loop, struct gv_task *task,
     return message;
 }
 
+bool gv_task_give_up(struct gv_loop *loop, struct gv_task *task, uint64_t call)
+{
+    struct gv_message *request = gv_task_take_back(loop, task, call);
+    struct gv_turn *turn = task->turn;
+
+    if (request != NULL) {
+        gv_message_give(&loop->blocks, request);
+        return true;
+    }
+    /* By the call, not by the task: the next message's turn may have begun. */
+    if (turn != NULL && turn->message != NULL && turn->message->call == call)
+        gv_turn_cancel(loop, turn);
+    return false;
+}
+
 void gv_task_cancel_request(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)
 {
-    struct gv_message *request;
     uint64_t call;
 
     memcpy(&call, message->body, sizeof call);
     gv_message_give(&loop->blocks, message);
-    request = gv_task_take_back(loop, task, call);
-    if (request != NULL)
-        gv_message_give(&loop->blocks, request);
+    (void)gv_task_give_up(loop, task, call); /* Who asked is on another loop, and asks no more. */
 }
 
 void gv_task_orphan_mail(struct gv_loop *loop, struct gv_task *task, int code)

@@ -75,7 +75,13 @@ void gv_task_let_in(struct gv_loop *loop, struct gv_task *task);
 /* Takes a queued or waiting message back by its call id; NULL if it is not there. The caller owns it. */
 struct gv_message *gv_task_take_back(struct gv_loop *loop, struct gv_task *task, uint64_t call);
 
-/* Does what a GV_SIGNAL_CANCEL asks for: takes a request back. Owns message. */
+/*
+ * Nobody waits for the answer of this call any more: its request is taken
+ * back and given away, true; or the turn that handles it is cancelled.
+ */
+bool gv_task_give_up(struct gv_loop *loop, struct gv_task *task, uint64_t call);
+
+/* Does what a GV_SIGNAL_CANCEL asks for: gives the call up. Owns message. */
 void gv_task_cancel_request(struct gv_loop *loop, struct gv_task *task, struct gv_message *message);
 
 /* Answers message when the task has ended, if anybody waits for its answer. Owns message. */

@@ -26,7 +26,7 @@ struct gv_loan {
 };
 
 struct tell {
-    uint64_t call; /* request to take back; 0: stop */
+    uint64_t call; /* the one that is given up; 0: stop */
     bool cancel;
 };
 
@@ -326,13 +326,12 @@ void gv_guest_stop(struct gv_loop *loop, uint64_t id, bool cancel)
         gv_task_cancel(loop, guest);
 }
 
-static void take_back(struct gv_loop *loop, uint64_t id, uint64_t call)
+static void give_up(struct gv_loop *loop, uint64_t id, uint64_t call)
 {
     struct gv_task *guest = gv_guest_find(loop, id);
-    struct gv_message *request = guest != NULL ? gv_mailbox_remove(&guest->mailbox, call) : NULL;
 
-    if (request != NULL)
-        gv_message_give(&loop->blocks, request);
+    if (guest != NULL)
+        (void)gv_task_give_up(loop, guest, call); /* Home cannot know either way. */
 }
 
 /* The home of a guest says something. */
@@ -343,7 +342,7 @@ static void told(struct gv_loop *loop, struct gv_message *message)
 
     gv_message_give(&loop->blocks, message);
     if (tell.call != 0)
-        take_back(loop, id, tell.call);
+        give_up(loop, id, tell.call);
     else
         gv_guest_stop(loop, id, tell.cancel);
 }

@@ -117,7 +117,7 @@ unsigned gv_lend_borrower(const struct gv_task *task);
 /* Its guest shall end after the running handler; cancel: which is to be cancelled. */
 void gv_lend_stop(struct gv_loop *loop, struct gv_task *task, bool cancel);
 
-/* Takes a request back if its batch holds it and it has not begun. */
+/* A call is given up: its request is taken back if the batch holds it, or its turn is cancelled if it runs. */
 void gv_lend_take_back(struct gv_loop *loop, struct gv_task *task, uint64_t call);
 
 #endif

@@ -47,7 +47,7 @@ enum gv_signal {
     GV_SIGNAL_FIRST = 0xff00,
     GV_SIGNAL_INIT = 0xff00,   /* first turn of an actor */
     GV_SIGNAL_STOP = 0xff01,   /* body: stop mode */
-    GV_SIGNAL_CANCEL = 0xff02, /* body: call id whose request is taken back */
+    GV_SIGNAL_CANCEL = 0xff02, /* body: id of a call that is given up */
     GV_SIGNAL_PROBE = 0xff03,  /* edge chasing, see actors/deadlock.h */
     GV_SIGNAL_RUN = 0xff04,    /* body: function and argument, run on the loop */
     GV_SIGNAL_PARCEL = 0xff05, /* between loops only: other messages, see parcel.h */

@@ -6,6 +6,7 @@
 #include "runtime/dispatcher.h"
 #include "runtime/figure.h"
 #include "runtime/runtime.h"
+#include "runtime/shield.h"
 #include "runtime/switch.h"
 
 #define SHUFFLE_MAX 8u /* how far ahead a shuffled queue draws */
@@ -96,6 +97,8 @@ void gv_turn_clock_end(struct gv_loop *loop)
 
 void gv_turn_free_memory(struct gv_loop *loop, struct gv_turn *turn)
 {
+    if (turn->n_shields > 0)
+        gv_shields_end(loop, turn);
     while (turn->held != NULL) {
         struct gv_message *next = turn->held->next;
 
@@ -135,11 +138,23 @@ void gv_park_above(struct gv_loop *loop, struct gv_turn *turn)
 
 void gv_turn_cancel(struct gv_loop *loop, struct gv_turn *turn)
 {
-    for (; turn != NULL; turn = turn->wait != NULL ? turn->wait->above : NULL) {
-        turn->cancelled = 1;
-        if (turn->wait != NULL && turn->wait->above == NULL && !turn->wait->woken)
-            gv_wake(loop, turn->wait, GROVE_ECANCELED);
-    }
+    if (turn == NULL)
+        return;
+    if (turn->n_shields > 0)
+        gv_shield_withhold(turn);
+    else
+        gv_turn_end_waits(loop, turn);
+}
+
+void gv_turn_end_waits(struct gv_loop *loop, struct gv_turn *turn)
+{
+    turn->cancelled = 1;
+    if (turn->wait == NULL)
+        return;
+    if (turn->wait->above != NULL)
+        gv_turn_cancel(loop, turn->wait->above); /* As deep as calls may run inline. */
+    else if (!turn->wait->woken)
+        gv_wake(loop, turn->wait, GROVE_ECANCELED);
 }
 
 void gv_main_look(struct gv_loop *loop)

@@ -51,7 +51,7 @@ void gv_sched_run(struct gv_loop *loop);
 void gv_turn_clock_begin(struct gv_loop *loop);
 void gv_turn_clock_end(struct gv_loop *loop);
 
-/* Frees the turn's arena and the answers it kept. */
+/* Frees the turn's arena and the answers it kept; takes the shields down that it has forgotten. */
 void gv_turn_free_memory(struct gv_loop *loop, struct gv_turn *turn);
 
 /* Makes an idle dispatcher if there is none; false when no stack is left. */
@@ -69,7 +69,7 @@ static inline void gv_turn_begin(struct gv_loop *loop, struct gv_turn *turn)
     turn->letter = NULL;
     turn->futures = NULL;
     turn->arena.chunk = NULL;
-    turn->cancelled = turn->odd = turn->parked = turn->noted = 0;
+    turn->cancelled = turn->odd = turn->parked = turn->noted = turn->n_shields = 0;
     if (task != NULL)
         task->turn = turn;
     loop->turn = turn;
@@ -84,7 +84,7 @@ static inline void gv_turn_end(struct gv_loop *loop, struct gv_turn *turn)
     struct gv_task *task = turn->task;
 
     gv_probe(&loop->probes, END, task != NULL ? gv_task_id(task) : 0, loop->index);
-    if (gv_unlikely(turn->held != NULL || turn->arena.chunk != NULL))
+    if (gv_unlikely(turn->held != NULL || turn->arena.chunk != NULL || turn->n_shields > 0))
         gv_turn_free_memory(loop, turn);
     if (gv_unlikely(loop->turn_clock))
         gv_turn_clock_end(loop);
@@ -105,9 +105,12 @@ int gv_park(struct gv_loop *loop, struct gv_wait *wait);
 /*
  * Ends all waiting of a turn: the park and all later ones return
  * GROVE_ECANCELED. A call that runs inline ends when its handler does: so
- * what the turns above wait for ends too.
+ * what the turns above wait for ends too. A shield holds it up (shield.h).
  */
 void gv_turn_cancel(struct gv_loop *loop, struct gv_turn *turn);
+
+/* The same, also behind a shield: the time of that is over. */
+void gv_turn_end_waits(struct gv_loop *loop, struct gv_turn *turn);
 
 /* Lets everything that is runnable run first. Returns 0, GROVE_ECANCELED or GROVE_ENOSTACK. */
 int gv_yield(struct gv_loop *loop);

@@ -36,6 +36,7 @@
 
 struct gv_call;
 struct gv_cycle;
+struct gv_shield;
 struct gv_task;
 struct gv_turn;
 
@@ -97,10 +98,12 @@ struct gv_turn {
     struct gv_message *letter; /* envelope for the answer to the letter last received */
     struct gv_call *futures;   /* calls of futures that were started and not yet awaited */
     struct gv_arena arena;
-    uint8_t cancelled; /* its awaits fail with GROVE_ECANCELED */
-    uint8_t odd;       /* enum gv_turn_odd; 0 for most: what its end must see to */
-    uint8_t parked;    /* it has parked, or a turn that runs inline above it */
-    uint8_t noted;     /* the rest holds the last failure; else it is not initialised */
+    uint8_t cancelled;        /* its awaits fail with GROVE_ECANCELED */
+    uint8_t odd;              /* enum gv_turn_odd; 0 for most: what its end must see to */
+    uint8_t parked;           /* it has parked, or a turn that runs inline above it */
+    uint8_t noted;            /* the rest holds the last failure; else it is not initialised */
+    uint8_t n_shields;        /* open ones; shield.h */
+    struct gv_shield *shield; /* set while there are any; else not initialised */
     const ProtobufCEnumDescriptor *refused_by; /* enum of the refusal an await brought */
     struct grove_failure failure; /* of the last await that did not return 0; no text yet: why */
     char why[GV_WHY_BYTES];       /* the failure's text */

@@ -115,7 +115,7 @@ GROVE_API int grove_all_await(struct grove_future *const futures[], unsigned n);
  */
 GROVE_API int grove_any_await(struct grove_future *const futures[], unsigned n, unsigned *which);
 
-/* Gives a future up: the request is taken back if it is still queued. Never suspends. */
+/* Gives a future up: the request is taken back if it is still queued, else its handler is cancelled. Never suspends. */
 GROVE_API void grove_future_cancel(struct grove_future *future);
 
 /*
