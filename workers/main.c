@@ -14,6 +14,7 @@
 #include "runtime/log.h"
 #include "runtime/options.h"
 #include "runtime/runtime.h"
+#include "runtime/shield.h"
 #include "workers/host_worker.h"
 #include "workers/page.h"
 #include "workers/worker.h"
@@ -48,6 +49,8 @@ static int end_job(void *owner, int code, const char **text)
     struct gv_turn *turn = around->loop->turn;
 
     gv_turn_settle(around->loop, turn);
+    if (turn->n_shields > 0)
+        gv_shields_end(around->loop, turn);
     if (gv_turn_has_failed(turn))
         code = GROVE_EDOWN;
     else if (code > 0)
