@@ -15,6 +15,7 @@
 #include "actors/fault.h"
 #include "actors/letter.h"
 #include "actors/mail.h"
+#include "actors/name.h"
 #include "actors/verb.h"
 #include "runtime/assert.h"
 #include "runtime/figure.h"
@@ -218,6 +219,7 @@ int grove_deinit(void)
         }
     }
     gv_runtime_close();
+    gv_names_close();
     return 0;
 }
 

@@ -12,6 +12,7 @@
 #include <grove/error.h>
 #include <grove/init.h>
 #include <grove/memory.h>
+#include <grove/name.h>
 #include <grove/pool.h>
 #include <grove/ref.h>
 #include <grove/refmessage.h>
