@@ -8,6 +8,7 @@
 #include <grove/error.h>
 
 #include "actors/call.h"
+#include "actors/kept.h"
 #include "actors/mail.h"
 #include "actors/service.h"
 #include "actors/verb.h"
@@ -145,11 +146,18 @@ struct gv_rare *gv_actor_make_rare(struct gv_actor *actor)
 {
     struct gv_rare *rare = gv_actor_rare(actor);
 
-    if (rare == NULL) {
-        rare = calloc(1, sizeof *rare);
-        /* release: pairs with the acquire in gv_actor_rare, while it is lent. */
-        atomic_store_explicit(&actor->rare, rare, memory_order_release);
-    }
+    struct gv_rare *made;
+
+    if (rare != NULL)
+        return rare;
+    made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return NULL;
+    /* release: pairs with the acquire in gv_actor_rare. While it is lent, both sides may make one. */
+    if (atomic_compare_exchange_strong_explicit(&actor->rare, &rare, made, memory_order_acq_rel,
+                                                memory_order_acquire))
+        return made;
+    free(made);
     return rare;
 }
 
@@ -452,8 +460,10 @@ static GV_RARE struct gv_message *end_parts(struct gv_loop *loop, struct gv_acto
     struct gv_message *waiters = NULL;
 
     gv_task_orphan_mail(loop, &actor->task, GROVE_ENOACTOR);
-    if (actor->rare != NULL)
+    if (actor->rare != NULL) {
         waiters = actor->rare->waitlist.stop_waiters;
+        gv_kept_end(loop, actor->rare->waitlist.kept);
+    }
     free_parts(actor);
     return waiters;
 }

@@ -58,7 +58,7 @@ struct gv_rare {
 struct gv_actor {
     struct gv_task task;
     const struct gv_type *type;
-    /* NULL for most. Made at home; a borrower reads the label. */
+    /* NULL for most. While it is lent, each side touches what is its own. */
     _Atomic(struct gv_rare *) rare;
     _Alignas(16) unsigned char state[];
 };
@@ -101,7 +101,7 @@ static inline struct gv_rare *gv_actor_rare(const struct gv_actor *actor)
     return atomic_load_explicit(&((struct gv_actor *)actor)->rare, memory_order_acquire);
 }
 
-/* The same, made on first use; NULL when memory is short. On its home loop. */
+/* The same, made on first use; NULL when memory is short. Any loop that runs its turns, and its home. */
 struct gv_rare *gv_actor_make_rare(struct gv_actor *actor);
 
 /* A dispatcher made for actors: the runtime's upcall. */

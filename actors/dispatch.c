@@ -13,6 +13,7 @@
 
 #include <grove/error.h>
 
+#include "actors/alarm.h"
 #include "actors/call.h"
 #include "actors/deadletter.h"
 #include "actors/deadlock.h"
@@ -169,6 +170,34 @@ static GV_RARE int end_oddly(struct gv_turn *turn, int code)
     return GROVE_EDOWN;
 }
 
+/* A tick of a timer, if that is still armed: a turn like others, but nobody is answered. Owns message. */
+static GV_APART void handle_tick(struct gv_loop *loop, struct gv_actor *actor, struct gv_task *task,
+                                 struct gv_message *message)
+{
+    const struct gv_type *type = actor->type;
+    struct gv_tick tick;
+    struct gv_turn turn;
+    int code;
+
+    if (!gv_alarm_strikes(loop, task, message, &tick)) {
+        gv_message_give(&loop->blocks, message);
+        return;
+    }
+    turn.task = task;
+    turn.message = message;
+    turn.method = &type->methods[message->method - type->first_index];
+    turn.index = message->method;
+    turn.deadline_ms = 0;
+    gv_turn_begin(loop, &turn);
+    code = turn.method->thunk(type->functions, gv_actor_state(actor), message->body + sizeof tick,
+                              NULL);
+    if (gv_unlikely(turn.odd))
+        (void)end_oddly(&turn, code); /* Nobody asks for the code. */
+    gv_turn_settle(loop, &turn);
+    gv_turn_end(loop, &turn);
+    gv_alarm_struck(loop, task, &tick, turn.message);
+}
+
 /* task is the actor's own, or its guest. Always inlined: its turn then lies in the one frame of a whole run. */
 static GV_INLINE void handle(struct gv_loop *loop, struct gv_actor *actor, struct gv_task *task,
                              struct gv_message *message)
@@ -179,8 +208,11 @@ static GV_INLINE void handle(struct gv_loop *loop, struct gv_actor *actor, struc
     int code = obstacle(loop, type, message);
 
     if (gv_unlikely(code != 0)) {
-        gv_mail_orphaned(loop, message, code,
-                         code == GROVE_ETIMEDOUT ? GROVE_DEAD_EXPIRED : GROVE_DEAD_UNSUPPORTED);
+        if ((message->form_flags & GV_FORM_MASK) == GV_FORM_TICK)
+            handle_tick(loop, actor, task, message);
+        else
+            gv_mail_orphaned(loop, message, code,
+                             code == GROVE_ETIMEDOUT ? GROVE_DEAD_EXPIRED : GROVE_DEAD_UNSUPPORTED);
         return;
     }
     turn.task = task;
@@ -273,6 +305,9 @@ static void signal_actor(struct gv_loop *loop, struct gv_task *task, struct gv_m
         break;
     case GV_SIGNAL_CANCEL:
         gv_task_cancel_request(loop, task, message);
+        break;
+    case GV_SIGNAL_ALARM:
+        gv_alarm_told(loop, message);
         break;
     default:
         gv_message_give(&loop->blocks, message);

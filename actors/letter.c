@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "actors/alarm.h"
 #include "actors/call.h"
 #include "actors/letter.h"
 #include "actors/mail.h"
@@ -28,6 +29,26 @@ void gv_letters_fail(struct gv_loop *loop, struct gv_turn *turn)
     turn->letter = NULL;
 }
 
+/* Where the request of a letter begins. */
+static void *body_of(struct gv_message *message)
+{
+    bool is_tick = (message->form_flags & GV_FORM_MASK) == GV_FORM_TICK;
+
+    return message->body + (is_tick ? sizeof(struct gv_tick) : 0);
+}
+
+/* A tick has come. False if its timer is no longer armed. */
+static bool strikes(struct gv_loop *loop, struct gv_message *message)
+{
+    struct gv_task *task = loop->turn->task;
+    struct gv_tick tick;
+
+    if (!gv_alarm_strikes(loop, task, message, &tick))
+        return false;
+    gv_alarm_struck(loop, task, &tick, NULL);
+    return true;
+}
+
 /* Opens the request into memory of the turn. */
 static int open_letter(struct gv_loop *loop, struct gv_turn *turn, struct gv_message *message,
                        struct grove_letter *letter)
@@ -41,7 +62,7 @@ static int open_letter(struct gv_loop *loop, struct gv_turn *turn, struct gv_mes
     if (request == NULL)
         return GROVE_ENOMEM;
     protobuf_c_message_init(method->request->descriptor, request);
-    method->request->open(request, message->body);
+    method->request->open(request, body_of(message));
     *letter = (struct grove_letter){
         .method = method,
         .request = request,
@@ -66,6 +87,11 @@ int grove_receive_await(uint32_t timeout_ms, struct grove_letter *letter)
         rc = gv_receive(loop, timeout_ms, &message);
         if (rc != 0)
             return rc;
+        if ((message->form_flags & GV_FORM_MASK) == GV_FORM_TICK && !strikes(loop, message)) {
+            gv_message_give(&loop->blocks, message);
+            message = NULL;
+            continue;
+        }
         if (message->deadline_ms == 0 || gv_ms_before(loop->now_ms, message->deadline_ms))
             break;
         gv_mail_orphaned(loop, message, GROVE_ETIMEDOUT, GROVE_DEAD_EXPIRED);

@@ -123,6 +123,10 @@ static struct gv_out *discharge(struct gv_loop *loop, struct gv_message *message
 void gv_mail_orphaned(struct gv_loop *loop, struct gv_message *message, int code,
                       enum grove_dead_reason reason)
 {
+    if ((message->form_flags & GV_FORM_MASK) == GV_FORM_TICK) {
+        gv_message_give(&loop->blocks, message); /* It ends with its timer, and nobody lost it. */
+        return;
+    }
     if (message->form_flags & GV_FLAG_COUNTED)
         gv_window_done(&discharge(loop, message)->n_ahead_done);
     gv_probe(&loop->probes, DROP, message->to, (uint64_t)(int64_t)code);

@@ -13,6 +13,7 @@
 #include "actors/call.h"
 #include "actors/deadletter.h"
 #include "actors/fault.h"
+#include "actors/kept.h"
 #include "actors/letter.h"
 #include "actors/mail.h"
 #include "actors/name.h"
@@ -41,6 +42,8 @@ static void turn_ending(struct gv_loop *loop, struct gv_turn *turn)
 {
     gv_letters_fail(loop, turn);
     gv_turn_settle(loop, turn);
+    if (turn->task != NULL)
+        gv_kept_leave(loop, turn->task);
 }
 
 /* The task they were for has ended. */
@@ -287,6 +290,8 @@ int grove_loop_stats(unsigned k, struct grove_loop_stats *stats)
         .stacks = gv_figure_read32(&loop->stacks.n_taken),
         .parked = gv_figure_read32(&loop->n_parked),
         .lent = gv_figure_read(&loop->stats.lent),
+        .ticks = gv_figure_read(&loop->stats.ticks),
+        .ticks_missed = gv_figure_read(&loop->stats.ticks_missed),
     };
     /* Both times belong to one moment if the loop did not fall asleep or wake between. */
     for (unsigned i = 0; i < LOOKS_MAX; i++) {

@@ -18,5 +18,6 @@
 #include <grove/refmessage.h>
 #include <grove/stats.h>
 #include <grove/task.h>
+#include <grove/timer.h>
 
 #endif

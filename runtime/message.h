@@ -31,6 +31,7 @@ enum gv_form {
     GV_FORM_STRUCT = 0, /* as grove_shape.copy wrote it */
     GV_FORM_PACKED = 1, /* uint64_t length, then protobuf bytes, not yet validated */
     GV_FORM_SLAB = 2,   /* reserved: a descriptor of shared memory */
+    GV_FORM_TICK = 3,   /* of a timer: a struct in front of the request, see actors/alarm.h */
     GV_FORM_MASK = 3,
 };
 
@@ -54,6 +55,8 @@ enum gv_signal {
     GV_SIGNAL_LEND = 0xff06,   /* these three see lend.h */
     GV_SIGNAL_TELL = 0xff07,
     GV_SIGNAL_HOME = 0xff08,
+    GV_SIGNAL_ALARM =
+        0xff20, /* from a borrower to the home: arm or free a timer, see actors/alarm.h */
 };
 
 struct gv_message {

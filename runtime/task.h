@@ -27,6 +27,7 @@
 
 #include "runtime/mailbox.h"
 
+struct gv_kept;
 struct gv_loop;
 struct gv_task;
 struct gv_turn;
@@ -42,11 +43,12 @@ enum gv_task_flag {
     GV_TASK_UNBORN = 128,  /* its first turn has not succeeded */
 };
 
-/* Who waits at a task: for room in its full mailbox, oldest first; and for its end. */
+/* Who waits at a task: for room in its full mailbox, oldest first; and for its end. And what few tasks have. */
 struct gv_waitlist {
     struct gv_message *head, *tail;
     uint32_t n;
     struct gv_message *stop_waiters;
+    struct gv_kept *kept; /* what its turns keep, see actors/kept.h; NULL for most */
 };
 
 /* What the scheduler must know of a kind of task. */

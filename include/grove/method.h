@@ -18,7 +18,7 @@
 #include <grove/export.h>
 
 /* Raised whenever this file changes in a way that old generated code cannot know. */
-#define GROVE_GENERATOR_VERSION 2
+#define GROVE_GENERATOR_VERSION 3
 
 /* How the messages of one type are copied into envelopes. */
 struct grove_shape {

@@ -19,6 +19,8 @@ struct grove_loop_stats {
     uint64_t stacks;          /* stacks in existence */
     uint64_t parked;          /* stacks of waiting handlers and greenlets */
     uint64_t lent;            /* batches of messages lent to other loops */
+    uint64_t ticks;           /* of timers, handled */
+    uint64_t ticks_missed;    /* due, but one with another that had not been handled */
 };
 
 /* Fills *stats for loop number k. Any thread; figures may be a moment old. Returns 0 or GROVE_EUSAGE. */

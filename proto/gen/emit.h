@@ -27,6 +27,11 @@ void gen_emit_source(const struct gen_unit *unit, struct gen_text *out);
 void gen_emit_shapes(const struct gen_unit *unit, struct gen_text *out);
 void gen_emit_tables(const struct gen_unit *unit, struct gen_text *out);
 
+/* The verbs of one rpc, in the header and in the source. */
+void gen_emit_verb_prototypes(const struct gen_method *method, struct gen_text *out);
+void gen_emit_verbs(const struct gen_service *service, const struct gen_method *method,
+                    struct gen_text *out);
+
 /* The functions of one flat message. */
 void gen_emit_flat(const struct gen *gen, const struct gen_type *type, struct gen_text *out);
 

@@ -1,5 +1,5 @@
 /*
- * Services: the functions struct, the verbs, the thunks and the table.
+ * Services: the functions struct, the thunks and the table.
  */
 #include <ctype.h>
 #include <inttypes.h>
@@ -46,33 +46,6 @@ static void emit_functions(const struct gen_service *service, struct gen_text *o
     gen_put(out, "};\n\n");
 }
 
-/* The name and parameters of a verb, without what ends it. */
-static void put_verb(const struct gen_method *method, const char *ending, bool answers,
-                     struct gen_text *out)
-{
-    gen_put(out, "int %s%s(grove_ref ref, const %s *request", method->verb, ending,
-            method->request->c_type);
-    if (answers)
-        gen_put(out, ",\n    %s *response", method->response->c_type);
-    if (strcmp(ending, "_start") == 0)
-        gen_put(out, ", struct grove_future *future");
-    gen_put(out, ")");
-}
-
-static void emit_verb_prototypes(const struct gen_method *method, struct gen_text *out)
-{
-    gen_put(out, "/* %s: call, tell, tell and wait for room, begin a call. */\n",
-            method->rpc->name);
-    put_verb(method, "_await", true, out);
-    gen_put(out, ";\n");
-    put_verb(method, "_send", false, out);
-    gen_put(out, ";\n");
-    put_verb(method, "_send_await", false, out);
-    gen_put(out, ";\n");
-    put_verb(method, "_start", true, out);
-    gen_put(out, ";\n\n");
-}
-
 static void put_spawn(const struct gen_service *service, const char *ending, struct gen_text *out)
 {
     gen_put(out,
@@ -101,7 +74,7 @@ static void emit_service_header(const struct gen_service *service, struct gen_te
         gen_put(out, ";\n\n");
     }
     for (size_t i = 0; i < service->n_methods; i++)
-        emit_verb_prototypes(&service->methods[i], out);
+        gen_emit_verb_prototypes(&service->methods[i], out);
 }
 
 void gen_emit_header(const struct gen_unit *unit, struct gen_text *out)
@@ -114,7 +87,7 @@ void gen_emit_header(const struct gen_unit *unit, struct gen_text *out)
             unit->gen->file_name);
     gen_put(out, "#ifndef %s\n#define %s\n\n", guard, guard);
     gen_put(out, "#include <stddef.h>\n\n#include <grove/actor.h>\n#include <grove/call.h>\n"
-                 "#include <grove/method.h>\n\n");
+                 "#include <grove/method.h>\n#include <grove/timer.h>\n\n");
     gen_put(out, "#include \"%s.pb-c.h\"\n\n", unit->base);
     for (size_t i = 0; i < unit->n_services; i++)
         emit_service_header(&unit->services[i], out);
@@ -232,25 +205,6 @@ static void emit_service_table(const struct gen_service *service, struct gen_tex
     gen_put(out, "    .index = &%s_index,\n};\n\n", local);
 }
 
-static void emit_verbs(const struct gen_service *service, const struct gen_method *method,
-                       struct gen_text *out)
-{
-    const char *common =
-        gen_printf("ref, &%s_service_table, %s, &request->base", service->local, method->constant);
-
-    put_verb(method, "_await", true, out);
-    gen_put(out, "\n{\n    return grove_call_await(%s,\n        &response->base);\n}\n\n", common);
-    put_verb(method, "_send", false, out);
-    gen_put(out, "\n{\n    return grove_send(%s);\n}\n\n", common);
-    put_verb(method, "_send_await", false, out);
-    gen_put(out, "\n{\n    return grove_send_await(%s);\n}\n\n", common);
-    put_verb(method, "_start", true, out);
-    gen_put(
-        out,
-        "\n{\n    future->response = &response->base;\n    return grove_call_start(%s, future);\n}\n\n",
-        common);
-}
-
 static void emit_service_source(const struct gen_unit *unit, const struct gen_service *service,
                                 struct gen_text *out)
 {
@@ -278,7 +232,7 @@ static void emit_service_source(const struct gen_unit *unit, const struct gen_se
         }
     }
     for (size_t i = 0; i < service->n_methods; i++)
-        emit_verbs(service, &service->methods[i], out);
+        gen_emit_verbs(service, &service->methods[i], out);
 }
 
 void gen_emit_source(const struct gen_unit *unit, struct gen_text *out)

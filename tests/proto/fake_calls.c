@@ -13,7 +13,8 @@ struct fake_call fake_last;
 static int note(grove_ref ref, const struct grove_service *service, uint32_t method,
                 const ProtobufCMessage *request, const char *verb)
 {
-    fake_last = (struct fake_call){verb, ref, service, method, request, NULL, NULL};
+    fake_last = (struct fake_call){
+        .verb = verb, .ref = ref, .service = service, .method = method, .request = request};
     return 7;
 }
 
@@ -45,6 +46,15 @@ int grove_call_start(grove_ref ref, const struct grove_service *service, uint32_
 
     fake_last.response = future->response;
     fake_last.future = future;
+    return rc;
+}
+
+int grove_timer_arm(const struct grove_timer *timer, const struct grove_service *service,
+                    uint32_t method, const ProtobufCMessage *request)
+{
+    int rc = note(GROVE_NOBODY, service, method, request, "arm");
+
+    fake_last.timer = *timer;
     return rc;
 }
 

@@ -5,6 +5,7 @@
 #define FAKE_CALLS_H
 
 #include <grove/call.h>
+#include <grove/timer.h>
 
 /* The last verb, and what it was given. Every fake returns 7. */
 struct fake_call {
@@ -15,6 +16,7 @@ struct fake_call {
     const ProtobufCMessage *request;
     ProtobufCMessage *response;
     struct grove_future *future;
+    struct grove_timer timer;
 };
 
 extern struct fake_call fake_last;

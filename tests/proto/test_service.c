@@ -211,6 +211,24 @@ static void test_verbs_hand_on_what_they_are_given(void **state)
     assert_int_equal(account_spawn_await(&account, NULL, NULL, &ref), 7);
 }
 
+static void test_verbs_of_timers_say_key_time_and_mode(void **state)
+{
+    (void)state;
+    Bank__V1__WithdrawRequest request = BANK__V1__WITHDRAW_REQUEST__INIT;
+
+    assert_int_equal(account_withdraw_after(11, 250, &request), 7);
+    assert_int_equal(fake_last.timer.key, 11);
+    assert_int_equal(fake_last.timer.ms, 250);
+    assert_int_equal(fake_last.timer.mode, GROVE_ONCE);
+    assert_int_equal(account_withdraw_every(12, 40, GROVE_FIXED_DELAY, &request), 7);
+    assert_int_equal(fake_last.timer.key, 12);
+    assert_int_equal(fake_last.timer.ms, 40);
+    assert_int_equal(fake_last.timer.mode, GROVE_FIXED_DELAY);
+    assert_ptr_equal(fake_last.service, &account_service_table);
+    assert_int_equal(fake_last.method, ACCOUNT_METHOD_WITHDRAW);
+    assert_ptr_equal(fake_last.request, &request);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -221,6 +239,7 @@ int main(void)
         cmocka_unit_test(test_init_and_deinit_go_through_the_service),
         cmocka_unit_test(test_the_method_table_says_what_the_proto_says),
         cmocka_unit_test(test_verbs_hand_on_what_they_are_given),
+        cmocka_unit_test(test_verbs_of_timers_say_key_time_and_mode),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,390 @@
+/*
+ * Alarm: timers of actors and greenlets.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "runtime/loop.h"
+#include "stage.h"
+
+#define TICKS_MAX 32
+
+/* What came of the ticks of one test. */
+static struct {
+    unsigned n;
+    unsigned long long at_ms[TICKS_MAX];
+    unsigned long long began_ms;
+    uint32_t takes_ms; /* what a tick's handler takes */
+    bool parks;        /* by sleeping */
+    struct grove_timer_state state;
+    bool found;
+    char text[64];
+} seen;
+
+static int act_tick(struct play *me, struct script *script)
+{
+    (void)me;
+    if (seen.n < TICKS_MAX)
+        seen.at_ms[seen.n] = stage_now_ms() - seen.began_ms;
+    seen.n++;
+    seen.found = grove_timer_look((uint64_t)script->number, &seen.state);
+    if (seen.parks)
+        return grove_sleep_await(seen.takes_ms);
+    stage_pass_ms(seen.takes_ms);
+    return 0;
+}
+
+static struct script tick = {.act = act_tick, .number = 1};
+
+static Play__V1__PerformRequest request_for(struct script *script)
+{
+    Play__V1__PerformRequest request = PLAY__V1__PERFORM_REQUEST__INIT;
+
+    request.script = (uintptr_t)script;
+    return request;
+}
+
+/* Arms what the script says: key number, ms, mode in n_ends. */
+static int act_arm(struct play *me, struct script *script)
+{
+    Play__V1__PerformRequest request = request_for(&tick);
+    enum grove_timer_mode mode = (enum grove_timer_mode)script->n_ends;
+
+    (void)me;
+    if (mode == GROVE_ONCE)
+        return stage_note(script,
+                          play_perform_after((uint64_t)script->number, script->ms, &request));
+    return stage_note(script,
+                      play_perform_every((uint64_t)script->number, script->ms, mode, &request));
+}
+
+static int act_cancel(struct play *me, struct script *script)
+{
+    (void)me;
+    return script->rc = grove_timer_cancel((uint64_t)script->number) ? 1 : 0, 0;
+}
+
+static void arm(grove_ref ref, uint32_t ms, enum grove_timer_mode mode)
+{
+    struct script script = {.act = act_arm, .number = 1, .ms = ms, .n_ends = mode};
+
+    seen.began_ms = stage_now_ms();
+    assert_int_equal(stage_perform(ref, &script), 0);
+}
+
+static bool cancel(grove_ref ref)
+{
+    struct script script = {.act = act_cancel, .number = 1};
+
+    assert_int_equal(stage_perform(ref, &script), 0);
+    return script.rc != 0;
+}
+
+static void let_pass(uint32_t ms)
+{
+    assert_int_equal(grove_sleep_await(ms), 0);
+}
+
+static int set_up(void **state)
+{
+    memset(&seen, 0, sizeof seen);
+    tick = (struct script){.act = act_tick, .number = 1};
+    return stage_set_up(state);
+}
+
+/* --- when they come --------------------------------------------------------------------------- */
+
+static void test_a_tick_comes_once_and_never_early(void **state)
+{
+    (void)state;
+    grove_ref ref = stage_spawn("one");
+
+    arm(ref, 50, GROVE_ONCE);
+    let_pass(49);
+    assert_int_equal(seen.n, 0);
+    let_pass(2);
+    assert_int_equal(seen.n, 1);
+    assert_true(seen.at_ms[0] >= 50 && seen.at_ms[0] <= 51);
+    assert_false(seen.found); /* It is over. */
+    let_pass(1000);
+    assert_int_equal(seen.n, 1);
+    assert_false(cancel(ref));
+}
+
+static void test_a_timer_of_0_ms_comes_behind_what_is_queued(void **state)
+{
+    (void)state;
+    grove_ref ref = stage_spawn("one");
+
+    arm(ref, 0, GROVE_ONCE);
+    assert_int_equal(seen.n, 0);
+    let_pass(1);
+    assert_int_equal(seen.n, 1);
+}
+
+static void test_a_fixed_rate_keeps_its_phase_whatever_the_handler_takes(void **state)
+{
+    (void)state;
+    grove_ref ref = stage_spawn("rate");
+
+    seen.takes_ms = 7;
+    seen.parks = true;
+    arm(ref, 10, GROVE_FIXED_RATE);
+    let_pass(105);
+    assert_true(cancel(ref));
+    assert_int_equal(seen.n, 10);
+    for (unsigned i = 0; i < 10; i++)
+        assert_int_equal(seen.at_ms[i], 10 * (i + 1));
+    assert_int_equal(seen.state.n_missed, 0);
+}
+
+static void test_a_fixed_delay_counts_from_the_end_of_the_handler(void **state)
+{
+    (void)state;
+    grove_ref ref = stage_spawn("delay");
+
+    seen.takes_ms = 7;
+    seen.parks = true;
+    arm(ref, 10, GROVE_FIXED_DELAY);
+    let_pass(100);
+    assert_true(cancel(ref));
+    assert_int_equal(seen.n, 6); /* at 10, 27, 44, 61, 78, 95 */
+    for (unsigned i = 0; i < 6; i++)
+        assert_in_range(seen.at_ms[i], 10 + 17 * i, 10 + 18 * i);
+}
+
+static void test_what_a_slow_handler_misses_is_counted_and_not_made_up_for(void **state)
+{
+    (void)state;
+    grove_ref ref = stage_spawn("slow");
+
+    seen.takes_ms = 35;
+    seen.parks = true;
+    arm(ref, 10, GROVE_FIXED_RATE);
+    let_pass(99);
+    /* The tick of 20 waits until 45; 30 and 40 are one with it. Then that of 50, until 80. */
+    assert_int_equal(seen.n, 3);
+    assert_int_equal(seen.at_ms[0], 10);
+    assert_int_equal(seen.at_ms[1], 45);
+    assert_int_equal(seen.at_ms[2], 80);
+    assert_int_equal(seen.state.n_ticks, 3);
+    assert_int_equal(seen.state.n_missed, 2 + 3);
+    assert_int_equal(seen.state.late_us, 30000);
+    assert_int_equal(seen.state.late_max_us, 30000);
+    assert_true(cancel(ref));
+    stage_settle();
+}
+
+static void test_after_a_long_stop_of_the_loop_comes_one_tick_and_the_phase_is_kept(void **state)
+{
+    (void)state;
+    grove_ref ref = stage_spawn("rate");
+    struct grove_loop_stats stats;
+
+    arm(ref, 10, GROVE_FIXED_RATE);
+    stage_pass_ms(1004);
+    let_pass(1);
+    assert_int_equal(seen.n, 1);
+    let_pass(10);
+    assert_int_equal(seen.n, 2);
+    assert_int_equal(seen.at_ms[1], 1010);
+    assert_int_equal(seen.state.n_missed, 99);
+    assert_int_equal(grove_loop_stats(0, &stats), 0);
+    assert_int_equal(stats.ticks, 2);
+    assert_int_equal(stats.ticks_missed, 99);
+}
+
+/* --- cancel and replace ----------------------------------------------------------------------- */
+
+/* Arms key 1, sleeps until its tick waits in the mailbox, then does what n_ends says. */
+static int act_outwait(struct play *me, struct script *script)
+{
+    Play__V1__PerformRequest request = request_for(&tick);
+    int rc = play_perform_after(1, 5, &request);
+
+    (void)me;
+    if (rc == 0)
+        rc = grove_sleep_await(20);
+    if (rc == 0 && script->n_ends == 0)
+        script->rc = grove_timer_cancel(1) ? 1 : 0;
+    else if (rc == 0)
+        rc = play_perform_after(1, 30, &request);
+    return rc;
+}
+
+static void test_no_tick_comes_after_cancel_though_it_was_queued(void **state)
+{
+    (void)state;
+    struct script script = {.act = act_outwait};
+    grove_ref ref = stage_spawn("one");
+
+    stage_listen();
+    assert_int_equal(stage_perform(ref, &script), 0);
+    assert_int_equal(stage_counts[GV_PROBE_TIMER], 1);
+    assert_int_equal(script.rc, 1);
+    let_pass(100);
+    assert_int_equal(seen.n, 0);
+}
+
+static void test_arming_a_key_again_drops_the_tick_that_was_queued(void **state)
+{
+    (void)state;
+    struct script script = {.act = act_outwait, .n_ends = 1};
+    grove_ref ref = stage_spawn("one");
+
+    stage_listen();
+    assert_int_equal(stage_perform(ref, &script), 0);
+    seen.began_ms = stage_now_ms();
+    assert_int_equal(stage_counts[GV_PROBE_TIMER], 1);
+    let_pass(100);
+    assert_int_equal(seen.n, 1);
+    assert_in_range(seen.at_ms[0], 30, 31);
+}
+
+static void test_keys_are_apart_and_may_be_any_number(void **state)
+{
+    (void)state;
+    struct script first = {.act = act_arm, .number = 1, .ms = 10},
+                  second = {.act = act_arm, .number = INT64_MIN, .ms = 10},
+                  third = {.act = act_arm, .number = 0, .ms = 10};
+    grove_ref ref = stage_spawn("one");
+
+    assert_int_equal(stage_perform(ref, &first), 0);
+    assert_int_equal(stage_perform(ref, &second), 0);
+    assert_int_equal(stage_perform(ref, &third), 0);
+    assert_true(cancel(ref));
+    let_pass(20);
+    assert_int_equal(seen.n, 2);
+}
+
+static int act_arm_many(struct play *me, struct script *script)
+{
+    Play__V1__PerformRequest request = request_for(&tick);
+    int rc = 0;
+
+    (void)me;
+    for (unsigned i = 0; rc == 0 && i < GROVE_TIMERS_MAX; i++)
+        rc = play_perform_after(1000 + i, 10 + i % 7, &request);
+    if (rc == 0)
+        rc = play_perform_after(1005, 10, &request); /* in the place of another */
+    if (rc == 0)
+        (void)stage_note(script, play_perform_after(1, 10, &request));
+    for (unsigned i = 0; i < GROVE_TIMERS_MAX; i += 2)
+        if (!grove_timer_cancel(1000 + i))
+            rc = -EIO;
+    return rc;
+}
+
+static void test_an_actor_has_so_many_timers_and_is_told_so(void **state)
+{
+    (void)state;
+    struct script script = {.act = act_arm_many};
+    grove_ref ref = stage_spawn_bounded(GROVE_TIMERS_MAX, 0);
+
+    assert_int_equal(stage_perform(ref, &script), 0);
+    assert_int_equal(script.rc, GROVE_EFULL);
+    assert_non_null(strstr(script.text, "at most 4096 timers"));
+    let_pass(50);
+    assert_int_equal(seen.n, GROVE_TIMERS_MAX / 2);
+}
+
+/* --- the mailbox ------------------------------------------------------------------------------ */
+
+static void test_a_tick_that_finds_the_mailbox_full_waits_and_is_not_lost(void **state)
+{
+    (void)state;
+    struct script nap = {.act = act_nap, .ms = 50}, idle = {.act = act_nothing};
+    grove_ref ref = stage_spawn_bounded(2, 0);
+
+    arm(ref, 10, GROVE_ONCE);
+    assert_int_equal(stage_send(ref, &nap), 0);
+    let_pass(1);
+    assert_int_equal(stage_send(ref, &idle), 0);
+    assert_int_equal(stage_send(ref, &idle), 0);
+    let_pass(20);
+    assert_int_equal(stage_send(ref, &idle), GROVE_EFULL);
+    assert_int_equal(seen.n, 0);
+    let_pass(40);
+    assert_int_equal(seen.n, 1);
+    assert_int_equal(seen.at_ms[0] >= 50, 1);
+}
+
+/* Tells what text it was given. */
+static int note_text(struct play *me, const Play__V1__EchoRequest *request,
+                     Play__V1__EchoResponse *response)
+{
+    (void)me;
+    (void)response;
+    seen.n++;
+    (void)snprintf(seen.text, sizeof seen.text, "%s/%s/%zu", request->text,
+                   request->n_words == 2 ? request->words[1] : "?", request->n_numbers);
+    return 0;
+}
+
+static int act_arm_text(struct play *me, struct script *script)
+{
+    char text[] = "hello", first[] = "a", second[] = "bcd", *words[] = {first, second};
+    int64_t numbers[] = {1, 2, 3};
+    Play__V1__EchoRequest request = PLAY__V1__ECHO_REQUEST__INIT;
+    int rc;
+
+    (void)me;
+    (void)script;
+    request.text = text;
+    request.n_words = 2;
+    request.words = words;
+    request.n_numbers = 3;
+    request.numbers = numbers;
+    rc = play_echo_every(1, 10, GROVE_FIXED_RATE, &request);
+    memset(text, 'x', sizeof text - 1); /* It was only lent. */
+    return rc;
+}
+
+static void test_each_tick_brings_a_whole_copy_of_a_request_with_pointers(void **state)
+{
+    (void)state;
+    struct play_service functions = stage_player;
+    struct script script = {.act = act_arm_text};
+    grove_ref ref;
+
+    functions.echo = note_text;
+    assert_int_equal(play_spawn(&functions, NULL, NULL, &ref), 0);
+    assert_int_equal(stage_perform(ref, &script), 0);
+    let_pass(11);
+    assert_int_equal(seen.n, 1);
+    assert_string_equal(seen.text, "hello/bcd/3");
+    seen.text[0] = '\0';
+    let_pass(10);
+    assert_int_equal(seen.n, 2);
+    assert_string_equal(seen.text, "hello/bcd/3");
+    assert_int_equal(grove_stop_await(ref, GROVE_STOP_NOW), 0); /* The functions lie here. */
+}
+
+#define one_loop(test) cmocka_unit_test_setup_teardown(test, set_up, stage_tear_down)
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        one_loop(test_a_tick_comes_once_and_never_early),
+        one_loop(test_a_timer_of_0_ms_comes_behind_what_is_queued),
+        one_loop(test_a_fixed_rate_keeps_its_phase_whatever_the_handler_takes),
+        one_loop(test_a_fixed_delay_counts_from_the_end_of_the_handler),
+        one_loop(test_what_a_slow_handler_misses_is_counted_and_not_made_up_for),
+        one_loop(test_after_a_long_stop_of_the_loop_comes_one_tick_and_the_phase_is_kept),
+        one_loop(test_no_tick_comes_after_cancel_though_it_was_queued),
+        one_loop(test_arming_a_key_again_drops_the_tick_that_was_queued),
+        one_loop(test_keys_are_apart_and_may_be_any_number),
+        one_loop(test_an_actor_has_so_many_timers_and_is_told_so),
+        one_loop(test_a_tick_that_finds_the_mailbox_full_waits_and_is_not_lost),
+        one_loop(test_each_tick_brings_a_whole_copy_of_a_request_with_pointers),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

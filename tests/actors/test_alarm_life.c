@@ -1,0 +1,302 @@
+/*
+ * Alarm: the end of timers, where they may be armed, and several loops.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "runtime/loop.h"
+#include "stage.h"
+
+#define TICKS_MAX 32
+
+/* What came of the ticks of one test. */
+static struct {
+    unsigned n;
+    unsigned long long at_ms[TICKS_MAX];
+    unsigned long long began_ms;
+    uint32_t takes_ms; /* what a tick's handler takes */
+    bool parks;        /* by sleeping */
+    struct grove_timer_state state;
+    bool found;
+    char text[64];
+} seen;
+
+static int act_tick(struct play *me, struct script *script)
+{
+    (void)me;
+    if (seen.n < TICKS_MAX)
+        seen.at_ms[seen.n] = stage_now_ms() - seen.began_ms;
+    seen.n++;
+    seen.found = grove_timer_look((uint64_t)script->number, &seen.state);
+    if (seen.parks)
+        return grove_sleep_await(seen.takes_ms);
+    stage_pass_ms(seen.takes_ms);
+    return 0;
+}
+
+static struct script tick = {.act = act_tick, .number = 1};
+
+static Play__V1__PerformRequest request_for(struct script *script)
+{
+    Play__V1__PerformRequest request = PLAY__V1__PERFORM_REQUEST__INIT;
+
+    request.script = (uintptr_t)script;
+    return request;
+}
+
+/* Arms what the script says: key number, ms, mode in n_ends. */
+static int act_arm(struct play *me, struct script *script)
+{
+    Play__V1__PerformRequest request = request_for(&tick);
+    enum grove_timer_mode mode = (enum grove_timer_mode)script->n_ends;
+
+    (void)me;
+    if (mode == GROVE_ONCE)
+        return stage_note(script,
+                          play_perform_after((uint64_t)script->number, script->ms, &request));
+    return stage_note(script,
+                      play_perform_every((uint64_t)script->number, script->ms, mode, &request));
+}
+
+static void arm(grove_ref ref, uint32_t ms, enum grove_timer_mode mode)
+{
+    struct script script = {.act = act_arm, .number = 1, .ms = ms, .n_ends = mode};
+
+    seen.began_ms = stage_now_ms();
+    assert_int_equal(stage_perform(ref, &script), 0);
+}
+
+static void let_pass(uint32_t ms)
+{
+    assert_int_equal(grove_sleep_await(ms), 0);
+}
+
+static int set_up(void **state)
+{
+    memset(&seen, 0, sizeof seen);
+    tick = (struct script){.act = act_tick, .number = 1};
+    return stage_set_up(state);
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+/* Arms key 1, sleeps until its tick waits in the mailbox, then does what n_ends says. */
+static int act_outwait(struct play *me, struct script *script)
+{
+    Play__V1__PerformRequest request = request_for(&tick);
+    int rc = play_perform_after(1, 5, &request);
+
+    (void)me;
+    if (rc == 0)
+        rc = grove_sleep_await(20);
+    if (rc == 0 && script->n_ends == 0)
+        script->rc = grove_timer_cancel(1) ? 1 : 0;
+    else if (rc == 0)
+        rc = play_perform_after(1, 30, &request);
+    return rc;
+}
+
+static void test_timers_end_with_their_actor(void **state)
+{
+    (void)state;
+    struct script script = {.act = act_outwait, .n_ends = 1};
+    struct grove_loop_stats stats;
+    grove_ref ref = stage_spawn("one");
+
+    assert_int_equal(stage_send(ref, &script), 0);
+    let_pass(10); /* One tick waits in its mailbox, and it sleeps. */
+    assert_int_equal(grove_stop_await(ref, GROVE_STOP_NOW), 0);
+    assert_int_equal(gv_loop_here->wheel.n_armed, 0);
+    let_pass(100);
+    assert_int_equal(seen.n, 0);
+    assert_int_equal(grove_loop_stats(0, &stats), 0);
+    assert_int_equal(stats.dead_letters, 0);
+}
+
+static void test_an_actor_that_is_drained_gets_no_further_ticks(void **state)
+{
+    (void)state;
+    struct script nap = {.act = act_nap, .ms = 50};
+    grove_ref ref = stage_spawn("one");
+
+    arm(ref, 10, GROVE_FIXED_RATE);
+    assert_int_equal(stage_send(ref, &nap), 0);
+    let_pass(1);
+    assert_int_equal(grove_stop_await(ref, GROVE_STOP_DRAIN), 0);
+    assert_int_equal(seen.n, 0);
+}
+
+/* --- where they may be armed ------------------------------------------------------------------ */
+
+static void test_main_has_no_timers_and_is_told_why(void **state)
+{
+    (void)state;
+    Play__V1__PerformRequest request = request_for(&tick);
+    struct grove_timer_state timer;
+
+    assert_int_equal(play_perform_after(1, 10, &request), GROVE_EUSAGE);
+    assert_non_null(strstr(grove_why(), "main has no mailbox"));
+    assert_false(grove_timer_cancel(1));
+    assert_false(grove_timer_look(1, &timer));
+}
+
+static int act_arm_wrongly(struct play *me, struct script *script)
+{
+    Play__V1__PerformRequest perform = request_for(&tick);
+    Play__V1__RefuseRequest refuse = PLAY__V1__REFUSE_REQUEST__INIT;
+
+    (void)me;
+    (void)stage_note(script, script->number == 0
+                                 ? stranger_refuse_after(1, 10, &refuse)
+                                 : play_perform_every(1, 0, GROVE_FIXED_RATE, &perform));
+    return 0;
+}
+
+static void test_a_timer_that_cannot_be_is_refused_with_its_reason(void **state)
+{
+    (void)state;
+    struct script strange = {.act = act_arm_wrongly},
+                  period = {.act = act_arm_wrongly, .number = 1};
+    grove_ref ref = stage_spawn("one");
+
+    assert_int_equal(stage_perform(ref, &strange), 0);
+    assert_int_equal(strange.rc, GROVE_EUSAGE);
+    assert_non_null(strstr(strange.text, "no function for play.v1.StrangerService/Refuse"));
+    assert_int_equal(stage_perform(ref, &period), 0);
+    assert_int_equal(period.rc, GROVE_EUSAGE);
+    assert_non_null(strstr(period.text, "at least 1 ms"));
+}
+
+static struct {
+    unsigned n_ticks, n_others;
+    int rc;
+    bool canceled, done;
+} reader;
+
+static void go_reader(void *argument)
+{
+    Play__V1__AddRequest request = PLAY__V1__ADD_REQUEST__INIT;
+    struct grove_letter letter;
+
+    (void)argument;
+    request.n = 7;
+    reader.rc = play_add_every(1, 10, GROVE_FIXED_RATE, &request);
+    if (reader.rc == 0)
+        reader.rc = play_add_after(2, 35, &request);
+    while (reader.rc == 0 && reader.n_ticks < 5) {
+        reader.rc = grove_receive_await(1000, &letter);
+        if (reader.rc == 0 && ((const Play__V1__AddRequest *)letter.request)->n == 7
+            && grove_ref_equal(letter.from, grove_self()))
+            reader.n_ticks++;
+    }
+    (void)grove_sleep_await(15); /* The next one waits by now. */
+    reader.canceled = grove_timer_cancel(1);
+    while (grove_receive_await(100, &letter) == 0)
+        reader.n_others++;
+    reader.done = true;
+}
+
+static void test_a_greenlet_receives_its_ticks_as_letters(void **state)
+{
+    (void)state;
+    memset(&reader, 0, sizeof reader);
+    assert_int_equal(grove_go(go_reader, NULL, NULL, NULL), 0);
+    let_pass(500);
+    assert_true(reader.done);
+    assert_int_equal(reader.rc, 0);
+    assert_int_equal(reader.n_ticks, 5);
+    assert_true(reader.canceled);
+    assert_int_equal(reader.n_others, 0);
+}
+
+/* --- several loops ---------------------------------------------------------------------------- */
+
+static struct {
+    _Atomic unsigned n_armed, n_right, n_wrong;
+    int64_t last; /* number of the timer that is armed; the actor's alone */
+} racing;
+
+static int act_tick_numbered(struct play *me, struct script *script)
+{
+    (void)me;
+    if (script->number == racing.last)
+        racing.n_right++;
+    else
+        racing.n_wrong++;
+    return 0;
+}
+
+#define ROUNDS 2000
+
+static struct script numbered[ROUNDS + 1];
+
+/* Arms key 1 anew with a tick of its own, or cancels it. */
+static int act_rearm(struct play *me, struct script *script)
+{
+    Play__V1__PerformRequest request = request_for(&numbered[script->number]);
+    int rc = 0;
+
+    (void)me;
+    if (script->number % 3 == 0) {
+        (void)grove_timer_cancel(1);
+        racing.last = 0;
+    } else {
+        rc = play_perform_after(1, (uint32_t)(script->number % 2), &request);
+        racing.last = script->number;
+        racing.n_armed++;
+    }
+    return rc;
+}
+
+static void test_old_ticks_never_come_however_the_loops_race(void **state)
+{
+    (void)state;
+    static struct script scripts[ROUNDS + 1];
+    grove_ref ref = stage_spawn_on(1, "racer"), other = stage_spawn_on(1, "other");
+
+    memset(&racing, 0, sizeof racing);
+    for (int64_t i = 1; i <= ROUNDS; i++) {
+        numbered[i] = (struct script){.act = act_tick_numbered, .number = i};
+        scripts[i] = (struct script){.act = act_rearm, .number = i};
+        if (i % 8 == 0)
+            assert_int_equal(stage_perform(ref, &scripts[i]), 0);
+        else
+            assert_int_equal(stage_send(ref, &scripts[i]), 0);
+        assert_int_equal(stage_add(other, 1, NULL), 0); /* so that there is something to lend */
+    }
+    let_pass(20);
+    assert_int_equal(racing.n_wrong, 0);
+    assert_in_range(racing.n_right, 1, racing.n_armed);
+    assert_int_equal(grove_stop_await(ref, GROVE_STOP_DRAIN), 0);
+    stage_settle();
+}
+
+static int set_up_two(void **state)
+{
+    memset(&seen, 0, sizeof seen);
+    return stage_set_up_two_loops(state);
+}
+
+#define one_loop(test)  cmocka_unit_test_setup_teardown(test, set_up, stage_tear_down)
+#define two_loops(test) cmocka_unit_test_setup_teardown(test, set_up_two, stage_tear_down)
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        one_loop(test_timers_end_with_their_actor),
+        one_loop(test_an_actor_that_is_drained_gets_no_further_ticks),
+        one_loop(test_main_has_no_timers_and_is_told_why),
+        one_loop(test_a_timer_that_cannot_be_is_refused_with_its_reason),
+        one_loop(test_a_greenlet_receives_its_ticks_as_letters),
+        two_loops(test_old_ticks_never_come_however_the_loops_race),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
