@@ -9,6 +9,8 @@
 #include "runtime/sched.h"
 #include "runtime/usage.h"
 
+bool (*gv_job_is_given_up)(void);
+
 static struct gv_message *message_of(struct gv_shield *shield)
 {
     return (struct gv_message *)((char *)shield - offsetof(struct gv_message, body));
@@ -118,5 +120,7 @@ bool grove_cancelled(void)
 
     if (turn == NULL)
         return false;
+    if (gv_job_is_given_up != NULL)
+        return gv_job_is_given_up();
     return turn->n_shields > 0 ? turn->shield->withheld : turn->cancelled;
 }

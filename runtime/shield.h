@@ -40,6 +40,9 @@ static inline void gv_shield_withhold(struct gv_turn *turn)
     turn->shield->withheld = true;
 }
 
+/* In a worker process: whether nobody waits for the running job any more; NULL elsewhere. */
+extern bool (*gv_job_is_given_up)(void);
+
 /* The turn ends with shields still open. */
 void gv_shields_end(struct gv_loop *loop, struct gv_turn *turn);
 

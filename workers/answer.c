@@ -61,6 +61,16 @@ static void patience_ended(struct gv_job *job)
     gv_wheel_arm(&pool->loop->wheel, &job->timer, pool->loop->now_ms + pool->grace_ms + 1);
 }
 
+/* Its function is told if it runs already: it may ask while it computes (grove_cancelled). */
+static void tell_running(const struct gv_job *job)
+{
+    struct gv_worker_page *page = gv_child_page(job->child);
+
+    /* relaxed, both: a hint. A job that begins right now has its CANCEL before it, or is killed after the grace. */
+    if (atomic_load_explicit(&page->started, memory_order_relaxed) == job->seq)
+        atomic_store_explicit(&page->given_up, job->id, memory_order_relaxed);
+}
+
 void gv_job_give_up(struct gv_job *job, int code)
 {
     struct gv_frame cancel = {.type = GV_FRAME_CANCEL, .call = job->id};
@@ -80,6 +90,7 @@ void gv_job_give_up(struct gv_job *job, int code)
     cancel.budget_us = GV_BUDGET_NONE;
     /* A link that takes no CANCEL is ending; its worker's death settles the job. */
     (void)gv_link_send(&job->child->link, &cancel, NULL, 0);
+    tell_running(job);
     gv_pool_flush_later(pool);
     gv_wheel_arm(&pool->loop->wheel, &job->timer, pool->loop->now_ms + pool->grace_ms + 1);
 }

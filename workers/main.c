@@ -28,6 +28,13 @@ struct around {
     struct grove_scope scope;
 };
 
+static struct gv_worker *serving;
+
+static bool is_given_up(void)
+{
+    return gv_worker_is_given_up(serving);
+}
+
 static void begin_job(void *owner, const struct grove_method *method, uint64_t deadline_ns)
 {
     struct around *around = owner;
@@ -111,6 +118,8 @@ int gv_worker_main(const struct grove_worker_entry *first, const struct grove_wo
                grove_error_text(rc));
         return STATUS_FAILED;
     }
+    serving = worker;
+    gv_job_is_given_up = is_given_up;
     serve(worker, options.env, options.poller);
     gv_worker_close(worker);
     return 0;

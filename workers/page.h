@@ -13,6 +13,9 @@
  * seq counts the CALLs on this link, from 1, the same on both sides, since
  * bytes of a stream stay in order.
  *
+ * While a job runs the pool may note that nobody waits for it any more: its
+ * function asks for that now and then, and need not be killed if it ends soon.
+ *
  * Always: the worker stores `started` before it calls the function.
  */
 #ifndef GV_PAGE_H
@@ -40,6 +43,9 @@ struct gv_worker_page {
     uint8_t token[GV_TOKEN_BYTES];
     char url[GV_WORKER_URL_BYTES];
     char name[GV_WORKER_NAME_BYTES]; /* of the pool */
+
+    /* Of the pool, while the worker works. */
+    _Alignas(64) _Atomic uint64_t given_up; /* id of the last running job whose caller has left */
 
     /* Of the worker. */
     _Alignas(64) _Atomic uint64_t started; /* seq of the last job whose function was called */

@@ -39,6 +39,7 @@ struct gv_worker {
     struct gv_worker_hooks hooks;
     struct gv_page page;
     struct gv_worker_page *status;
+    uint64_t deadline_ns; /* of the running job, 0 = none */
     struct gv_link link;
     struct served *served; /* by method number, from 1 */
     uint32_t n_served;
@@ -226,6 +227,7 @@ static void call_function(struct gv_worker *worker, const struct task *task, str
     struct gv_worker_hooks *hooks = &worker->hooks;
     uint64_t began_ns = worker->now_ns;
 
+    worker->deadline_ns = task->deadline_ns;
     atomic_store_explicit(&worker->status->job, task->frame.call, memory_order_relaxed);
     atomic_store_explicit(&worker->status->started_ns, began_ns,
                           memory_order_relaxed); /* relaxed: published by the next store */
@@ -266,6 +268,16 @@ static void run(struct gv_worker *worker, const struct task *task)
     if (outcome.code == 0)
         call_function(worker, task, &worker->served[number - 1], &outcome);
     send_answer(worker, task, &outcome);
+}
+
+bool gv_worker_is_given_up(const struct gv_worker *worker)
+{
+    uint64_t job = atomic_load_explicit(&worker->status->job, memory_order_relaxed);
+
+    /* relaxed: our own store, and a hint of the pool's. */
+    return job == atomic_load_explicit(&worker->status->given_up, memory_order_relaxed)
+           || (worker->deadline_ns != 0
+               && worker->env->now_ns(worker->env->world) >= worker->deadline_ns);
 }
 
 uint64_t gv_worker_run_one(struct gv_worker *worker)

@@ -61,6 +61,9 @@ bool gv_worker_can_run(struct gv_worker *worker);
 /* Runs one job; gv_worker_can_run must have said so. Returns when it ended. */
 uint64_t gv_worker_run_one(struct gv_worker *worker);
 
+/* While a job runs: its deadline is over, or the pool has noted that its caller has left. */
+bool gv_worker_is_given_up(const struct gv_worker *worker);
+
 /* True when the link is gone, or all is done that was to be done before leaving. */
 bool gv_worker_has_ended(const struct gv_worker *worker);
 

@@ -37,8 +37,10 @@
 
 /*
  * True once the running turn has been cancelled, also while a shield holds
- * that up. For handlers that compute long between awaits. false outside of
- * any turn. Never suspends.
+ * that up. For handlers that compute long between awaits. In a worker's
+ * function: true once the job's caller has left or its deadline is over; a
+ * function that asks now and then and returns within the pool's grace_ms is not killed.
+ * false outside of any turn. Never suspends.
  */
 GROVE_API bool grove_cancelled(void);
 

@@ -197,6 +197,16 @@ static int big(const Jobs__V1__BigRequest *request, Jobs__V1__BigResponse *respo
     return 0;
 }
 
+static int patient(const Jobs__V1__PatientRequest *request, Jobs__V1__PatientResponse *response)
+{
+    uint64_t until_us = now_us() + request->busy_us;
+
+    (void)response;
+    while (!grove_cancelled() && now_us() < until_us)
+        continue;
+    return grove_cancelled() ? count(request->counts, request->id) : 0;
+}
+
 const struct job_service jobs = {
     .echo = echo,
     .once = once,
@@ -205,6 +215,7 @@ const struct job_service jobs = {
     .crash_again = crash_again,
     .refuse = refuse,
     .big = big,
+    .patient = patient,
 };
 
 GROVE_WORKER(job, &jobs);
