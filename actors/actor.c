@@ -121,6 +121,7 @@ static GV_RARE const struct gv_type *add_type(const struct grove_service *servic
             .state_apart = sizeof(struct gv_actor) + head->state_bytes > GV_SLOT_BYTES_MAX,
             .has_init = head->init != NULL,
             .has_deinit = head->deinit != NULL,
+            .has_down = head->down != NULL,
         };
         found = &types[n_types++];
         atomic_store_explicit(place, found, memory_order_release);
@@ -144,16 +145,17 @@ struct order {
 
 struct gv_rare *gv_actor_make_rare(struct gv_actor *actor)
 {
-    struct gv_rare *rare = gv_actor_rare(actor);
-
-    struct gv_rare *made;
+    struct gv_rare *rare = gv_actor_rare(actor), *made;
 
     if (rare != NULL)
         return rare;
     made = calloc(1, sizeof *made);
     if (made == NULL)
         return NULL;
-    /* release: pairs with the acquire in gv_actor_rare. While it is lent, both sides may make one. */
+    /*
+     * While it is lent, home and borrower may both want one. release: pairs
+     * with the acquire in gv_actor_rare; acquire: the other's is as good.
+     */
     if (atomic_compare_exchange_strong_explicit(&actor->rare, &rare, made, memory_order_acq_rel,
                                                 memory_order_acquire))
         return made;
@@ -161,11 +163,15 @@ struct gv_rare *gv_actor_make_rare(struct gv_actor *actor)
     return rare;
 }
 
-static void free_parts(struct gv_actor *actor)
+void gv_actor_free_parts(struct gv_actor *actor)
 {
+    struct gv_rare *rare = gv_actor_rare(actor);
+
     if (actor->type->state_apart)
         free(*(void **)(void *)actor->state);
-    free(gv_actor_rare(actor));
+    if (rare != NULL)
+        free(rare->why);
+    free(rare);
 }
 
 static GV_RARE int put_label(struct gv_actor *actor, const char *label)
@@ -236,7 +242,7 @@ static GV_INLINE int fill(struct gv_loop *loop, struct gv_actor *actor, const st
     if (rc == 0)
         rc = put_birth(loop, actor, order, init);
     if (rc != 0)
-        free_parts(actor);
+        gv_actor_free_parts(actor);
     return rc;
 }
 
@@ -378,112 +384,7 @@ int grove_spawn_await(const struct grove_service *service, const void *functions
     return await_init(loop, &wait, *ref);
 }
 
-/* --- first and last turn ---------------------------------------------------------------------- */
-
 void gv_actor_start(struct gv_loop *loop, struct gv_actor *actor, struct gv_message *init)
 {
     start(loop, actor, init);
-}
-
-static void begin_turn(struct gv_loop *loop, struct gv_actor *actor, struct gv_turn *turn)
-{
-    turn->task = &actor->task;
-    turn->message = NULL;
-    turn->method = NULL;
-    turn->index = 0;
-    turn->deadline_ms = 0;
-    gv_turn_begin(loop, turn);
-}
-
-/* Whoever waits for the birth is told. Owns message. */
-static void answer_birth(struct gv_loop *loop, const struct gv_turn *turn,
-                         struct gv_message *message, int rc)
-{
-    if (rc != 0) {
-        gv_call_fail(loop, message, rc, GROVE_STARTED_YES, gv_turn_reason(turn, rc));
-    } else if (message->call != 0) {
-        message->code = 0;
-        gv_call_answer(loop, message);
-    } else {
-        gv_message_give(&loop->blocks, message);
-    }
-}
-
-void gv_actor_first_turn(struct gv_loop *loop, struct gv_actor *actor)
-{
-    const struct gv_type *type = actor->type;
-    struct gv_birth *birth = gv_actor_birth(actor);
-    struct gv_message *message = birth->message;
-    const void *argument = birth->argument;
-    _Alignas(16) unsigned char copied[GV_BIRTH_COPIED_MAX];
-    struct gv_turn turn;
-    int rc = 0;
-
-    if (argument == birth->copied) {
-        argument = memcpy(copied, birth->copied, sizeof copied);
-        memset(birth->copied, 0, sizeof copied);
-    }
-    birth->message = NULL;
-    birth->argument = NULL; /* From here on it is state. */
-    begin_turn(loop, actor, &turn);
-    if (type->has_init)
-        rc = type->service->init(type->functions, gv_actor_state(actor), argument);
-    gv_turn_settle(loop, &turn);
-    if (gv_turn_has_failed(&turn))
-        rc = GROVE_EDOWN;
-    if (message != NULL)
-        answer_birth(loop, &turn, message, rc);
-    gv_turn_end(loop, &turn);
-    if (rc == 0) {
-        actor->task.flags &= (uint8_t)~GV_TASK_UNBORN;
-        return;
-    }
-    actor->task.flags |= GV_TASK_STOPPING | GV_TASK_NOW;
-    birth->message = NULL; /* That was state, and its end must find no message there. */
-}
-
-static void last_turn(struct gv_loop *loop, struct gv_actor *actor)
-{
-    struct gv_turn turn;
-
-    actor->task.flags |= GV_TASK_BUSY;
-    begin_turn(loop, actor, &turn);
-    actor->type->service->deinit(actor->type->functions, gv_actor_state(actor));
-    gv_turn_settle(loop, &turn);
-    gv_turn_end(loop, &turn);
-    actor->task.flags &= (uint8_t)~GV_TASK_BUSY;
-}
-
-/* What few actors have. Returns who waits for the end. */
-static GV_RARE struct gv_message *end_parts(struct gv_loop *loop, struct gv_actor *actor)
-{
-    struct gv_message *waiters = NULL;
-
-    gv_task_orphan_mail(loop, &actor->task, GROVE_ENOACTOR);
-    if (actor->rare != NULL) {
-        waiters = actor->rare->waitlist.stop_waiters;
-        gv_kept_end(loop, actor->rare->waitlist.kept);
-    }
-    free_parts(actor);
-    return waiters;
-}
-
-void gv_actor_end(struct gv_loop *loop, struct gv_actor *actor)
-{
-    struct gv_task *task = &actor->task;
-    struct gv_message *waiters = NULL;
-
-    task->flags |= GV_TASK_STOPPING;
-    if (!(task->flags & GV_TASK_UNBORN)) {
-        if (actor->type->has_deinit)
-            last_turn(loop, actor);
-    } else if (gv_actor_birth(actor)->message != NULL) {
-        gv_mail_orphaned(loop, gv_actor_birth(actor)->message, GROVE_ENOACTOR,
-                         GROVE_DEAD_STOPPED);
-    }
-    if (task->mailbox.head != NULL || actor->rare != NULL || actor->type->state_apart)
-        waiters = end_parts(loop, actor);
-    gv_task_leave(loop, task);
-    if (gv_unlikely(waiters != NULL))
-        gv_task_ended(loop, waiters);
 }

@@ -20,6 +20,7 @@
 #include "actors/future.h"
 #include "runtime/go.h"
 #include "runtime/hint.h"
+#include "runtime/lend.h"
 #include "runtime/task.h"
 #include "runtime/turn.h"
 
@@ -36,7 +37,7 @@ struct gv_type {
     uint32_t slot_bytes;  /* of an actor: its head, and its state or a pointer to it */
     bool state_apart;     /* on the heap */
     bool lacks;           /* functions of some rpcs that are not an actor's */
-    bool has_init, has_deinit;
+    bool has_init, has_deinit, has_down;
     size_t state_bytes;
 };
 
@@ -53,6 +54,7 @@ struct gv_birth {
 struct gv_rare {
     struct gv_waitlist waitlist;
     char label[GV_LABEL_BYTES];
+    char *why; /* of its failure, on the heap; NULL: it has not failed, or without memory */
 };
 
 struct gv_actor {
@@ -104,6 +106,9 @@ static inline struct gv_rare *gv_actor_rare(const struct gv_actor *actor)
 /* The same, made on first use; NULL when memory is short. Any loop that runs its turns, and its home. */
 struct gv_rare *gv_actor_make_rare(struct gv_actor *actor);
 
+/* Frees what hangs on its slot. */
+void gv_actor_free_parts(struct gv_actor *actor);
+
 /* A dispatcher made for actors: the runtime's upcall. */
 void gv_actor_dispatch(void *loop);
 
@@ -115,6 +120,15 @@ void gv_actor_first_turn(struct gv_loop *loop, struct gv_actor *actor);
 
 /* The last turn, then the end. The actor must be idle. */
 void gv_actor_end(struct gv_loop *loop, struct gv_actor *actor);
+
+/* The actor's own task, also if that is a guest's. */
+static inline struct gv_task *gv_actor_of(struct gv_task *task)
+{
+    return task->class == &gv_actor_class ? task : gv_guest_task(task);
+}
+
+/* The actor fails with a code that is not 0, and a reason that may be NULL. In its turn; task is its own, or its guest. */
+void gv_actor_note_failure(struct gv_task *task, const char *why, int code);
 
 /* The turn has called grove_fail: this incarnation of the actor ends, its callers are told. */
 void gv_actor_failed(const struct gv_turn *turn);

@@ -19,6 +19,7 @@
 #include "actors/deadlock.h"
 #include "actors/future.h"
 #include "actors/mail.h"
+#include "actors/monitor.h"
 #include "actors/service.h"
 #include "actors/verb.h"
 #include "runtime/assert.h"
@@ -130,17 +131,6 @@ const char *gv_turn_reason(const struct gv_turn *turn, int code)
 
 /* --- one turn --------------------------------------------------------------------------------- */
 
-void gv_actor_failed(const struct gv_turn *turn)
-{
-    char name[64];
-
-    turn->task->class->describe(turn->task, name, sizeof name);
-    gv_log(GV_LOG_ERROR, "actor.failed", "actor=%s method=%s why=\"%s\"", name, turn->method->name,
-           turn->why);
-    gv_dead_note_turn(gv_loop_here, turn);
-    turn->task->flags |= GV_TASK_STOPPING | GV_TASK_NOW;
-}
-
 /* Its deadline is near, and the tick's time may be old: the turns before it may have been long. */
 static GV_RARE bool is_expired(struct gv_loop *loop, const struct gv_message *message)
 {
@@ -198,6 +188,19 @@ static GV_APART void handle_tick(struct gv_loop *loop, struct gv_actor *actor, s
     gv_alarm_struck(loop, task, &tick, turn.message);
 }
 
+/* What is no rpc, or must not be handled. Owns message. */
+static GV_APART void handle_other(struct gv_loop *loop, struct gv_actor *actor,
+                                  struct gv_task *task, struct gv_message *message, int code)
+{
+    if (gv_monitor_is_down(message))
+        gv_monitor_down_turn(loop, actor, task, message);
+    else if ((message->form_flags & GV_FORM_MASK) == GV_FORM_TICK)
+        handle_tick(loop, actor, task, message);
+    else
+        gv_mail_orphaned(loop, message, code,
+                         code == GROVE_ETIMEDOUT ? GROVE_DEAD_EXPIRED : GROVE_DEAD_UNSUPPORTED);
+}
+
 /* task is the actor's own, or its guest. Always inlined: its turn then lies in the one frame of a whole run. */
 static GV_INLINE void handle(struct gv_loop *loop, struct gv_actor *actor, struct gv_task *task,
                              struct gv_message *message)
@@ -208,11 +211,7 @@ static GV_INLINE void handle(struct gv_loop *loop, struct gv_actor *actor, struc
     int code = obstacle(loop, type, message);
 
     if (gv_unlikely(code != 0)) {
-        if ((message->form_flags & GV_FORM_MASK) == GV_FORM_TICK)
-            handle_tick(loop, actor, task, message);
-        else
-            gv_mail_orphaned(loop, message, code,
-                             code == GROVE_ETIMEDOUT ? GROVE_DEAD_EXPIRED : GROVE_DEAD_UNSUPPORTED);
+        handle_other(loop, actor, task, message, code);
         return;
     }
     turn.task = task;
@@ -285,6 +284,7 @@ static inline void stop(struct gv_loop *loop, struct gv_task *task, enum grove_s
     task->flags |= GV_TASK_STOPPING;
     if (mode != GROVE_STOP_DRAIN)
         task->flags |= GV_TASK_NOW;
+    task->killed |= mode == GROVE_STOP_KILL;
     if (mode == GROVE_STOP_KILL)
         gv_task_cancel(loop, task);
     else if (mode == GROVE_STOP_NOW && gv_task_is_out(task))

@@ -14,6 +14,7 @@
 #include "actors/call.h"
 #include "actors/letter.h"
 #include "actors/mail.h"
+#include "actors/monitor.h"
 #include "actors/service.h"
 #include "actors/verb.h"
 #include "runtime/go.h"
@@ -84,9 +85,16 @@ int grove_receive_await(uint32_t timeout_ms, struct grove_letter *letter)
     turn = loop->turn;
     gv_letters_fail(loop, turn);
     do {
-        rc = gv_receive(loop, timeout_ms, &message);
+        rc = turn->task != NULL ? gv_receive(loop, timeout_ms, &message)
+                                : gv_monitor_receive_main(loop, timeout_ms, &message);
         if (rc != 0)
             return rc;
+        if (gv_monitor_is_down(message)) {
+            if (gv_monitor_open_letter(loop, message, letter))
+                return 0;
+            message = NULL;
+            continue;
+        }
         if ((message->form_flags & GV_FORM_MASK) == GV_FORM_TICK && !strikes(loop, message)) {
             gv_message_give(&loop->blocks, message);
             message = NULL;

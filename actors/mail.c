@@ -7,6 +7,7 @@
 #include "actors/call.h"
 #include "actors/deadletter.h"
 #include "actors/deadlock.h"
+#include "actors/monitor.h"
 #include "actors/service.h"
 #include "runtime/go.h"
 #include "runtime/hint.h"
@@ -129,6 +130,8 @@ void gv_mail_orphaned(struct gv_loop *loop, struct gv_message *message, int code
     }
     if (message->form_flags & GV_FLAG_COUNTED)
         gv_window_done(&discharge(loop, message)->n_ahead_done);
+    if (gv_monitor_orphaned(loop, message))
+        return;
     gv_probe(&loop->probes, DROP, message->to, (uint64_t)(int64_t)code);
     /* Signals are no letters, nor is what wakes a subscriber. */
     if (message->method < GV_SIGNAL_FIRST && message->method != 0)
@@ -187,10 +190,16 @@ static inline struct gv_task *find_target(struct gv_loop *loop, uint64_t to)
     return loop->came_for;
 }
 
-static void signal_came(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)
+static GV_APART void signal_came(struct gv_loop *loop, struct gv_task *task,
+                                 struct gv_message *message)
 {
     if (message->method == GV_SIGNAL_PROBE) {
         gv_deadlock_probe_came(loop, task, message);
+        return;
+    }
+    if (message->method == GV_SIGNAL_MONITOR || message->method == GV_SIGNAL_DEMONITOR
+        || message->method == GV_NOTICE_DOWN) {
+        gv_monitor_came(loop, task, message);
         return;
     }
     if (task == NULL) {
@@ -212,7 +221,7 @@ void gv_mail_arrived(struct gv_loop *loop, struct gv_message *message)
         return;
     }
     task = find_target(loop, message->to);
-    if (gv_unlikely(message->method >= GV_SIGNAL_FIRST)) {
+    if (gv_unlikely(message->method >= GV_NOTICE_FIRST)) {
         signal_came(loop, task, message);
         return;
     }

@@ -16,6 +16,7 @@
 #include "actors/kept.h"
 #include "actors/letter.h"
 #include "actors/mail.h"
+#include "actors/monitor.h"
 #include "actors/name.h"
 #include "actors/verb.h"
 #include "runtime/assert.h"
@@ -64,6 +65,12 @@ static void loop_closing(struct gv_loop *loop)
     gv_calls_close(loop);
 }
 
+static void watched_ended(struct gv_loop *loop, const struct gv_task *task,
+                          struct gv_waitlist *list)
+{
+    gv_monitors_end(loop, task, list, &(struct gv_ending){.reason = GROVE_DOWN_STOPPED});
+}
+
 static const struct gv_upcalls upcalls = {
     .dispatch = gv_actor_dispatch,
     .arrived = gv_mail_arrived,
@@ -71,6 +78,7 @@ static const struct gv_upcalls upcalls = {
     .answer = gv_call_answer,
     .entered = gv_mail_entered,
     .turn_ending = turn_ending,
+    .watched_ended = watched_ended,
     .loop_opened = loop_opened,
     .loop_closing = loop_closing,
 };
@@ -221,6 +229,7 @@ int grove_deinit(void)
             return GROVE_ETIMEDOUT;
         }
     }
+    gv_monitors_close(loop);
     gv_runtime_close();
     gv_names_close();
     return 0;

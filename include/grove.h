@@ -7,11 +7,12 @@
 
 #include <grove/actor.h>
 #include <grove/call.h>
-#include <grove/deadletter.h>
 #include <grove/cancel.h>
+#include <grove/deadletter.h>
 #include <grove/error.h>
 #include <grove/init.h>
 #include <grove/memory.h>
+#include <grove/monitor.h>
 #include <grove/name.h>
 #include <grove/pool.h>
 #include <grove/ref.h>

@@ -103,6 +103,32 @@ int gv_task_bound_to(struct gv_task *task, uint32_t depth_max, uint32_t bytes_ma
     return 0;
 }
 
+static inline void append_waiting(struct gv_task *task, struct gv_waitlist *list,
+                                  struct gv_message *message)
+{
+    message->next = NULL;
+    if (list->head == NULL)
+        list->head = message;
+    else
+        list->tail->next = message;
+    list->tail = message;
+    list->n++;
+    task->flags |= GV_TASK_WAITED;
+}
+
+void gv_task_push_always(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)
+{
+    if (task->flags & GV_TASK_WAITED) {
+        append_waiting(task, task->class->waitlist(task, false), message);
+        return;
+    }
+    gv_assert(gv_mailbox_push(&task->mailbox, message, UINT32_MAX, UINT32_MAX) == 0);
+    if (task->flags & GV_TASK_RECEIVING)
+        gv_task_mail_came(loop, task);
+    else
+        gv_sched_ready(loop, task);
+}
+
 int gv_task_wait_for_room(struct gv_task *task, struct gv_message *message)
 {
     struct gv_waitlist *list = task->class->waitlist(task, true);
@@ -112,14 +138,7 @@ int gv_task_wait_for_room(struct gv_task *task, struct gv_message *message)
     /* What is charged to a window is bounded by that. */
     if (list->n >= GV_WAITLIST_MAX && !(message->form_flags & GV_FLAG_COUNTED))
         return GROVE_EFULL;
-    message->next = NULL;
-    if (list->head == NULL)
-        list->head = message;
-    else
-        list->tail->next = message;
-    list->tail = message;
-    list->n++;
-    task->flags |= GV_TASK_WAITED;
+    append_waiting(task, list, message);
     return 0;
 }
 
@@ -225,6 +244,8 @@ void gv_task_end(struct gv_loop *loop, struct gv_task *task)
     struct gv_message *waiters = list != NULL ? list->stop_waiters : NULL;
 
     gv_task_orphan_mail(loop, task, GROVE_ENOACTOR);
+    if (list != NULL && (list->watchers != NULL || list->watching != NULL))
+        gv_runtime.upcalls->watched_ended(loop, task, list);
     gv_task_leave(loop, task);
     gv_task_ended(loop, waiters);
 }

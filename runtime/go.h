@@ -62,6 +62,9 @@ static inline int gv_task_push(struct gv_loop *loop, struct gv_task *task,
     return 0;
 }
 
+/* Puts a message at the end of all mail, also of what waits for room, whatever the bounds are. */
+void gv_task_push_always(struct gv_loop *loop, struct gv_task *task, struct gv_message *message);
+
 /*
  * Puts a message that found no room at the end of the waiting list. Returns
  * 0, or GROVE_EFULL (GV_WAITLIST_MAX wait already) or GROVE_ENOMEM: the

@@ -322,8 +322,10 @@ void gv_guest_stop(struct gv_loop *loop, uint64_t id, bool cancel)
     if (guest == NULL)
         return;
     guest->flags |= GV_TASK_STOPPING | GV_TASK_NOW;
-    if (cancel)
+    if (cancel) {
+        guest->killed = 1;
         gv_task_cancel(loop, guest);
+    }
 }
 
 static void give_up(struct gv_loop *loop, uint64_t id, uint64_t call)
@@ -357,6 +359,8 @@ static void come_home(struct gv_loop *loop, struct gv_message *message)
     gv_assert(gv_task_is_out(task) && task->run_next == &loan->guest);
     gv_mailbox_rejoin(&task->mailbox, &loan->guest.mailbox, loan->charge);
     task->flags |= loan->guest.flags & (GV_TASK_STOPPING | GV_TASK_NOW);
+    task->failed |= loan->guest.failed;
+    task->killed |= loan->guest.killed;
     task->flags &= (uint8_t)~GV_TASK_BUSY;
     task->turn = NULL;
     task->run_next = NULL;

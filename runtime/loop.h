@@ -130,6 +130,7 @@ struct gv_loop {
     uint64_t started_ns;
     uint64_t turn_started_ns; /* with turn_clock: when the running turn began or was resumed */
     uint64_t n_waits;         /* numbers of waits given out; begins with the loop's own */
+    uint64_t n_monitors;      /* ever made here */
     uint64_t spin_ns;         /* 0: never */
     uint64_t slept_ns;        /* waited for the world, in all */
     uint64_t rest;            /* the same for readers; see gv_loop_busy_ns */

@@ -46,17 +46,25 @@ enum gv_message_flag {
 /* What a message can be besides an rpc: values of `method`. All use the system lane. */
 enum gv_signal {
     GV_SIGNAL_FIRST = 0xff00,
-    GV_SIGNAL_INIT = 0xff00,   /* first turn of an actor */
-    GV_SIGNAL_STOP = 0xff01,   /* body: stop mode */
-    GV_SIGNAL_CANCEL = 0xff02, /* body: id of a call that is given up */
-    GV_SIGNAL_PROBE = 0xff03,  /* edge chasing, see actors/deadlock.h */
-    GV_SIGNAL_RUN = 0xff04,    /* body: function and argument, run on the loop */
-    GV_SIGNAL_PARCEL = 0xff05, /* between loops only: other messages, see parcel.h */
-    GV_SIGNAL_LEND = 0xff06,   /* these three see lend.h */
-    GV_SIGNAL_TELL = 0xff07,
-    GV_SIGNAL_HOME = 0xff08,
+    GV_SIGNAL_INIT = 0xff00,    /* first turn of an actor */
+    GV_SIGNAL_STOP = 0xff01,    /* body: stop mode */
+    GV_SIGNAL_CANCEL = 0xff02,  /* body: id of a call that is given up */
+    GV_SIGNAL_PROBE = 0xff03,   /* edge chasing, see actors/deadlock.h */
+    GV_SIGNAL_RUN = 0xff04,     /* body: function and argument, run on the loop */
+    GV_SIGNAL_PARCEL = 0xff05,  /* between loops only: other messages, see parcel.h */
+    GV_SIGNAL_MONITOR = 0xff06, /* these two see actors/monitor.h */
+    GV_SIGNAL_DEMONITOR = 0xff07,
     GV_SIGNAL_ALARM =
         0xff20, /* from a borrower to the home: arm or free a timer, see actors/alarm.h */
+    GV_SIGNAL_LEND = 0xfff0, /* these three, behind all others, see lend.h */
+    GV_SIGNAL_TELL = 0xfff1,
+    GV_SIGNAL_HOME = 0xfff2,
+};
+
+/* What is no rpc and has its place among the users' messages: values of `method` above all rpcs. */
+enum gv_notice {
+    GV_NOTICE_FIRST = 0xfe00,
+    GV_NOTICE_DOWN = 0xfe00, /* somebody it watches has ended, see actors/monitor.h */
 };
 
 struct gv_message {

@@ -33,6 +33,9 @@ struct gv_upcalls {
     void (*entered)(struct gv_loop *loop, struct gv_message *message);
     /* A greenlet's function has returned: cancel the futures it left, fail the calls it did not answer. */
     void (*turn_ending)(struct gv_loop *loop, struct gv_turn *turn);
+    /* A task that is watched, or watches, has ended; list is its waiting list. */
+    void (*watched_ended)(struct gv_loop *loop, const struct gv_task *task,
+                          struct gv_waitlist *list);
     /* A loop was opened, or is about to be closed: make or free what hangs on it. Returns 0 or a code. */
     int (*loop_opened)(struct gv_loop *loop);
     void (*loop_closing)(struct gv_loop *loop);

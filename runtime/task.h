@@ -48,7 +48,9 @@ struct gv_waitlist {
     struct gv_message *head, *tail;
     uint32_t n;
     struct gv_message *stop_waiters;
-    struct gv_kept *kept; /* what its turns keep, see actors/kept.h; NULL for most */
+    struct gv_kept *kept;         /* what its turns keep, see actors/kept.h; NULL for most */
+    struct gv_message *watchers;  /* the upper floor's monitors of this task */
+    struct gv_watching *watching; /* and those that it has; only its turns touch them */
 };
 
 /* What the scheduler must know of a kind of task. */
@@ -81,6 +83,8 @@ struct gv_task {
     uint8_t arrived        : 1;  /* at its home: others may no longer touch it */
     uint8_t anywhere       : 1;  /* its home was chosen for it */
     uint8_t pinned         : 1;  /* never lent */
+    uint8_t failed         : 1;  /* ends because of a failure of its own */
+    uint8_t killed         : 1;  /* ends because it was killed */
     uint32_t depth_max     : 20; /* bound of the mailbox in messages */
     uint32_t bytes_max_64k : 12; /* and in units of 64 KiB */
 };

@@ -20,6 +20,8 @@
 /* Raised whenever this file changes in a way that old generated code cannot know. */
 #define GROVE_GENERATOR_VERSION 3
 
+struct grove_down;
+
 /* How the messages of one type are copied into envelopes. */
 struct grove_shape {
     const ProtobufCMessageDescriptor *descriptor;
@@ -151,12 +153,13 @@ struct grove_service {
     uint32_t n_fields;
     uint32_t functions_bytes; /* sizeof the functions struct */
     /*
-     * Call init and deinit of the functions struct through their right types
-     * and pass over NULL ones. Both are NULL when every rpc is a WORKER's:
+     * Call init, deinit and down of the functions struct through their right types
+     * and pass over NULL ones. All are NULL when every rpc is a WORKER's:
      * then there are no actors of this service, and no grove_actor_functions.
      */
     int (*init)(const void *functions, void *state, const void *argument);
     void (*deinit)(const void *functions, void *state);
+    void (*down)(const void *functions, void *state, const struct grove_down *down);
     const struct grove_refusal_code *refusal_codes; /* NULL: every one is failed_precondition */
     uint32_t n_refusal_codes;
     /* Process-wide index of methods[0], 0 while not registered; written once under a lock. */
@@ -165,13 +168,15 @@ struct grove_service {
 
 /*
  * What every generated functions struct of an actor service begins with.
- * Read state_bytes here; call init and deinit through the service's own,
+ * Read state_bytes here; call init, deinit and down through the service's own,
  * since the generated pointers take the state by its type.
  */
 struct grove_actor_functions {
     size_t state_bytes;                             /* sizeof the state, 0 for none */
     int (*init)(void *state, const void *argument); /* first turn; NULL: state starts as zeros */
     void (*deinit)(void *state);                    /* last turn; NULL: nothing to undo */
+    /* Somebody it watches has ended, see monitor.h; NULL: it watches nobody. */
+    void (*down)(void *state, const struct grove_down *down);
 };
 
 /* One WORKER service that this program can serve; GROVE_WORKER makes it. */

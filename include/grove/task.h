@@ -12,6 +12,7 @@
 
 #include <grove/actor.h>
 #include <grove/export.h>
+#include <grove/monitor.h>
 #include <grove/ref.h>
 
 typedef void (*grove_go_fn)(void *argument);
@@ -42,16 +43,19 @@ GROVE_API int grove_yield_await(void);
 
 /* A message received by a greenlet. Lent until the next receive, or the end of the scope it was received in. */
 struct grove_letter {
-    const struct grove_method *method; /* which rpc was sent */
+    const struct grove_method *method; /* which rpc was sent; NULL: none, see down */
     const ProtobufCMessage *request;
-    uint64_t call;  /* ours: 0 if nobody waits for an answer */
-    grove_ref from; /* the sender, GROVE_NOBODY if it has no ref */
+    const struct grove_down *down; /* somebody that is watched has ended (monitor.h); else NULL */
+    uint64_t call;                 /* ours: 0 if nobody waits for an answer */
+    grove_ref from;                /* the sender, GROVE_NOBODY if it has no ref */
 };
 
 /*
  * In a greenlet of grove_go: suspends until a message comes, at most
- * timeout_ms (GROVE_INFINITE: no limit). Returns 0, GROVE_ETIMEDOUT,
- * GROVE_ECANCELED when stopped, GROVE_EUSAGE in an actor's handler.
+ * timeout_ms (GROVE_INFINITE: no limit). In main, which has no ref: until
+ * one of its monitors tells. Returns 0, GROVE_ETIMEDOUT,
+ * GROVE_ECANCELED when stopped, GROVE_EUSAGE in an actor's
+ * handler, and in main while it has no monitor.
  */
 GROVE_API int grove_receive_await(uint32_t timeout_ms, struct grove_letter *letter);
 

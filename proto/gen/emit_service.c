@@ -35,8 +35,10 @@ static void emit_functions(const struct gen_service *service, struct gen_text *o
                 "    /* First turn; NULL: the state starts as zeros. */\n"
                 "    int (*init)(struct %s *me, const void *argument);\n"
                 "    /* Last turn; NULL: nothing to undo. */\n"
-                "    void (*deinit)(struct %s *me);\n",
-                service->local, service->state, service->state, service->state);
+                "    void (*deinit)(struct %s *me);\n"
+                "    /* Somebody it watches has ended; NULL: it watches nobody. */\n"
+                "    void (*down)(struct %s *me, const struct grove_down *down);\n",
+                service->local, service->state, service->state, service->state, service->state);
     } else {
         gen_put_comment(out, gen_place_comment(&service->place), 0);
         gen_put(out, "struct %s_service {\n", service->local);
@@ -87,7 +89,8 @@ void gen_emit_header(const struct gen_unit *unit, struct gen_text *out)
             unit->gen->file_name);
     gen_put(out, "#ifndef %s\n#define %s\n\n", guard, guard);
     gen_put(out, "#include <stddef.h>\n\n#include <grove/actor.h>\n#include <grove/call.h>\n"
-                 "#include <grove/method.h>\n#include <grove/timer.h>\n\n");
+                 "#include <grove/method.h>\n#include <grove/monitor.h>\n"
+                 "#include <grove/timer.h>\n\n");
     gen_put(out, "#include \"%s.pb-c.h\"\n\n", unit->base);
     for (size_t i = 0; i < unit->n_services; i++)
         emit_service_header(&unit->services[i], out);
@@ -121,7 +124,7 @@ static void emit_thunk(const struct gen_service *service, const struct gen_metho
 
 static void emit_life(const struct gen_service *service, struct gen_text *out)
 {
-    static const char *const members[] = {"state_bytes", "init", "deinit"};
+    static const char *const members[] = {"state_bytes", "init", "deinit", "down"};
 
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
         gen_put(out,
@@ -138,6 +141,12 @@ static void emit_life(const struct gen_service *service, struct gen_text *out)
             "static void deinit_%s(const void *functions, void *state)\n{\n"
             "    const struct %s_service *service = functions;\n\n"
             "    if (service->deinit != NULL)\n        service->deinit(state);\n}\n\n",
+            service->local, service->local);
+    gen_put(out,
+            "static void down_%s(const void *functions, void *state,\n"
+            "    const struct grove_down *down)\n{\n"
+            "    const struct %s_service *service = functions;\n\n"
+            "    if (service->down != NULL)\n        service->down(state, down);\n}\n\n",
             service->local, service->local);
 }
 
@@ -196,7 +205,8 @@ static void emit_service_table(const struct gen_service *service, struct gen_tex
             local, local, service->full_name, local, local, GROVE_GENERATOR_VERSION,
             service->n_methods, local);
     if (service->has_actor)
-        gen_put(out, "    .init = init_%s,\n    .deinit = deinit_%s,\n", local, local);
+        gen_put(out, "    .init = init_%s,\n    .deinit = deinit_%s,\n    .down = down_%s,\n",
+                local, local, local);
     if (has_refusal_codes(service))
         gen_put(out,
                 "    .refusal_codes = %s_refusal_codes,\n"

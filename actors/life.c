@@ -1,0 +1,159 @@
+/*
+ * Life: an actor's first turn, its last one, and what is left to do after it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <grove/error.h>
+
+#include "actors/actor.h"
+#include "actors/call.h"
+#include "actors/deadletter.h"
+#include "actors/kept.h"
+#include "actors/mail.h"
+#include "actors/monitor.h"
+#include "actors/verb.h"
+#include "runtime/go.h"
+#include "runtime/hint.h"
+#include "runtime/log.h"
+
+static void begin_turn(struct gv_loop *loop, struct gv_actor *actor, struct gv_turn *turn)
+{
+    turn->task = &actor->task;
+    turn->message = NULL;
+    turn->method = NULL;
+    turn->index = 0;
+    turn->deadline_ms = 0;
+    gv_turn_begin(loop, turn);
+}
+
+/* Whoever waits for the birth is told. Owns message. */
+static void answer_birth(struct gv_loop *loop, const struct gv_turn *turn,
+                         struct gv_message *message, int rc)
+{
+    if (rc != 0) {
+        gv_call_fail(loop, message, rc, GROVE_STARTED_YES, gv_turn_reason(turn, rc));
+    } else if (message->call != 0) {
+        message->code = 0;
+        gv_call_answer(loop, message);
+    } else {
+        gv_message_give(&loop->blocks, message);
+    }
+}
+
+void gv_actor_note_failure(struct gv_task *task, const char *why, int code)
+{
+    struct gv_actor *actor = (struct gv_actor *)gv_actor_of(task);
+    struct gv_rare *rare;
+
+    task->failed = 1;
+    if (why == NULL || why[0] == '\0')
+        why = grove_error_name(code);
+    rare = gv_actor_make_rare(actor);
+    /* Without memory nobody is told why. */
+    if (rare == NULL)
+        return;
+    free(rare->why);
+    rare->why = strdup(why);
+}
+
+void gv_actor_failed(const struct gv_turn *turn)
+{
+    char name[64];
+
+    turn->task->class->describe(turn->task, name, sizeof name);
+    gv_log(GV_LOG_ERROR, "actor.failed", "actor=%s method=%s why=\"%s\"", name,
+           turn->method != NULL ? turn->method->name : "down", turn->why);
+    gv_dead_note_turn(gv_loop_here, turn);
+    gv_actor_note_failure(turn->task, turn->why, GROVE_EDOWN);
+    turn->task->flags |= GV_TASK_STOPPING | GV_TASK_NOW;
+}
+
+void gv_actor_first_turn(struct gv_loop *loop, struct gv_actor *actor)
+{
+    const struct gv_type *type = actor->type;
+    struct gv_birth *birth = gv_actor_birth(actor);
+    struct gv_message *message = birth->message;
+    const void *argument = birth->argument;
+    _Alignas(16) unsigned char copied[GV_BIRTH_COPIED_MAX];
+    struct gv_turn turn;
+    int rc = 0;
+
+    if (argument == birth->copied) {
+        argument = memcpy(copied, birth->copied, sizeof copied);
+        memset(birth->copied, 0, sizeof copied);
+    }
+    birth->message = NULL;
+    birth->argument = NULL; /* From here on it is state. */
+    begin_turn(loop, actor, &turn);
+    if (type->has_init)
+        rc = type->service->init(type->functions, gv_actor_state(actor), argument);
+    gv_turn_settle(loop, &turn);
+    if (gv_turn_has_failed(&turn))
+        rc = GROVE_EDOWN;
+    if (message != NULL)
+        answer_birth(loop, &turn, message, rc);
+    gv_turn_end(loop, &turn);
+    if (rc == 0) {
+        actor->task.flags &= (uint8_t)~GV_TASK_UNBORN;
+        return;
+    }
+    gv_actor_note_failure(&actor->task, gv_turn_reason(&turn, rc), rc);
+    actor->task.flags |= GV_TASK_STOPPING | GV_TASK_NOW;
+    birth->message = NULL; /* That was state, and its end must find no message there. */
+}
+
+static void last_turn(struct gv_loop *loop, struct gv_actor *actor)
+{
+    struct gv_turn turn;
+
+    actor->task.flags |= GV_TASK_BUSY;
+    begin_turn(loop, actor, &turn);
+    actor->type->service->deinit(actor->type->functions, gv_actor_state(actor));
+    gv_turn_settle(loop, &turn);
+    gv_turn_end(loop, &turn);
+    actor->task.flags &= (uint8_t)~GV_TASK_BUSY;
+}
+
+static enum grove_down_reason ending_of(const struct gv_task *task)
+{
+    if (task->failed)
+        return GROVE_DOWN_FAILED;
+    return task->killed ? GROVE_DOWN_KILLED : GROVE_DOWN_STOPPED;
+}
+
+/* What few actors have. Returns who waits for the end. */
+static GV_RARE struct gv_message *end_parts(struct gv_loop *loop, struct gv_actor *actor)
+{
+    struct gv_rare *rare = gv_actor_rare(actor);
+    struct gv_message *waiters = NULL;
+
+    gv_task_orphan_mail(loop, &actor->task, GROVE_ENOACTOR);
+    if (rare != NULL) {
+        waiters = rare->waitlist.stop_waiters;
+        gv_kept_end(loop, rare->waitlist.kept);
+        gv_monitors_end(loop, &actor->task, &rare->waitlist,
+                        &(struct gv_ending){ending_of(&actor->task), rare->why});
+    }
+    gv_actor_free_parts(actor);
+    return waiters;
+}
+
+void gv_actor_end(struct gv_loop *loop, struct gv_actor *actor)
+{
+    struct gv_task *task = &actor->task;
+    struct gv_message *waiters = NULL;
+
+    task->flags |= GV_TASK_STOPPING;
+    if (!(task->flags & GV_TASK_UNBORN)) {
+        if (actor->type->has_deinit)
+            last_turn(loop, actor);
+    } else if (gv_actor_birth(actor)->message != NULL) {
+        gv_mail_orphaned(loop, gv_actor_birth(actor)->message, GROVE_ENOACTOR, GROVE_DEAD_STOPPED);
+    }
+    if (task->mailbox.head != NULL || actor->rare != NULL || actor->type->state_apart)
+        waiters = end_parts(loop, actor);
+    gv_task_leave(loop, task);
+    if (gv_unlikely(waiters != NULL))
+        gv_task_ended(loop, waiters);
+}
