@@ -270,6 +270,11 @@ unsigned long long grove_random(void)
     return the_env->random(the_env->world);
 }
 
+unsigned grove_choose(unsigned n)
+{
+    return n > 1 ? the_env->choose(the_env->world, n, GV_CHOICE_APP) : 0;
+}
+
 void grove_log(const char *format, ...)
 {
     char text[512];

@@ -17,6 +17,7 @@
 #include <grove/pool.h>
 #include <grove/ref.h>
 #include <grove/refmessage.h>
+#include <grove/sim.h>
 #include <grove/stats.h>
 #include <grove/task.h>
 #include <grove/timer.h>

@@ -113,7 +113,7 @@ static inline uint64_t gv_signal_bit(int signal)
 }
 
 /* What kind of choice is asked for; the simulator weighs and traces them. */
-enum gv_choice { GV_CHOICE_READY, GV_CHOICE_LOOP, GV_CHOICE_FAULT };
+enum gv_choice { GV_CHOICE_READY, GV_CHOICE_LOOP, GV_CHOICE_FAULT, GV_CHOICE_APP };
 
 struct gv_env {
     void *world; /* first argument of the functions below that take no handle */

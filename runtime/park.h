@@ -126,10 +126,10 @@ static GV_INLINE void gv_park_handler(struct gv_loop *loop, struct gv_stack *sel
 /* Around every park: what the running turn leaves behind and finds again. */
 static inline void gv_park_leave(struct gv_loop *loop, struct gv_turn *turn, struct gv_wait *wait)
 {
+    turn->wait = wait;
     gv_probe(&loop->probes, PARK, turn->task != NULL ? gv_task_id(turn->task) : 0, wait->kind);
     if (gv_unlikely(loop->turn_clock))
         gv_turn_clock_end(loop);
-    turn->wait = wait;
     turn->stack = loop->stack;
     turn->parked = 1;
     if (gv_unlikely(turn->below != NULL))

@@ -75,4 +75,10 @@ void gv_sim_chance_open(uint64_t seed)
     gv_sim_mix.hang_ppm = SWARM(0, 0, 2000);
     gv_sim_mix.kill_late_us = SWARM(0, 50, 5000);
     gv_sim_mix.wall_jump_ppm = SWARM(0, 100000);
+    gv_sim_mix.lose_ppm = SWARM(0, 0, 20000);
+    gv_sim_mix.double_ppm = SWARM(0, 0, 20000);
+    gv_sim_mix.reorder_ppm = SWARM(0, 0, 20000);
+    gv_sim_mix.partition_ppm = SWARM(0, 0, 10000);
+    gv_sim_mix.partition_ms = SWARM(100, 10, 2000, 20000);
+    gv_sim_mix.lie_ppm = SWARM(0, 0, 0, 50000);
 }

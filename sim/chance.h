@@ -38,7 +38,13 @@ struct gv_sim_mix {
     uint32_t death_ppm;      /* a child dies when it waits */
     uint32_t hang_ppm;       /* a child stops for good when it waits */
     uint32_t kill_late_us;   /* a signal takes up to this long */
-    uint32_t wall_jump_ppm;  /* a look at the wall clock finds it moved by up to a day */
+    uint32_t wall_jump_ppm;  /* a look at the wall clock finds it moved */
+    uint32_t lose_ppm;       /* part of a write does not arrive */
+    uint32_t double_ppm;     /* part of a write arrives twice */
+    uint32_t reorder_ppm;    /* part of a write arrives behind the rest */
+    uint32_t partition_ppm;  /* a write is the last for long that gets through, one way or both */
+    uint32_t partition_ms;   /* such a time lasts up to this long */
+    uint32_t lie_ppm;        /* a child lies in a write */
 };
 
 extern struct gv_sim_mix gv_sim_mix;

@@ -5,6 +5,7 @@
 
 #include <grove/error.h>
 
+#include "sim/fault.h"
 #include "sim/page.h"
 #include "sim/poller.h"
 #include "sim/process.h"
@@ -13,6 +14,7 @@
 #include "sim/world.h"
 
 #define WALL_START_MS INT64_C(1600000000000)
+#define HOUR_MS       3600000u
 #define DAY_MS        86400000u
 #define PCT_CHOICES   16u /* with pct: one of so many choices is not the same as the last */
 
@@ -23,14 +25,19 @@ static uint64_t now_ns(void *world)
     return gv_sim.now_ns;
 }
 
+void gv_sim_wall_jump(void)
+{
+    uint32_t most_ms = gv_sim_draw(GV_SIM_WORLD, 8) == 0 ? DAY_MS : HOUR_MS;
+
+    gv_sim.wall_shift_ms = (int64_t)gv_sim_draw(GV_SIM_WORLD, 2 * most_ms) - most_ms;
+    gv_sim_note("wall clock", (uint64_t)gv_sim.wall_shift_ms, 0);
+}
+
 static int64_t wall_ms(void *world)
 {
     (void)world;
-    if (gv_sim_happens(GV_SIM_WORLD, gv_sim_mix.wall_jump_ppm)) {
-        int64_t shift_ms = gv_sim_draw(GV_SIM_WORLD, 2 * DAY_MS);
-
-        gv_sim.wall_shift_ms = shift_ms - DAY_MS;
-    }
+    if (gv_sim_strikes(GROVE_SIM_CLOCK, GV_SIM_WORLD, gv_sim_mix.wall_jump_ppm))
+        gv_sim_wall_jump();
     return WALL_START_MS + (int64_t)(gv_sim.now_ns / 1000000) + gv_sim.wall_shift_ms;
 }
 
@@ -47,6 +54,8 @@ static uint64_t random_bits(void *world)
 static uint32_t choose(void *world, uint32_t n, enum gv_choice kind)
 {
     (void)world;
+    if (kind == GV_CHOICE_APP)
+        return gv_sim_draw(GV_SIM_APP, n);
     if (!gv_sim.pct || kind != GV_CHOICE_READY)
         return gv_sim_draw(GV_SIM_ORDER, n);
     if (gv_sim_draw(GV_SIM_ORDER, PCT_CHOICES) == 0)
@@ -89,7 +98,7 @@ static void begin_blocking(void *object)
     struct blocking *blocking = object;
 
     blocking->job.run(blocking->job.argument);
-    gv_sim_post(blocking->poller, gv_sim_delay_ns(gv_sim_mix.delay_max_us), end_blocking, blocking);
+    gv_sim_post(blocking->poller, gv_sim_travel_ns(), end_blocking, blocking);
 }
 
 /* What programs run themselves is theirs; files and names of the real world would not replay. */
@@ -104,7 +113,7 @@ static int blocking_run(struct gv_poller *poller, enum gv_blocking kind,
     if (blocking == NULL)
         return GROVE_ENOMEM;
     *blocking = (struct blocking){poller, *job};
-    gv_sim_post(poller, gv_sim_delay_ns(gv_sim_mix.delay_max_us), begin_blocking, blocking);
+    gv_sim_post(poller, gv_sim_travel_ns(), begin_blocking, blocking);
     return 0;
 }
 

@@ -13,16 +13,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct gv_sim_simulation {
-    const char *name;
-    const char *what; /* one line for --help */
-    void (*run)(void);
+#include <grove/method.h>
+
+struct gv_sim_program {
+    void (*run)(void *argument);
+    void *argument;
     void (*prepare)(void); /* changes the mix, sets options, registers services; may be NULL */
-    bool canary;           /* it has a fault that must be found within the seeds */
+    const struct grove_worker_entry *first, *end; /* what its workers serve */
 };
 
 /* Runs one seed. True if it was guilty; the reason stands in gv_sim.report. */
-bool gv_sim_seed_run(const struct gv_sim_simulation *simulation, uint64_t seed);
+bool gv_sim_seed_run(const struct gv_sim_program *program, uint64_t seed);
 
 /* Sets an option of the runtime for this seed, in prepare. */
 void gv_sim_option(const char *name, int64_t value);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/fault.h"
 #include "sim/poller.h"
 #include "sim/process.h"
 #include "sim/stream.h"
@@ -52,7 +53,7 @@ void gv_sim_listener_offer(struct gv_listener *listener, struct gv_stream *strea
         gv_sim_crash("no memory for a connection");
     *offer = (struct gv_sim_offer){listener->offers, listener, stream};
     listener->offers = offer;
-    gv_sim_post(listener->poller, gv_sim_delay_ns(gv_sim_mix.delay_max_us), accept_offer, offer);
+    gv_sim_post(listener->poller, gv_sim_travel_ns(), accept_offer, offer);
 }
 
 int gv_sim_listen(struct gv_poller *poller, const char *url, const struct gv_listen_events *events,

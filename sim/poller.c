@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "sim/fault.h"
 #include "sim/process.h"
 #include "sim/thread.h"
 #include "sim/world.h"
@@ -72,9 +73,9 @@ static uint64_t end_of_poll(const struct gv_poller *poller, int64_t timeout_ns)
 
     if (timeout_ns >= 0) {
         until_ns = gv_sim.now_ns + (uint64_t)timeout_ns;
-        until_ns += gv_sim_delay_ns(gv_sim_mix.late_max_us);
+        until_ns += gv_sim_late_ns(gv_sim_mix.late_max_us);
     }
-    if (timeout_ns > 0 && gv_sim_happens(GV_SIM_ORDER, gv_sim_mix.early_ppm))
+    if (timeout_ns > 0 && gv_sim_strikes(GROVE_SIM_EARLY, GV_SIM_ORDER, gv_sim_mix.early_ppm))
         until_ns =
             gv_sim.now_ns
             + gv_sim_draw(GV_SIM_ORDER, timeout_ns < 1000000 ? (uint32_t)timeout_ns + 1 : 1000000);
@@ -99,7 +100,7 @@ void gv_sim_poller_poll(struct gv_poller *poller, int64_t timeout_ns)
 
 void gv_sim_poller_wake(struct gv_poller *poller)
 {
-    uint64_t woken_ns = gv_sim.now_ns + gv_sim_delay_ns(gv_sim_mix.wake_late_us);
+    uint64_t woken_ns = gv_sim.now_ns + gv_sim_late_ns(gv_sim_mix.wake_late_us);
 
     gv_sim_note("wake", poller->loop, 0);
     if (woken_ns < poller->woken_ns)
@@ -158,8 +159,7 @@ int gv_sim_poller_thread_start(void *world, struct gv_poller *poller, void (*run
 
     (void)world;
     (void)snprintf(name, sizeof name, "loop %u", poller->loop); /* It fits, or is cut. */
-    poller->thread = gv_sim_thread_start(poller->process, name,
-                                         gv_sim.now_ns + gv_sim_delay_ns(gv_sim_mix.delay_max_us),
+    poller->thread = gv_sim_thread_start(poller->process, name, gv_sim.now_ns + gv_sim_travel_ns(),
                                          run, argument);
     return poller->thread != NULL ? 0 : -EAGAIN;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/fault.h"
 #include "sim/page.h"
 #include "sim/poller.h"
 #include "sim/stream.h"
@@ -109,7 +110,7 @@ static void end_child(struct gv_process *process, int status, int signal)
     while (process->pollers != NULL)
         gv_sim_poller_free(process->pollers);
     gv_sim_pages_die(process);
-    gv_sim_post(process->parent, gv_sim_delay_ns(gv_sim_mix.delay_max_us), tell_parent, process);
+    gv_sim_post(process->parent, gv_sim_travel_ns(), tell_parent, process);
 }
 
 void gv_sim_process_exit(int status)
@@ -131,6 +132,59 @@ uint64_t gv_sim_process_wake_ns(const struct gv_process *process, uint64_t wake_
     return wake_ns < process->kill_ns ? wake_ns : process->kill_ns;
 }
 
+/* --- fate ---------------------------------------------------------------------------------------- */
+
+static void note_fate(const struct gv_process *process, enum grove_sim_fault kind)
+{
+    bool busy = process->phase == GV_SIM_BUSY;
+
+    if (kind == GROVE_SIM_HANG) {
+        gv_sim_note("hangs", (uint64_t)process->pid, process->phase);
+        gv_sim_detail(busy ? GV_SIM_HANGS_BUSY : GV_SIM_HANGS_IDLE);
+        return;
+    }
+    gv_sim_note("dies by fate", (uint64_t)process->pid, process->phase);
+    gv_sim_detail(busy                              ? GV_SIM_DIES_BUSY
+                  : process->phase == GV_SIM_UNBORN ? GV_SIM_DIES_UNBORN
+                                                    : GV_SIM_DIES_IDLE);
+}
+
+struct gv_process *gv_sim_process_numbered(unsigned number)
+{
+    struct gv_process *chosen = NULL;
+    uint32_t n = 0;
+
+    for (struct gv_process *child = children; child != NULL; child = child->next) {
+        if (child->ended || child->stopped)
+            continue;
+        if (number != 0 ? child->pid == FIRST_PID + (int)number
+                        : gv_sim_draw(GV_SIM_WORLD, ++n) == 0)
+            chosen = child;
+    }
+    return chosen;
+}
+
+void gv_sim_process_doom(struct gv_process *process, enum grove_sim_fault kind)
+{
+    if (kind == GROVE_SIM_LIE) {
+        process->lie_next = true; /* It is counted when it happens. */
+        return;
+    }
+    gv_sim_struck(kind);
+    note_fate(process, kind);
+    if (kind == GROVE_SIM_HANG)
+        process->stopped = true;
+    else
+        (void)gv_sim_process_kill(process, SIGSEGV); /* It lives. */
+}
+
+void gv_sim_process_each(void (*function)(struct gv_process *process))
+{
+    function(&under_test);
+    for (struct gv_process *child = children; child != NULL; child = child->next)
+        function(child);
+}
+
 bool gv_sim_process_fated(struct gv_process *process)
 {
     if (process->parent == NULL)
@@ -141,12 +195,13 @@ bool gv_sim_process_fated(struct gv_process *process)
     }
     if (process->immortal)
         return false;
-    if (gv_sim_happens(GV_SIM_WORLD, gv_sim_mix.death_ppm)) {
+    if (gv_sim_strikes(GROVE_SIM_DIE, GV_SIM_WORLD, gv_sim_mix.death_ppm)) {
+        note_fate(process, GROVE_SIM_DIE);
         end_child(process, -1, SIGSEGV);
         return true;
     }
-    if (gv_sim_happens(GV_SIM_WORLD, gv_sim_mix.hang_ppm)) {
-        gv_sim_note("hangs", (uint64_t)process->pid, 0);
+    if (gv_sim_strikes(GROVE_SIM_HANG, GV_SIM_WORLD, gv_sim_mix.hang_ppm)) {
+        note_fate(process, GROVE_SIM_HANG);
         process->stopped = true;
         return true;
     }
@@ -172,7 +227,7 @@ int gv_sim_process_spawn(struct gv_poller *poller, const struct gv_process_optio
 
     if (child_run == NULL)
         gv_sim_crash("a child is spawned, but gv_sim_on_spawn has not said what it runs");
-    if (gv_sim_happens(GV_SIM_WORLD, gv_sim_mix.spawn_fail_ppm))
+    if (gv_sim_strikes(GROVE_SIM_NOBIRTH, GV_SIM_WORLD, gv_sim_mix.spawn_fail_ppm))
         return -EAGAIN;
     if (options->n_descriptors > GV_SIM_DESCRIPTORS_MAX)
         return -EINVAL;
@@ -182,8 +237,7 @@ int gv_sim_process_spawn(struct gv_poller *poller, const struct gv_process_optio
     process->pid = ++last_pid;
     (void)snprintf(name, sizeof name, "pid %d", process->pid); /* It fits. */
     process->thread =
-        gv_sim_thread_start(process, name, gv_sim.now_ns + gv_sim_delay_ns(gv_sim_mix.delay_max_us),
-                            run_child, process);
+        gv_sim_thread_start(process, name, gv_sim.now_ns + gv_sim_travel_ns(), run_child, process);
     if (process->thread == NULL) {
         free(process);
         return -EAGAIN;
@@ -219,7 +273,7 @@ int gv_sim_process_kill(struct gv_process *process, int signal)
     } else if (signal == SIGCONT) {
         process->stopped = false;
     } else if (process->kill_ns == GV_SIM_NEVER || signal == SIGKILL) {
-        process->kill_ns = gv_sim.now_ns + gv_sim_delay_ns(gv_sim_mix.kill_late_us);
+        process->kill_ns = gv_sim.now_ns + gv_sim_late_ns(gv_sim_mix.kill_late_us);
         process->kill_signal = signal;
     }
     return 0;

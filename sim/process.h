@@ -14,10 +14,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <grove/sim.h>
+
 #include "runtime/env.h"
 
 #define GV_SIM_PAGES_MAX       256u
 #define GV_SIM_DESCRIPTORS_MAX 8u
+
+/* What a child is at; its death, and what it means, differ. */
+enum gv_sim_phase { GV_SIM_UNBORN, GV_SIM_IDLE, GV_SIM_BUSY };
 
 struct gv_sim_thread;
 
@@ -42,6 +47,8 @@ struct gv_process {
     bool stopped;
     bool ended;
     bool immortal; /* the seed lets it live */
+    bool lie_next; /* it lies as soon as it can */
+    uint8_t phase; /* enum gv_sim_phase */
 };
 
 /* What a child runs; its value is the exit status. */
@@ -58,6 +65,15 @@ const char *gv_sim_process_variable(const struct gv_process *process, const char
 struct gv_listener *
 gv_sim_process_first(struct gv_listener *(*find)(const struct gv_process *process, const char *url),
                      const char *url);
+
+/* The living child with this number in the order of birth, from 1; 0: one by chance. NULL if there is none. */
+struct gv_process *gv_sim_process_numbered(unsigned number);
+
+/* DIE, HANG or LIE befalls a child, now. */
+void gv_sim_process_doom(struct gv_process *process, enum grove_sim_fault kind);
+
+/* Calls function for the process under test and each child. */
+void gv_sim_process_each(void (*function)(struct gv_process *process));
 
 /* The running child lives on through this much time; it may die or be stopped in it. */
 void gv_sim_process_work(uint64_t ns);

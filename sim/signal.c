@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "sim/chance.h"
+#include "sim/fault.h"
 #include "sim/poller.h"
 #include "sim/world.h"
 
@@ -47,7 +47,7 @@ unsigned gv_sim_signal_send(int signal)
         n++;
         /* One that is still on its way takes this one along. */
         if (watcher->news == 0)
-            gv_sim_post(watcher->poller, gv_sim_delay_ns(gv_sim_mix.delay_max_us), tell, watcher);
+            gv_sim_post(watcher->poller, gv_sim_travel_ns(), tell, watcher);
         watcher->news |= gv_signal_bit(signal);
     }
     return n;

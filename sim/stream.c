@@ -6,13 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/fault.h"
+#include "sim/liar.h"
 #include "sim/listener.h"
 #include "sim/poller.h"
 #include "sim/process.h"
 #include "sim/thread.h"
 #include "sim/world.h"
 
-#define SPLIT_STEP_NS 200 /* between two parts of what arrived together */
+#define HELD_BACK_MS  8000u /* a liar's answer is late by up to this */
+#define SPLIT_STEP_NS 200   /* between two parts of what arrived together */
 
 enum state { DIALLING, OFFERED, OPEN, CLOSING };
 
@@ -28,8 +31,11 @@ struct gv_stream {
     size_t n_certain;   /* of those, arrive whatever becomes of the writer */
     const uint8_t *out; /* the write in flight, NULL if there is none; lent */
     size_t n_out;
-    uint64_t out_sum; /* of its bytes, as they were */
-    int error;        /* what closed will be told */
+    uint64_t out_sum;       /* of its bytes, as they were */
+    int error;              /* what closed will be told */
+    uint64_t held_until_ns; /* nothing arrives here before; 0: no partition */
+    uint32_t spoilt;        /* kinds that befall the next write */
+    struct gv_sim_liar liar;
     uint8_t state;
     bool paused;
     bool posted;       /* `arrive` is posted */
@@ -77,6 +83,7 @@ static void free_stream(struct gv_stream *stream)
     stream->poller->n_objects--;
     gv_sim_cancel(stream->poller, stream);
     free(stream->in);
+    free(stream->liar.withheld);
     free(stream);
 }
 
@@ -112,7 +119,7 @@ static void lose_peer(struct gv_stream *stream, int error)
         stream->n_in -= gv_sim_draw(GV_SIM_WORLD, (uint32_t)n_uncertain + 1);
     if (stream->out != NULL)
         stream->broken = true;
-    post_arrival(stream, gv_sim_delay_ns(gv_sim_mix.delay_max_us));
+    post_arrival(stream, gv_sim_travel_ns());
 }
 
 static void part(struct gv_stream *stream, int error)
@@ -129,6 +136,8 @@ void gv_sim_stream_close(struct gv_stream *stream)
     if (stream->state == CLOSING)
         return;
     /* Who closes with bytes unread resets the connection for the other one. */
+    if (stream->n_in > 0 && stream->peer != NULL)
+        gv_sim_detail(GV_SIM_RESETS);
     part(stream, stream->n_in > 0 ? -ECONNRESET : 0);
     gv_sim_cancel(stream->poller, stream);
     if (stream->events == NULL) { /* It was never adopted: nobody is to be told. */
@@ -137,7 +146,7 @@ void gv_sim_stream_close(struct gv_stream *stream)
     }
     stream->state = CLOSING;
     stream->error = 0;
-    gv_sim_post(stream->poller, gv_sim_delay_ns(gv_sim_mix.delay_max_us), finish, stream);
+    gv_sim_post(stream->poller, gv_sim_travel_ns(), finish, stream);
 }
 
 void gv_sim_streams_die(struct gv_process *process)
@@ -152,16 +161,20 @@ void gv_sim_streams_die(struct gv_process *process)
     }
 }
 
-/* The connection is lost under both ends. */
-static void cut(struct gv_stream *stream)
+bool gv_sim_stream_cut(struct gv_stream *stream)
 {
     struct gv_stream *peer = stream->peer;
 
+    if (peer == NULL || stream->state != OPEN || peer->state != OPEN)
+        return false;
     gv_sim_note("cut", (uint64_t)stream->identity.pid, stream->n_in);
+    if (stream->n_in + peer->n_in > 0)
+        gv_sim_detail(GV_SIM_CUT_SHORT);
     stream->n_certain = 0;
     lose_peer(stream, -ECONNRESET);
     peer->n_certain = 0;
     lose_peer(peer, -ECONNRESET);
+    return true;
 }
 
 /* --- bytes ---------------------------------------------------------------------------------------- */
@@ -174,7 +187,7 @@ static void make_room(struct gv_stream *reader)
     if (writer == NULL || !writer->room_awaited || reader->n_in > gv_sim_mix.room_bytes)
         return;
     writer->room_awaited = false;
-    gv_sim_post(writer->poller, gv_sim_delay_ns(gv_sim_mix.delay_max_us), leave, writer);
+    gv_sim_post(writer->poller, gv_sim_travel_ns(), leave, writer);
 }
 
 static void leave(void *object)
@@ -195,7 +208,7 @@ static void deliver(struct gv_stream *stream)
     size_t n = stream->n_in;
     uint8_t *bytes;
 
-    if (n > 1 && gv_sim_happens(GV_SIM_CLOCK, gv_sim_mix.split_ppm))
+    if (n > 1 && gv_sim_strikes(GROVE_SIM_SPLIT, GV_SIM_CLOCK, gv_sim_mix.split_ppm))
         n = 1 + gv_sim_draw(GV_SIM_CLOCK, (uint32_t)n);
     /* Memory of just this size, so that who reads too far is seen. */
     bytes = malloc(n);
@@ -205,7 +218,7 @@ static void deliver(struct gv_stream *stream)
     stream->n_in -= n;
     memmove(stream->in, stream->in + n, stream->n_in);
     stream->n_certain = stream->n_certain > n ? stream->n_certain - n : 0;
-    if (gv_sim_happens(GV_SIM_WORLD, gv_sim_mix.flip_ppm)) {
+    if (gv_sim_strikes(GROVE_SIM_FLIP, GV_SIM_WORLD, gv_sim_mix.flip_ppm)) {
         uint32_t bit = gv_sim_draw(GV_SIM_WORLD, (uint32_t)n * 8);
 
         gv_sim_note("flip", bit, n);
@@ -225,12 +238,148 @@ static void arrive(void *object)
     stream->posted = false;
     if (stream->state != OPEN || (stream->paused && !stream->broken))
         return;
-    if (stream->peer != NULL && gv_sim_happens(GV_SIM_WORLD, gv_sim_mix.cut_ppm))
-        cut(stream);
+    if (stream->held_until_ns > gv_sim.now_ns) {
+        stream->posted = true;
+        gv_sim_post(stream->poller, stream->held_until_ns - gv_sim.now_ns, arrive, stream);
+        return;
+    }
+    if (stream->peer != NULL && stream->peer->state == OPEN
+        && gv_sim_strikes(GROVE_SIM_CUT, GV_SIM_WORLD, gv_sim_mix.cut_ppm))
+        (void)gv_sim_stream_cut(stream); /* There is a peer. */
     else if (stream->n_in > 0)
         deliver(stream);
     else if (stream->peer == NULL)
         finish(stream);
+}
+
+/* Bytes set out for the other end. */
+static void append(struct gv_stream *peer, const uint8_t *bytes, size_t n_bytes)
+{
+    uint8_t *in = realloc(peer->in, peer->n_in + n_bytes + 1);
+
+    if (in == NULL)
+        gv_sim_crash("no memory for bytes of a stream");
+    if (n_bytes > 0)
+        memcpy(in + peer->n_in, bytes, n_bytes);
+    peer->in = in;
+    peer->n_in += n_bytes;
+    post_arrival(peer, gv_sim_travel_ns());
+}
+
+/* What a liar held back leaves. */
+static void release(void *object)
+{
+    struct gv_stream *stream = object;
+    struct gv_sim_bytes late = gv_sim_liar_release(&stream->liar);
+
+    if (stream->peer != NULL && stream->state == OPEN)
+        append(stream->peer, late.bytes, late.n);
+    free(late.bytes);
+}
+
+/* What a child says: the truth, or not. */
+static void lie(struct gv_stream *stream, struct gv_sim_bytes *write)
+{
+    struct gv_process *process = stream->poller->process;
+    bool held_back = stream->liar.withheld != NULL;
+
+    process->phase = process->phase == GV_SIM_UNBORN ? GV_SIM_IDLE : process->phase;
+    if (gv_sim_may(GROVE_SIM_LIE) && gv_sim_happens(GV_SIM_WORLD, gv_sim_mix.lie_ppm))
+        process->lie_next = true;
+    if (process->lie_next && gv_sim_liar_lie(&stream->liar, write)) {
+        gv_sim_struck(GROVE_SIM_LIE);
+        gv_sim_note("lies", (uint64_t)process->pid, write->n);
+        process->lie_next = false;
+        if (stream->liar.withheld != NULL && !held_back)
+            gv_sim_post(stream->poller, gv_sim_draw(GV_SIM_WORLD, HELD_BACK_MS) * UINT64_C(1000000),
+                        release, stream);
+    }
+    gv_sim_liar_number(&stream->liar, write);
+}
+
+static void flip(struct gv_sim_bytes *bytes)
+{
+    uint32_t bit = gv_sim_draw(GV_SIM_WORLD, (uint32_t)bytes->n * 8);
+
+    gv_sim_note("flip", bit, bytes->n);
+    bytes->bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+}
+
+/* From one end to the other, through all that may befall bytes. */
+static void carry(struct gv_stream *stream, const uint8_t *bytes, size_t n_bytes)
+{
+    const struct gv_sim_mix *mix = &gv_sim_mix;
+    struct gv_sim_bytes write = {malloc(n_bytes), n_bytes};
+
+    if (write.bytes == NULL)
+        gv_sim_crash("no memory for bytes of a stream");
+    memcpy(write.bytes, bytes, n_bytes);
+    if (stream->poller->process->parent != NULL)
+        lie(stream, &write);
+    if (gv_sim_strikes(GROVE_SIM_LOSE, GV_SIM_WORLD, mix->lose_ppm))
+        stream->spoilt |= GROVE_SIM_BIT(GROVE_SIM_LOSE);
+    if (gv_sim_strikes(GROVE_SIM_DOUBLE, GV_SIM_WORLD, mix->double_ppm))
+        stream->spoilt |= GROVE_SIM_BIT(GROVE_SIM_DOUBLE);
+    if (gv_sim_strikes(GROVE_SIM_REORDER, GV_SIM_WORLD, mix->reorder_ppm))
+        stream->spoilt |= GROVE_SIM_BIT(GROVE_SIM_REORDER);
+    for (unsigned kind = 0; kind < GROVE_SIM_FAULTS; kind++) {
+        if (!(stream->spoilt & GROVE_SIM_BIT(kind)) || write.n == 0)
+            continue;
+        if (kind == GROVE_SIM_FLIP)
+            flip(&write);
+        else
+            gv_sim_wire_spoil((enum grove_sim_fault)kind, &write);
+    }
+    stream->spoilt = 0;
+    append(stream->peer, write.bytes, write.n);
+    free(write.bytes);
+}
+
+/* --- partitions ------------------------------------------------------------------------------------- */
+
+static void hold(struct gv_stream *stream, uint64_t until_ns)
+{
+    if (stream != NULL && stream->held_until_ns < until_ns)
+        stream->held_until_ns = until_ns;
+}
+
+void gv_sim_stream_part(struct gv_stream *stream)
+{
+    uint64_t until_ns =
+        gv_sim.now_ns
+        + (1 + gv_sim_draw(GV_SIM_WORLD, gv_sim_mix.partition_ms)) * UINT64_C(1000000);
+    uint32_t ways = 1 + gv_sim_draw(GV_SIM_WORLD, 3);
+
+    gv_sim_note("partition", (uint64_t)stream->identity.pid, ways);
+    gv_sim_detail(ways == 3 ? GV_SIM_PARTED_BOTH_WAYS : GV_SIM_PARTED_ONE_WAY);
+    if (ways & 1)
+        hold(stream, until_ns);
+    if (ways & 2)
+        hold(stream->peer, until_ns);
+}
+
+static void calm(struct gv_process *process)
+{
+    process->lie_next = false;
+    for (struct gv_stream *stream = process->streams; stream != NULL; stream = stream->next) {
+        stream->spoilt = 0;
+        if (stream->held_until_ns <= gv_sim.now_ns)
+            continue;
+        stream->held_until_ns = 0;
+        gv_sim_detail(GV_SIM_HEALED);
+        if (stream->state == OPEN)
+            gv_sim_post(stream->poller, SPLIT_STEP_NS, arrive, stream);
+    }
+}
+
+void gv_sim_streams_calm(void)
+{
+    gv_sim_process_each(calm);
+}
+
+void gv_sim_stream_spoil(struct gv_stream *stream, enum grove_sim_fault kind)
+{
+    stream->spoilt |= GROVE_SIM_BIT(kind);
 }
 
 int gv_sim_stream_write(struct gv_stream *stream, const void *bytes, size_t n_bytes)
@@ -248,18 +397,13 @@ int gv_sim_stream_write(struct gv_stream *stream, const void *bytes, size_t n_by
     stream->out_sum = sum_of(bytes, n_bytes);
     if (peer == NULL) {
         stream->broken = true;
-        post_arrival(stream, gv_sim_delay_ns(gv_sim_mix.delay_max_us));
+        post_arrival(stream, gv_sim_travel_ns());
         return 0;
     }
     if (n_bytes > 0) {
-        uint8_t *in = realloc(peer->in, peer->n_in + n_bytes);
-
-        if (in == NULL)
-            gv_sim_crash("no memory for bytes of a stream");
-        memcpy(in + peer->n_in, bytes, n_bytes);
-        peer->in = in;
-        peer->n_in += n_bytes;
-        post_arrival(peer, gv_sim_delay_ns(gv_sim_mix.delay_max_us));
+        carry(stream, bytes, n_bytes);
+        if (gv_sim_strikes(GROVE_SIM_PARTITION, GV_SIM_WORLD, gv_sim_mix.partition_ppm))
+            gv_sim_stream_part(stream);
     }
     stream->room_awaited = true;
     make_room(peer);
@@ -290,7 +434,7 @@ void gv_sim_stream_adopt(struct gv_stream *stream, const struct gv_stream_events
     stream->events = events;
     stream->owner = owner;
     stream->state = OPEN;
-    post_arrival(stream, gv_sim_delay_ns(gv_sim_mix.delay_max_us));
+    post_arrival(stream, gv_sim_travel_ns());
 }
 
 static void connected(void *object)
@@ -312,15 +456,15 @@ int gv_sim_dial(struct gv_poller *poller, const char *url, const struct gv_strea
     stream->events = events;
     stream->owner = owner;
     *result = stream;
-    if (listener == NULL || gv_sim_happens(GV_SIM_WORLD, gv_sim_mix.refuse_ppm)) {
+    if (listener == NULL || gv_sim_strikes(GROVE_SIM_REFUSE, GV_SIM_WORLD, gv_sim_mix.refuse_ppm)) {
         stream->error = -ECONNREFUSED;
         stream->state = CLOSING;
-        gv_sim_post(poller, gv_sim_delay_ns(gv_sim_mix.delay_max_us), finish, stream);
+        gv_sim_post(poller, gv_sim_travel_ns(), finish, stream);
         return 0;
     }
     stream->peer = new_stream(listener->poller, OFFERED, poller->process);
     stream->peer->peer = stream;
     gv_sim_listener_offer(listener, stream->peer);
-    gv_sim_post(poller, gv_sim_delay_ns(gv_sim_mix.delay_max_us), connected, stream);
+    gv_sim_post(poller, gv_sim_travel_ns(), connected, stream);
     return 0;
 }

@@ -9,11 +9,17 @@
  * dead process is still delivered, then comes the end. A cut connection
  * loses what is under way, on both sides.
  *
+ * By the seed bytes are lost, doubled, reordered and flipped, and what a child
+ * writes may be a lie (liar.h). In a partition nothing arrives, one way or
+ * both; afterwards everything does.
+ *
  * A buffer that is lent to a write must not change before `written`: that is
  * checked.
  */
 #ifndef GV_SIM_STREAM_H
 #define GV_SIM_STREAM_H
+
+#include <grove/sim.h>
 
 #include "runtime/env.h"
 
@@ -29,6 +35,18 @@ void gv_sim_stream_pause(struct gv_stream *stream);
 void gv_sim_stream_resume(struct gv_stream *stream);
 int gv_sim_stream_write(struct gv_stream *stream, const void *bytes, size_t n_bytes);
 void gv_sim_stream_close(struct gv_stream *stream);
+
+/* The connection is lost, with what is under way; false if there is none any more. */
+bool gv_sim_stream_cut(struct gv_stream *stream);
+
+/* Nothing gets through for a time by chance, one way or both. */
+void gv_sim_stream_part(struct gv_stream *stream);
+
+/* LOSE, DOUBLE, REORDER or FLIP befalls its next write. */
+void gv_sim_stream_spoil(struct gv_stream *stream, enum grove_sim_fault kind);
+
+/* All partitions are over, and no fault is due any more. */
+void gv_sim_streams_calm(void);
 
 /* Ends and frees all streams and listeners of a process that is dead, without upcalls to it. */
 void gv_sim_streams_die(struct gv_process *process);

@@ -259,5 +259,5 @@ void gv_sim_threads_open(struct gv_process *process)
     first->priority = gv_sim_random(GV_SIM_ORDER) | UINT64_C(1) << 63;
     first->number = 0;
     first->alive = true;
-    (void)snprintf(first->name, sizeof first->name, "main"); /* It fits. */
+    (void)snprintf(first->name, sizeof first->name, "loop 0"); /* It fits. */
 }

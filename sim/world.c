@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sim/story.h"
 #include "sim/thread.h"
 
 struct gv_sim_world gv_sim;
@@ -20,6 +21,10 @@ void gv_sim_world_open(uint64_t seed)
     gv_sim.wall_shift_ms = 0;
     gv_sim.preferred = 0;
     gv_sim.failed = false;
+    gv_sim.runs = true;
+    gv_sim.seed = seed;
+    gv_sim.began_ns = gv_sim.now_ns;
+    gv_sim_faults_open();
     gv_sim.report->seed = seed;
     gv_sim.report->n_log = 0;
     gv_sim.report->why[0] = '\0';
@@ -31,6 +36,12 @@ static void mix_in(uint64_t value)
     gv_sim.hash ^= gv_sim.hash >> 32;
 }
 
+void gv_sim_trace_head(void)
+{
+    (void)printf("%12.6f ms  %-8s ", (double)(gv_sim.now_ns - gv_sim.began_ns) / 1e6,
+                 gv_sim_thread_name()); /* A lost line of a trace is no reason to stop. */
+}
+
 void gv_sim_note(const char *what, uint64_t a, uint64_t b)
 {
     for (const char *c = what; *c != '\0'; c++)
@@ -38,10 +49,12 @@ void gv_sim_note(const char *what, uint64_t a, uint64_t b)
     mix_in(a);
     mix_in(b);
     mix_in(gv_sim.now_ns);
-    if (gv_sim.trace)
-        (void)printf("%12.6f ms  %-8s %-10s %" PRIx64 " %" PRIx64 "\n", (double)gv_sim.now_ns / 1e6,
-                     gv_sim_thread_name(), what, a,
-                     b); /* A lost line of a trace is no reason to stop. */
+    if (gv_sim.trace == GV_SIM_RAW) {
+        gv_sim_trace_head();
+        (void)printf("%-10s %" PRIx64 " %" PRIx64 "\n", what, a, b); /* As above. */
+    } else if (gv_sim.trace == GV_SIM_STORY) {
+        gv_sim_story_world(what, a, b);
+    }
 }
 
 void gv_sim_log(const char *line, size_t n_bytes)
@@ -50,9 +63,10 @@ void gv_sim_log(const char *line, size_t n_bytes)
 
     if (n_bytes > 1000)
         n_bytes = 1000;
-    if (gv_sim.trace)
-        (void)printf("%12.6f ms  %-8s log        %.*s\n", (double)gv_sim.now_ns / 1e6,
-                     gv_sim_thread_name(), (int)n_bytes, line); /* As above. */
+    if (gv_sim.trace) {
+        gv_sim_trace_head();
+        (void)printf("log: %.*s\n", (int)n_bytes, line); /* As above. */
+    }
     if (report->n_log + n_bytes + 1 > GV_SIM_LOG_BYTES) {
         /* The newer half is worth more. */
         report->n_log = GV_SIM_LOG_BYTES / 2;
@@ -91,6 +105,9 @@ void gv_sim_crash(const char *format, ...)
     va_start(arguments, format);
     note_failure(format, arguments);
     va_end(arguments);
+    if (gv_sim.prints_crash)
+        (void)fprintf(stderr, "seed %" PRIu64 " cannot go on: %s\n", gv_sim.seed,
+                      gv_sim.report->why); /* As below. */
     (void)fflush(
         stdout); /* The exit below loses what is not flushed; there is no more to do about it. */
     _exit(3);

@@ -71,6 +71,9 @@ GROVE_API long long grove_wall_ms(void);
 /* 64 random bits; from the seed in simulation. Not for keys. */
 GROVE_API unsigned long long grove_random(void);
 
+/* A number below n, which is at least 1, by the same chance. */
+GROVE_API unsigned grove_choose(unsigned n);
+
 /*
  * Writes one line to the log: level, event and text. Never blocks and never
  * suspends; lines over the bound are dropped and counted.

@@ -19,12 +19,9 @@
 #include <grove.h>
 
 #include "jobs.grove.h"
-#include "sim/door.h"
 #include "sim/process.h"
 #include "sim/thread.h"
 #include "tests/sim/simulation.h"
-#include "workers/page.h"
-#include "workers/worker.h"
 
 #define CLIENTS_MAX 6u
 #define CALLS_MAX   8u /* of a client */
@@ -83,28 +80,7 @@ static int again(const Sim__Jobs__V1__AgainRequest *request, Sim__Jobs__V1__Agai
 }
 
 static const struct job_service functions = {.once = once, .again = again};
-static const struct grove_worker_entry entry = {&job_service_table, &functions};
-
-/* What a worker process does instead of main. */
-static int run_worker(struct gv_process *self)
-{
-    struct gv_worker_options options = {
-        .env = &gv_sim_env, .page_fd = GV_WORKER_PAGE_FD, .first = &entry, .end = &entry + 1};
-    struct gv_worker *worker;
-
-    (void)self;
-    if (gv_sim_env.poller_open(NULL, 0, &options.poller) != 0)
-        return 1;
-    if (gv_worker_open(&options, &worker) != 0)
-        return 1;
-    while (!gv_worker_has_ended(worker)) {
-        gv_sim_env.poller_poll(options.poller, gv_worker_can_run(worker) ? 0 : -1);
-        if (gv_worker_can_run(worker))
-            gv_worker_run_one(worker);
-    }
-    gv_worker_close(worker);
-    return 0;
-}
+GROVE_WORKER(job, &functions);
 
 /* --- in the program ------------------------------------------------------------------------------- */
 
@@ -234,8 +210,7 @@ static void check_mending(void)
 {
     unsigned n = 0;
 
-    sim_mix.cut_ppm = sim_mix.flip_ppm = sim_mix.refuse_ppm = sim_mix.spawn_fail_ppm = 0;
-    sim_mix.death_ppm = sim_mix.hang_ppm = 0;
+    grove_sim_allow(0);
     while (n++ < MEND_TRIES && call_await(true) != 0)
         (void)grove_sleep_await(1000); /* main is never stopped. */
     SIM_CHECK(n <= MEND_TRIES, "the pool works no more");
@@ -250,7 +225,6 @@ static void run(void)
     int rc;
 
     memset(&play, 0, sizeof play);
-    gv_sim_on_spawn(run_worker);
     options.credits = sim_draw(SIM_LOAD, 4);
     options.queue_max = 1 + sim_draw(SIM_LOAD, 30);
     options.grace_ms = 1 + sim_draw(SIM_LOAD, 100);
@@ -268,14 +242,8 @@ static void run(void)
     SIM_CHECK(rc == 0, "the pool closes with %s", grove_error_name(rc));
 }
 
-static void prepare(void)
-{
-    SIM_CHECK(grove_service_register(&job_service_table) == 0, "no service");
-}
-
 const struct sim_simulation sim_pool = {
     .name = "pool",
     .what = "worker processes that die, hang and lose connections",
     .run = run,
-    .prepare = prepare,
 };

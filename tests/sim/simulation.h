@@ -8,10 +8,12 @@
 #ifndef SIM_SIMULATION_H
 #define SIM_SIMULATION_H
 
+#include <grove/sim.h>
+
 #include "sim/harness.h"
 #include "sim/world.h"
 
-#define sim_simulation gv_sim_simulation
+#define sim_simulation grove_simulation
 #define sim            gv_sim
 #define sim_mix        gv_sim_mix
 #define sim_draw       gv_sim_draw
