@@ -17,6 +17,7 @@
 #include "actors/call.h"
 #include "actors/deadletter.h"
 #include "actors/deadlock.h"
+#include "actors/envelope.h"
 #include "actors/future.h"
 #include "actors/mail.h"
 #include "actors/monitor.h"
@@ -32,102 +33,6 @@
 
 #define TURNS_MAX 64u /* messages of one actor before the next one's turn */
 #define NEAR_MS   32u /* a message with less time than this is worth a look at the clock */
-
-/* --- answers ---------------------------------------------------------------------------------- */
-
-/* A response on its way into an envelope; made only if somebody waits for it. */
-struct envelope {
-    struct grove_answer answer; /* offers the request's own body */
-    struct gv_loop *loop;
-    struct gv_message *request;
-    struct gv_message *reply; /* NULL: the request's own block */
-};
-
-/* A response that does not fit over the request, or may have pointers into it. */
-static int put_into_envelope(struct grove_answer *answer, const struct grove_shape *shape,
-                             const ProtobufCMessage *response)
-{
-    struct envelope *envelope = (struct envelope *)answer;
-    size_t bytes = grove_shape_bytes(shape, response);
-
-    if (bytes > GV_BLOCK_BYTES_MAX)
-        return gv_turn_failed(envelope->loop->turn, NULL, GROVE_ETOOBIG, GROVE_STARTED_YES,
-                              gv_mail_reason(GROVE_ETOOBIG));
-    envelope->reply = gv_message_take(&envelope->loop->blocks, bytes);
-    if (envelope->reply == NULL)
-        return GROVE_ENOMEM;
-    envelope->reply->call = envelope->request->call;
-    shape->copy(envelope->reply->body, response);
-    return 0;
-}
-
-static inline struct grove_answer *open_envelope(struct envelope *envelope, struct gv_loop *loop,
-                                                 struct gv_message *request)
-{
-    envelope->answer.put = put_into_envelope;
-    envelope->answer.body = request->body;
-    envelope->answer.room = gv_message_room(request);
-    envelope->loop = loop;
-    envelope->request = request;
-    envelope->reply = NULL;
-    return &envelope->answer;
-}
-
-/* The handler has returned 0: sends the response to who waits, if anybody does. */
-static inline void answer_done(struct gv_loop *loop, struct envelope *envelope,
-                               struct gv_message *request)
-{
-    struct gv_message *reply = request;
-
-    if (request->call == 0) {
-        gv_message_give(&loop->blocks, request);
-        return;
-    }
-    if (envelope->reply != NULL) {
-        reply = envelope->reply;
-        gv_message_give(&loop->blocks, request);
-    }
-    reply->code = 0;
-    reply->form_flags = GV_FORM_STRUCT;
-    gv_call_answer(loop, reply);
-}
-
-/* It has not: sends the code and its reason. */
-static GV_APART void answer_failed(struct gv_loop *loop, struct gv_turn *turn,
-                                   struct envelope *envelope, int code)
-{
-    if (turn->message->call != 0 && envelope->reply != NULL)
-        gv_message_give(&loop->blocks, envelope->reply);
-    if (code > 0)
-        code = gv_turn_check_refusal(turn, turn->method, code);
-    gv_call_fail(loop, turn->message, code, GROVE_STARTED_YES, gv_turn_reason(turn, code));
-}
-
-int gv_turn_check_refusal(struct gv_turn *turn, const struct grove_method *method, int code)
-{
-    const ProtobufCEnumDescriptor *refusals = method->refusals;
-    bool passed_on = gv_turn_failure(turn)->code == code && turn->refused_by != refusals
-                     && turn->refused_by != NULL;
-
-    if (!passed_on
-        && (refusals == NULL || protobuf_c_enum_descriptor_get_value(refusals, code) != NULL))
-        return code;
-    (void)snprintf(turn->why, sizeof turn->why,
-                   "%s returned %d, which is a refusal of %s and not of its own %s", method->name,
-                   code, turn->refused_by != NULL ? turn->refused_by->name : "no service",
-                   refusals != NULL ? refusals->name
-                                    : "enum"); /* A cut reason is still a reason. */
-    return GROVE_EFOREIGN;
-}
-
-const char *gv_turn_reason(const struct gv_turn *turn, int code)
-{
-    if (!turn->noted)
-        return NULL;
-    return turn->failure.code == code || code == GROVE_EFOREIGN || gv_turn_has_failed(turn)
-               ? turn->why
-               : NULL;
-}
 
 /* --- one turn --------------------------------------------------------------------------------- */
 
@@ -206,7 +111,7 @@ static GV_INLINE void handle(struct gv_loop *loop, struct gv_actor *actor, struc
                              struct gv_message *message)
 {
     const struct gv_type *type = actor->type;
-    struct envelope envelope;
+    struct gv_envelope envelope;
     struct gv_turn turn;
     int code = obstacle(loop, type, message);
 
@@ -220,15 +125,16 @@ static GV_INLINE void handle(struct gv_loop *loop, struct gv_actor *actor, struc
     turn.index = message->method;
     turn.deadline_ms = message->deadline_ms;
     gv_turn_begin(loop, &turn);
-    code = turn.method->thunk(type->functions, gv_actor_state(actor), message->body,
-                              message->call != 0 ? open_envelope(&envelope, loop, message) : NULL);
+    code =
+        turn.method->thunk(type->functions, gv_actor_state(actor), message->body,
+                           message->call != 0 ? gv_envelope_open(&envelope, loop, message) : NULL);
     if (gv_unlikely(turn.odd))
         code = end_oddly(&turn, code);
     gv_turn_settle(loop, &turn);
     if (gv_likely(code == 0))
-        answer_done(loop, &envelope, message);
+        gv_envelope_send(loop, &envelope, message);
     else
-        answer_failed(loop, &turn, &envelope, code);
+        gv_envelope_fail(loop, &turn, &envelope, code);
     gv_turn_end(loop, &turn);
 }
 
