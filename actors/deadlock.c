@@ -45,6 +45,7 @@ static unsigned n_targets(const struct gv_wait *wait)
     case GV_WAIT_SLEEP:
     case GV_WAIT_YIELD:
     case GV_WAIT_MAIL:
+    case GV_WAIT_IO:
     case GV_WAIT_OUT:
         break;
     }

@@ -9,6 +9,7 @@
 #include "actors/actor.h"
 #include "actors/call.h"
 #include "actors/deadletter.h"
+#include "actors/holding.h"
 #include "actors/kept.h"
 #include "actors/mail.h"
 #include "actors/monitor.h"
@@ -131,6 +132,7 @@ static GV_RARE struct gv_message *end_parts(struct gv_loop *loop, struct gv_acto
     gv_task_orphan_mail(loop, &actor->task, GROVE_ENOACTOR);
     if (rare != NULL) {
         waiters = rare->waitlist.stop_waiters;
+        gv_holdings_close(&rare->waitlist.held);
         gv_kept_end(loop, rare->waitlist.kept);
         gv_monitors_end(loop, &actor->task, &rare->waitlist,
                         &(struct gv_ending){ending_of(&actor->task), rare->why});

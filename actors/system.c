@@ -13,6 +13,7 @@
 #include "actors/call.h"
 #include "actors/deadletter.h"
 #include "actors/fault.h"
+#include "actors/holding.h"
 #include "actors/kept.h"
 #include "actors/letter.h"
 #include "actors/mail.h"
@@ -43,6 +44,7 @@ static void turn_ending(struct gv_loop *loop, struct gv_turn *turn)
 {
     gv_letters_fail(loop, turn);
     gv_turn_settle(loop, turn);
+    gv_holdings_leave(loop, turn);
     if (turn->task != NULL)
         gv_kept_leave(loop, turn->task);
 }

@@ -9,6 +9,7 @@
 #include <grove/call.h>
 #include <grove/cancel.h>
 #include <grove/deadletter.h>
+#include <grove/dns.h>
 #include <grove/error.h>
 #include <grove/init.h>
 #include <grove/memory.h>
@@ -19,6 +20,7 @@
 #include <grove/refmessage.h>
 #include <grove/sim.h>
 #include <grove/stats.h>
+#include <grove/stream.h>
 #include <grove/task.h>
 #include <grove/timer.h>
 

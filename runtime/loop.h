@@ -41,6 +41,7 @@
 #define GV_WAIT_LOOP_SHIFT 56u /* no two loops give a wait the same number */
 
 struct gv_calls;
+struct gv_holding;
 struct gv_log_ring;
 
 /* Something to do before the next look at the world, such as writing out a link's frames. */
@@ -124,9 +125,10 @@ struct gv_loop {
     const struct gv_env *env;
     struct gv_poller *poller;
     struct gv_flush *flushes;
-    struct gv_turn main_turn; /* of main, on loop 0 */
-    uint64_t now_ns;          /* as of the tick */
-    uint64_t tick_ns;         /* when the running tick began */
+    struct gv_turn main_turn;     /* of main, on loop 0 */
+    struct gv_holding *main_held; /* what main has open: the upper floor's */
+    uint64_t now_ns;              /* as of the tick */
+    uint64_t tick_ns;             /* when the running tick began */
     uint64_t started_ns;
     uint64_t turn_started_ns; /* with turn_clock: when the running turn began or was resumed */
     uint64_t n_waits;         /* numbers of waits given out; begins with the loop's own */

@@ -29,6 +29,7 @@
 
 struct gv_kept;
 struct gv_loop;
+struct gv_holding;
 struct gv_task;
 struct gv_turn;
 
@@ -45,6 +46,7 @@ enum gv_task_flag {
 
 /* Who waits at a task: for room in its full mailbox, oldest first; and for its end. And what few tasks have. */
 struct gv_waitlist {
+    struct gv_holding *held; /* the upper floor's: what the task has open */
     struct gv_message *head, *tail;
     uint32_t n;
     struct gv_message *stop_waiters;

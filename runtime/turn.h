@@ -52,6 +52,7 @@ enum gv_wait_kind {
     GV_WAIT_ANY,   /* one of some futures */
     GV_WAIT_STOP,  /* the end of another task */
     GV_WAIT_SPAWN, /* the init of a child */
+    GV_WAIT_IO,    /* something of the outside */
     GV_WAIT_OUT,   /* its task is out: what it waits for, if anything, only the borrower knows */
 };
 
@@ -69,6 +70,7 @@ struct gv_wait {
     struct grove_future *const *futures; /* ALL, ANY */
     uint64_t target;                     /* task waited for, 0 = none; CALL, ROOM, STOP, SPAWN */
     uint64_t call;                       /* CALL, ROOM: its call record */
+    struct gv_wait **slot;               /* IO: the place that points here, NULL if it is gone */
     struct gv_cycle *cycle;              /* deadlock search over loops, NULL if there is none */
     struct gv_turn *above; /* CALL that runs inline: the handler's turn on this same stack */
     uint64_t number;       /* of this wait: never used twice on a loop */

@@ -1,0 +1,101 @@
+#include "actors/job.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct gv_job *gv_job_new(struct gv_loop *loop, size_t n_bytes)
+{
+    struct gv_job *job = aligned_alloc(16, (sizeof *job + n_bytes + 15) & ~(size_t)15);
+
+    if (job == NULL)
+        return NULL;
+    memset(job, 0, sizeof *job);
+    memset(job->body, 0, n_bytes);
+    job->loop = loop;
+    return job;
+}
+
+void gv_job_free(struct gv_job *job)
+{
+    if (job == NULL)
+        return;
+    if (job->free != NULL)
+        job->free(job);
+    free(job);
+}
+
+static void run(void *argument)
+{
+    struct gv_job *job = argument;
+
+    job->run(job);
+}
+
+static void on_done(void *argument)
+{
+    struct gv_job *job = argument;
+
+    if (job->left) {
+        gv_job_free(job);
+        return;
+    }
+    job->done = true;
+    gv_io_wake(job->loop, &job->waiter, 0);
+}
+
+static int start(struct gv_job *job, enum gv_blocking kind)
+{
+    const struct gv_blocking_job asked = {run, on_done, job};
+    int rc = job->loop->env->blocking_run(job->loop->poller, kind, &asked);
+
+    return rc == -EAGAIN ? GROVE_EFULL : rc;
+}
+
+int gv_job_await(struct gv_job *job, enum gv_blocking kind, uint32_t deadline_ms, const char *what,
+                 const char *name)
+{
+    struct gv_loop *loop = job->loop;
+    int rc = gv_may_park(loop);
+    bool gone;
+
+    if (rc == 0)
+        rc = start(job, kind);
+    if (rc != 0) {
+        gv_job_free(job);
+        return gv_io_failed(loop, rc, what, name);
+    }
+    rc = gv_io_await(loop, &job->waiter, deadline_ms, &gone);
+    if (rc == 0)
+        return 0;
+    if (job->done) /* It was done when somebody else had woken us. */
+        gv_job_free(job);
+    else
+        job->left = true;
+    return gv_io_failed(loop, rc, what, name);
+}
+
+int gv_job_await_end(struct gv_job *job, enum gv_blocking kind, const char *what, const char *name)
+{
+    struct gv_loop *loop = job->loop;
+    int rc = gv_may_park(loop);
+
+    if (rc == 0)
+        rc = start(job, kind);
+    if (rc != 0) {
+        gv_job_free(job);
+        return gv_io_failed(loop, rc, what, name);
+    }
+    while (!job->done) {
+        struct gv_wait wait;
+
+        /* A stop ends each wait, and would end the next one before it began. */
+        gv_wait_init(loop, &wait, GV_WAIT_IO, 0);
+        wait.slot = &job->waiter;
+        job->waiter = &wait;
+        if (gv_sched_keep_dispatcher(loop))
+            (void)gv_park_now(loop, &wait); /* job->done says it all. */
+        job->waiter = NULL;
+    }
+    return 0;
+}

@@ -1,0 +1,378 @@
+/* Streams and listeners: who waits and leaves, who owns, names, want of descriptors. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/world/sockets.h"
+
+enum { BULK_BYTES = 8 * 1024 * 1024 };
+
+/* --- waiting and leaving ------------------------------------------------------------------------- */
+
+static void test_a_read_that_came_too_late_has_taken_nothing(void **state)
+{
+    struct grove_stream *ends[2];
+    char bytes[8];
+    size_t n_bytes = 77;
+
+    (void)state;
+    pair(ends);
+    grove_within(10);
+    assert_int_equal(grove_read_await(ends[1], bytes, sizeof bytes, &n_bytes), GROVE_ETIMEDOUT);
+    assert_int_equal(n_bytes, 77);
+    assert_int_equal(grove_write_await(ends[0], "late", 4), 0);
+    assert_int_equal(grove_read_await(ends[1], bytes, sizeof bytes, &n_bytes), 0);
+    assert_int_equal(n_bytes, 4);
+    close_pair(ends);
+}
+
+static void test_a_write_that_ran_out_of_time_breaks_the_connection_off(void **state)
+{
+    struct grove_stream *ends[2];
+    uint8_t *bytes = calloc(1, BULK_BYTES);
+    size_t n_bytes = 1;
+    int rc = 0;
+
+    (void)state;
+    pair(ends);
+    grove_within(20);
+    assert_int_equal(grove_write_await(ends[0], bytes, BULK_BYTES), GROVE_ETIMEDOUT);
+    assert_int_equal(grove_write_await(ends[0], "x", 1), -EPIPE);
+    assert_int_equal(grove_read_await(ends[0], bytes, 1, &n_bytes), -EPIPE);
+    /* The peer gets what had left, then the end: never a hole. */
+    for (size_t n = 0; rc == 0 && n_bytes > 0; n += n_bytes) {
+        assert_true(n < BULK_BYTES);
+        rc = grove_read_await(ends[1], bytes, BULK_BYTES, &n_bytes);
+    }
+    free(bytes);
+    close_pair(ends);
+}
+
+struct waiter {
+    struct grove_stream *stream;
+    struct grove_listener *listener;
+    int rc;
+    size_t n_bytes;
+};
+
+static void wait_for_bytes(void *argument)
+{
+    struct waiter *waiter = argument;
+    char byte;
+
+    waiter->rc = grove_read_await(waiter->stream, &byte, 1, &waiter->n_bytes);
+}
+
+static void wait_for_peer(void *argument)
+{
+    struct waiter *waiter = argument;
+    struct grove_stream *stream;
+
+    waiter->rc = grove_accept_await(waiter->listener, &stream);
+}
+
+static void test_a_stop_ends_a_read_and_the_stream_goes_on(void **state)
+{
+    struct grove_stream *ends[2];
+    struct waiter waiter = {.rc = 1};
+    grove_ref reader;
+    size_t n_bytes;
+    char byte;
+
+    (void)state;
+    pair(ends);
+    waiter.stream = ends[1];
+    assert_int_equal(grove_go(wait_for_bytes, &waiter, NULL, &reader), 0);
+    assert_int_equal(grove_yield_await(), 0);
+    assert_int_equal(grove_read_await(ends[1], &byte, 1, &n_bytes), GROVE_EUSAGE);
+    assert_non_null(strstr(grove_why(), "another turn reads"));
+    assert_int_equal(grove_stop_await(reader, GROVE_STOP_KILL), 0);
+    assert_int_equal(waiter.rc, GROVE_ECANCELED);
+    assert_int_equal(grove_write_await(ends[0], "y", 1), 0);
+    assert_int_equal(grove_read_await(ends[1], &byte, 1, &n_bytes), 0);
+    close_pair(ends);
+}
+
+static void test_who_waits_is_told_when_another_one_closes(void **state)
+{
+    struct grove_stream *ends[2];
+    struct waiter reader = {.rc = 1}, acceptor = {.rc = 1};
+    grove_ref who[2];
+
+    (void)state;
+    pair(ends);
+    reader.stream = ends[1];
+    assert_int_equal(grove_listen("tcp://127.0.0.1:0", NULL, &acceptor.listener), 0);
+    assert_int_equal(grove_go(wait_for_bytes, &reader, NULL, &who[0]), 0);
+    assert_int_equal(grove_go(wait_for_peer, &acceptor, NULL, &who[1]), 0);
+    assert_int_equal(grove_yield_await(), 0);
+    grove_stream_close(ends[1]);
+    grove_listener_close(acceptor.listener);
+    join(who[0]);
+    join(who[1]);
+    assert_int_equal(reader.rc, GROVE_ECANCELED);
+    assert_int_equal(acceptor.rc, GROVE_ECANCELED);
+    grove_stream_close(ends[0]);
+}
+
+/* --- owners -------------------------------------------------------------------------------------- */
+
+static void forget(void *argument)
+{
+    struct grove_stream *stream;
+
+    assert_int_equal(grove_connect_await(argument, &stream), 0);
+}
+
+static void test_what_an_owner_forgot_is_closed_when_it_ends(void **state)
+{
+    struct grove_stream *stream;
+    grove_ref who;
+    size_t n_bytes;
+    char byte;
+
+    (void)state;
+    assert_int_equal(grove_listen("tcp://127.0.0.1:0", NULL, &listener), 0);
+    assert_int_equal(grove_go(forget, (void *)grove_listener_url(listener), NULL, &who), 0);
+    assert_int_equal(grove_accept_await(listener, &stream), 0);
+    grove_within(1000);
+    assert_int_equal(grove_read_await(stream, &byte, 1, &n_bytes), 0);
+    assert_int_equal(n_bytes, 0);
+    grove_stream_close(stream);
+    grove_listener_close(listener);
+}
+
+static int act_connect(struct play *me, struct script *script)
+{
+    struct grove_stream *stream;
+
+    (void)me;
+    return stage_note(script, grove_connect_await(grove_listener_url(listener), &stream));
+}
+
+static int act_read(struct play *me, struct script *script)
+{
+    size_t n_bytes;
+    char byte;
+
+    (void)me;
+    return stage_note(script,
+                      grove_read_await((void *)(uintptr_t)script->number, &byte, 1, &n_bytes));
+}
+
+static void test_an_actor_must_be_pinned_to_hold_a_stream(void **state)
+{
+    struct grove_spawn_options pinned = {.pinned = true};
+    struct script script = {.act = act_connect};
+    struct grove_stream *stream;
+    grove_ref loose, fast;
+    size_t n_bytes;
+    char byte;
+
+    (void)state;
+    assert_int_equal(grove_listen("tcp://127.0.0.1:0", NULL, &listener), 0);
+    loose = stage_spawn("loose");
+    assert_int_equal(stage_perform(loose, &script), GROVE_EUSAGE);
+    assert_non_null(strstr(script.text, "spawn it with `pinned`"));
+    assert_int_equal(play_spawn(&stage_player, NULL, &pinned, &fast), 0);
+    assert_int_equal(stage_perform(fast, &script), 0);
+    assert_int_equal(grove_accept_await(listener, &stream), 0);
+    /* It lives as long as the actor, not as the handler. */
+    grove_within(20);
+    assert_int_equal(grove_read_await(stream, &byte, 1, &n_bytes), GROVE_ETIMEDOUT);
+    assert_int_equal(grove_stop_await(fast, GROVE_STOP_DRAIN), 0);
+    assert_int_equal(grove_read_await(stream, &byte, 1, &n_bytes), 0);
+    assert_int_equal(n_bytes, 0);
+    assert_int_equal(grove_stop_await(loose, GROVE_STOP_DRAIN), 0);
+    grove_stream_close(stream);
+    grove_listener_close(listener);
+}
+
+static void test_another_loop_may_not_use_it(void **state)
+{
+    struct grove_stream *ends[2];
+    struct script script = {.act = act_read};
+    grove_ref far;
+
+    (void)state;
+    pair(ends);
+    script.number = (int64_t)(uintptr_t)ends[0];
+    far = stage_spawn_on(1, "far");
+    assert_int_equal(stage_perform(far, &script), GROVE_EUSAGE);
+    assert_non_null(strstr(script.text, "belongs to loop 0"));
+    assert_int_equal(grove_stream_give(ends[0], far), GROVE_EUSAGE);
+    assert_int_equal(grove_stop_await(far, GROVE_STOP_DRAIN), 0);
+    assert_int_equal(grove_stream_give(ends[0], far), GROVE_ENOACTOR);
+    close_pair(ends);
+}
+
+/* --- names --------------------------------------------------------------------------------------- */
+
+static void test_wrong_urls_are_refused_with_the_right_form(void **state)
+{
+    static const char *const wrong[] = {
+        "http://x:1",      "tcp://host", "tcp://:80", "tcp://h:99999", "tcp://::1:80",
+        "unix://relative", "tcp://h:8x", "",          "tcp://[::1]"};
+    struct grove_listener *none;
+    struct grove_stream *stream;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        assert_int_equal(grove_connect_await(wrong[i], &stream), GROVE_EUSAGE);
+        assert_non_null(strstr(grove_why(), "write "));
+    }
+    assert_int_equal(grove_listen("tcp://example.com:80", NULL, &none), GROVE_EUSAGE);
+    assert_non_null(strstr(grove_why(), "127.0.0.1"));
+}
+
+static void test_ports_in_use_and_dead_ones_are_named(void **state)
+{
+    struct grove_listener *second;
+    struct grove_stream *stream;
+    char url[GROVE_URL_BYTES];
+
+    (void)state;
+    assert_int_equal(grove_listen("tcp://127.0.0.1:0", NULL, &listener), 0);
+    (void)snprintf(url, sizeof url, "%s", grove_listener_url(listener));
+    assert_int_equal(grove_listen(url, NULL, &second), -EADDRINUSE);
+    assert_non_null(strstr(grove_why(), url));
+    assert_non_null(strstr(grove_why(), "take another"));
+    grove_listener_close(listener);
+    assert_int_equal(grove_connect_await(url, &stream), -ECONNREFUSED);
+    assert_non_null(strstr(grove_why(), url));
+    assert_non_null(strstr(grove_why(), "nobody listens there"));
+    assert_int_equal(grove_listen("tcp://192.0.2.7:0", NULL, &second), -EADDRNOTAVAIL);
+}
+
+static void test_names_are_looked_up_and_all_addresses_are_listened_at(void **state)
+{
+    struct grove_stream *ends[2];
+    char url[GROVE_URL_BYTES];
+
+    (void)state;
+    assert_int_equal(grove_listen("tcp://*:0", NULL, &listener), 0);
+    (void)snprintf(url, sizeof url, "tcp://localhost%s",
+                   strrchr(grove_listener_url(listener), ':'));
+    assert_int_equal(grove_connect_await(url, &ends[0]), 0);
+    assert_int_equal(grove_accept_await(listener, &ends[1]), 0);
+    close_pair(ends);
+    grove_listener_close(listener);
+}
+
+static void test_listeners_may_share_a_port_if_all_say_so(void **state)
+{
+    const struct grove_listen_options shared = {.reuse_port = true};
+    struct grove_listener *first, *second;
+
+    (void)state;
+    assert_int_equal(grove_listen("tcp://127.0.0.1:0", &shared, &first), 0);
+    assert_int_equal(grove_listen(grove_listener_url(first), &shared, &second), 0);
+    grove_listener_close(first);
+    grove_listener_close(second);
+}
+
+static void test_unix_sockets_know_their_peer(void **state)
+{
+    struct grove_stream *ends[2];
+    char url[64], bytes[4];
+    long long pid, uid;
+
+    (void)state;
+    (void)snprintf(url, sizeof url, "unix:///tmp/grove-stream-%d", (int)getpid());
+    assert_int_equal(grove_listen(url, NULL, &listener), 0);
+    assert_string_equal(grove_listener_url(listener), url);
+    assert_int_equal(grove_connect_await(url, &ends[0]), 0);
+    assert_int_equal(grove_accept_await(listener, &ends[1]), 0);
+    grove_stream_identity(ends[1], &pid, &uid);
+    assert_int_equal(pid, getpid());
+    assert_int_equal(uid, getuid());
+    assert_int_equal(grove_write_await(ends[0], "unix", 4), 0);
+    assert_int_equal(grove_read_all_await(ends[1], bytes, 4), 0);
+    close_pair(ends);
+    grove_listener_close(listener);
+    assert_int_equal(access(url + 7, F_OK), -1);
+    assert_int_equal(grove_connect_await(url, &ends[0]), -ECONNREFUSED);
+}
+
+static void test_a_descriptor_can_be_made_a_stream(void **state)
+{
+    struct grove_stream *stream, *none;
+    char bytes[4];
+    int fds[2];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    assert_int_equal(grove_stream_from(fds[0], &stream), 0);
+    assert_int_equal(write(fds[1], "abcd", 4), 4);
+    assert_int_equal(grove_read_all_await(stream, bytes, 4), 0);
+    grove_stream_close(stream);
+    assert_int_equal(close(fds[1]), 0);
+    assert_int_equal(grove_stream_from(-1, &none), -EBADF);
+}
+
+static void test_without_descriptors_a_server_waits_and_goes_on(void **state)
+{
+    struct rlimit limit, none_left;
+    struct grove_loop_stats before, after;
+    struct grove_stream *stream;
+    char bytes[4];
+    int peer, free_fd;
+
+    (void)state;
+    open_server();
+    assert_int_equal(grove_yield_await(), 0);
+    peer = -1;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    free_fd = dup(STDIN_FILENO); /* the lowest that is free, and the last one: for the peer */
+    none_left = (struct rlimit){(rlim_t)free_fd + 1, limit.rlim_max};
+    assert_int_equal(close(free_fd), 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none_left), 0);
+    peer = raw_dial();
+    assert_int_equal(grove_loop_stats(0, &before), 0);
+    assert_int_equal(grove_connect_await(grove_listener_url(listener), &stream), -EMFILE);
+    assert_non_null(strstr(grove_why(), "ulimit -n"));
+    assert_int_equal(grove_sleep_await(100), 0);
+    assert_int_equal(grove_loop_stats(0, &after), 0);
+    assert_true(after.busy_ns - before.busy_ns < 50000000); /* it does not spin */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(write(peer, "heal", 4), 4);
+    while (recv(peer, bytes, 4, MSG_DONTWAIT) != 4)
+        assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(close(peer), 0);
+    while (n_served < 1)
+        assert_int_equal(grove_sleep_await(1), 0);
+    close_server();
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    stage_open_loops(2);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        stage_test(test_a_read_that_came_too_late_has_taken_nothing),
+        stage_test(test_a_write_that_ran_out_of_time_breaks_the_connection_off),
+        stage_test(test_a_stop_ends_a_read_and_the_stream_goes_on),
+        stage_test(test_who_waits_is_told_when_another_one_closes),
+        stage_test(test_what_an_owner_forgot_is_closed_when_it_ends),
+        stage_test(test_an_actor_must_be_pinned_to_hold_a_stream),
+        stage_test(test_another_loop_may_not_use_it),
+        stage_test(test_wrong_urls_are_refused_with_the_right_form),
+        stage_test(test_ports_in_use_and_dead_ones_are_named),
+        stage_test(test_names_are_looked_up_and_all_addresses_are_listened_at),
+        stage_test(test_listeners_may_share_a_port_if_all_say_so),
+        stage_test(test_unix_sockets_know_their_peer),
+        stage_test(test_a_descriptor_can_be_made_a_stream),
+        stage_test(test_without_descriptors_a_server_waits_and_goes_on),
+    };
+
+    return cmocka_run_group_tests_name("listener", tests, set_up, stage_tear_down);
+}
