@@ -9,7 +9,8 @@
  *
  *     int main(int argc, char **argv)
  *     {
- *         static const struct grove_simulation withdraw = {"withdraw", "two at one account", run};
+ *         static const struct grove_simulation withdraw = {
+ *             .name = "withdraw", .what = "two at one account", .run = run};
  *         static const struct grove_simulation *const all[] = {&withdraw, NULL};
  *
  *         return grove_sim_main(argc, argv, all);
