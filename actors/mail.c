@@ -11,6 +11,7 @@
 #include "actors/service.h"
 #include "runtime/go.h"
 #include "runtime/hint.h"
+#include "runtime/lend.h"
 #include "runtime/place.h"
 #include "runtime/runtime.h"
 
@@ -53,6 +54,75 @@ int gv_mail_obstacle(unsigned kind, const struct grove_shape *shape,
 
 /* --- posting ---------------------------------------------------------------------------------- */
 
+/* Puts a message where there is room, into the mailbox of a task that may be out: then it may be over its bound. */
+static void push_anyway(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)
+{
+    int rc = gv_task_is_out(task)
+                 ? gv_mailbox_push(&task->mailbox, message, UINT32_MAX, GV_MAILBOX_BYTES_MAX)
+                 : gv_task_push(loop, task, message);
+
+    gv_assert(rc == 0);
+}
+
+/*
+ * A message of an rpc with DROP_OLDEST has found the mailbox full: it takes
+ * the place of the oldest one of its rpc. What is with a borrower is as good as
+ * begun, and not counted. On failure the message stays the caller's.
+ */
+static int push_out(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)
+{
+    uint64_t out = gv_task_is_out(task) ? gv_lend_charge(task) : 0;
+    uint32_t depth_max = task->depth_max + (uint32_t)(out >> 32);
+    uint32_t bytes_max = ((uint32_t)task->bytes_max_64k << 16) + (uint32_t)out;
+    struct gv_message *dropped = NULL, **last = &dropped;
+
+    if (!gv_mailbox_has_room(&task->mailbox, message, depth_max, bytes_max)
+        && !gv_mailbox_can_push_out(&task->mailbox, message, depth_max, bytes_max))
+        return GROVE_EFULL;
+    while (!gv_mailbox_has_room(&task->mailbox, message, depth_max, bytes_max)) {
+        *last = gv_mailbox_take_oldest(&task->mailbox, message->method);
+        last = &(*last)->next;
+    }
+    push_anyway(loop, task, message);
+    while (dropped != NULL) {
+        struct gv_message *next = dropped->next;
+
+        gv_mail_orphaned(loop, dropped, GROVE_EFULL, GROVE_DEAD_DROPPED);
+        dropped = next;
+    }
+    return 0;
+}
+
+/* The same where others wait for room already: it waits behind them, and they are one less, or the mailbox is. */
+static int wait_pushing_out(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)
+{
+    int rc = gv_task_wait_for_room(task, message);
+    struct gv_message *oldest;
+
+    if (rc != 0)
+        return rc;
+    oldest = gv_task_take_oldest(task, message->method);
+    if (oldest == message) {
+        if (message->call == 0 && !gv_task_is_out(task))
+            return GROVE_EFULL;
+        return gv_task_wait_for_room(task, message);
+    }
+    /* This may have made room, and nothing else may come by that would see it. */
+    gv_task_let_in(loop, task);
+    gv_mail_orphaned(loop, oldest, GROVE_EFULL, GROVE_DEAD_DROPPED);
+    return 0;
+}
+
+/* A message of an rpc with DROP_OLDEST finds the mailbox full, or others waiting for room in it. As put. */
+static GV_RARE int put_pushing_out(struct gv_loop *loop, struct gv_task *task,
+                                   struct gv_message *message)
+{
+    bool is_waited = task->flags & GV_TASK_WAITED;
+    int rc = is_waited ? wait_pushing_out(loop, task, message) : push_out(loop, task, message);
+
+    return rc == GROVE_EFULL && message->call != 0 ? gv_task_wait_for_room(task, message) : rc;
+}
+
 /* Puts a message into the mailbox of a task of this loop. On failure it stays the caller's. */
 static int put(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)
 {
@@ -64,11 +134,15 @@ static int put(struct gv_loop *loop, struct gv_task *task, struct gv_message *me
     rc = task->flags & GV_TASK_WAITED
              ? gv_mailbox_refusal(message, (uint32_t)task->bytes_max_64k << 16)
              : gv_task_push(loop, task, message);
-    if (rc == 0)
+    if (gv_likely(rc == 0)) {
         gv_probe(&loop->probes, SEND, message->to, message->method);
-    else if (rc == GROVE_EFULL && message->call != 0 && !task->class->fails_when_full)
-        rc = gv_task_wait_for_room(task, message);
-    return rc;
+        return 0;
+    }
+    if (rc != GROVE_EFULL || task->class->fails_when_full)
+        return rc;
+    if (gv_unlikely(gv_methods[message->method].drops_oldest))
+        return put_pushing_out(loop, task, message);
+    return message->call != 0 ? gv_task_wait_for_room(task, message) : rc;
 }
 
 static void post_far(struct gv_loop *loop, unsigned home, struct gv_message *message)

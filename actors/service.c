@@ -41,8 +41,12 @@ static int add(const struct grove_service *service)
     if (first + service->n_methods > GV_METHODS_MAX)
         return GROVE_EFULL;
     for (uint32_t i = 0; i < service->n_methods; i++)
-        gv_methods[first + i] = (struct gv_method_entry){&service->methods[i], service,
-                                                         gv_inline_fits(&service->methods[i])};
+        gv_methods[first + i] = (struct gv_method_entry){
+            .method = &service->methods[i],
+            .service = service,
+            .fits_inline = gv_inline_fits(&service->methods[i]),
+            .drops_oldest = service->methods[i].overflow == GROVE_DROP_OLDEST,
+        };
     /* release: pairs with the acquire in gv_method and known_index. */
     atomic_store_explicit(&n_methods, first + service->n_methods - 1, memory_order_release);
     __atomic_store_n(service->index, first, __ATOMIC_RELEASE);

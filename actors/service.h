@@ -23,7 +23,8 @@
 struct gv_method_entry {
     const struct grove_method *method;
     const struct grove_service *service;
-    bool fits_inline; /* see inline.h */
+    bool fits_inline;  /* see inline.h */
+    bool drops_oldest; /* see mail.c */
 };
 
 extern struct gv_method_entry gv_methods[GV_METHODS_MAX + 1];

@@ -103,23 +103,12 @@ int gv_task_bound_to(struct gv_task *task, uint32_t depth_max, uint32_t bytes_ma
     return 0;
 }
 
-static inline void append_waiting(struct gv_task *task, struct gv_waitlist *list,
-                                  struct gv_message *message)
-{
-    message->next = NULL;
-    if (list->head == NULL)
-        list->head = message;
-    else
-        list->tail->next = message;
-    list->tail = message;
-    list->n++;
-    task->flags |= GV_TASK_WAITED;
-}
-
 void gv_task_push_always(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)
 {
     if (task->flags & GV_TASK_WAITED) {
-        append_waiting(task, task->class->waitlist(task, false), message);
+        /* Nobody's share is charged with it, so it is never refused. */
+        gv_assert(message->call == 0);
+        (void)gv_task_wait_for_room(task, message);
         return;
     }
     gv_assert(gv_mailbox_push(&task->mailbox, message, UINT32_MAX, UINT32_MAX) == 0);
@@ -132,24 +121,30 @@ void gv_task_push_always(struct gv_loop *loop, struct gv_task *task, struct gv_m
 int gv_task_wait_for_room(struct gv_task *task, struct gv_message *message)
 {
     struct gv_waitlist *list = task->class->waitlist(task, true);
+    int rc;
 
     if (list == NULL)
         return GROVE_ENOMEM;
-    /* What is charged to a window is bounded by that. */
-    if (list->n >= GV_WAITLIST_MAX && !(message->form_flags & GV_FLAG_COUNTED))
-        return GROVE_EFULL;
-    append_waiting(task, list, message);
-    return 0;
+    rc = gv_waitlist_push(list, message, (uint32_t)task->bytes_max_64k << 16);
+    if (rc == 0)
+        task->flags |= GV_TASK_WAITED;
+    return rc;
 }
 
-static struct gv_message *take_waiting(struct gv_task *task, struct gv_waitlist *list)
+/* A message has left the list. */
+static struct gv_message *left_list(struct gv_task *task, const struct gv_waitlist *list,
+                                    struct gv_message *message)
 {
-    struct gv_message *message = list->head;
-
-    list->head = message->next;
-    if (--list->n == 0)
+    if (list->n == 0)
         task->flags &= (uint8_t)~GV_TASK_WAITED;
     return message;
+}
+
+static struct gv_message *take_waiting(struct gv_task *task)
+{
+    struct gv_waitlist *list = task->class->waitlist(task, false);
+
+    return left_list(task, list, gv_waitlist_take(list));
 }
 
 void gv_task_let_in(struct gv_loop *loop, struct gv_task *task)
@@ -164,28 +159,22 @@ void gv_task_let_in(struct gv_loop *loop, struct gv_task *task)
         if (gv_task_push(loop, task, message) != 0)
             return;
         /* The push has used the link of the list. */
-        list->head = after;
-        if (--list->n == 0)
+        gv_waitlist_shift(list, message, after);
+        if (list->n == 0)
             task->flags &= (uint8_t)~GV_TASK_WAITED;
         gv_runtime.upcalls->entered(loop, message);
     }
 }
 
-/* Takes a message off the waiting list; NULL if it is not there. */
-static struct gv_message *remove_waiting(struct gv_task *task, uint64_t call)
+struct gv_message *gv_task_take_oldest(struct gv_task *task, uint16_t method)
 {
-    struct gv_waitlist *list = task->class->waitlist(task, false);
-    struct gv_message *message = list->head, *before = NULL;
+    struct gv_message *message = gv_mailbox_take_oldest(&task->mailbox, method);
+    struct gv_waitlist *list;
 
-    for (; message != NULL && message->call != call; message = message->next)
-        before = message;
-    if (message == NULL || before == NULL)
-        return message != NULL ? take_waiting(task, list) : NULL;
-    before->next = message->next;
-    if (list->tail == message)
-        list->tail = before;
-    list->n--;
-    return message;
+    if (message != NULL || !(task->flags & GV_TASK_WAITED))
+        return message;
+    list = task->class->waitlist(task, false);
+    return left_list(task, list, gv_waitlist_take_oldest(list, method));
 }
 
 struct gv_message *gv_task_take_back(struct gv_loop *loop, struct gv_task *task, uint64_t call)
@@ -196,8 +185,11 @@ struct gv_message *gv_task_take_back(struct gv_loop *loop, struct gv_task *task,
         gv_lend_take_back(loop, task, call); /* Or it waits for room. */
     if (!(task->flags & GV_TASK_WAITED))
         return message;
-    if (message == NULL)
-        return remove_waiting(task, call);
+    if (message == NULL) {
+        struct gv_waitlist *list = task->class->waitlist(task, false);
+
+        return left_list(task, list, gv_waitlist_remove(list, call));
+    }
     /* This made room, and nothing else may come by that would see it. */
     gv_task_let_in(loop, task);
     return message;
@@ -234,8 +226,7 @@ void gv_task_orphan_mail(struct gv_loop *loop, struct gv_task *task, int code)
     while ((message = gv_mailbox_take(&task->mailbox)) != NULL)
         gv_runtime.upcalls->orphaned(loop, message, code);
     while (task->flags & GV_TASK_WAITED)
-        gv_runtime.upcalls->orphaned(loop, take_waiting(task, task->class->waitlist(task, false)),
-                                     code);
+        gv_runtime.upcalls->orphaned(loop, take_waiting(task), code);
 }
 
 void gv_task_end(struct gv_loop *loop, struct gv_task *task)

@@ -13,8 +13,6 @@
 #include "runtime/runtime.h"
 #include "runtime/sched.h"
 
-#define GV_WAITLIST_MAX 65536u /* messages waiting for room at one task */
-
 /* True for a task made by grove_go. */
 bool gv_task_is_greenlet(const struct gv_task *task);
 
@@ -67,13 +65,16 @@ void gv_task_push_always(struct gv_loop *loop, struct gv_task *task, struct gv_m
 
 /*
  * Puts a message that found no room at the end of the waiting list. Returns
- * 0, or GROVE_EFULL (GV_WAITLIST_MAX wait already) or GROVE_ENOMEM: the
- * message then stays the caller's.
+ * 0, or GROVE_EFULL (its peer has enough there, see waitlist.h) or
+ * GROVE_ENOMEM: the message then stays the caller's.
  */
 int gv_task_wait_for_room(struct gv_task *task, struct gv_message *message);
 
 /* Lets waiting messages in once half of the mailbox is free. Call it after taking mail if GV_TASK_WAITED is set. */
 void gv_task_let_in(struct gv_loop *loop, struct gv_task *task);
+
+/* Takes the oldest message of a method that is queued here, or waits for room; NULL if there is none. The caller owns it. */
+struct gv_message *gv_task_take_oldest(struct gv_task *task, uint16_t method);
 
 /* Takes a queued or waiting message back by its call id; NULL if it is not there. The caller owns it. */
 struct gv_message *gv_task_take_back(struct gv_loop *loop, struct gv_task *task, uint64_t call);

@@ -54,6 +54,12 @@ unsigned gv_lend_borrower(const struct gv_task *task)
     return loan_of(task->run_next)->borrower;
 }
 
+uint64_t gv_lend_charge(const struct gv_task *task)
+{
+    gv_assert(gv_task_is_out(task));
+    return loan_of(task->run_next)->charge;
+}
+
 /* --- hunger ----------------------------------------------------------------------------------- */
 
 void gv_lend_open(struct gv_loop *loop)

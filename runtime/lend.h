@@ -114,6 +114,9 @@ static inline bool gv_task_is_out(const struct gv_task *task)
 /* The loop that has borrowed it. */
 unsigned gv_lend_borrower(const struct gv_task *task);
 
+/* What of its mailbox's load is with the borrower, or was when it left. */
+uint64_t gv_lend_charge(const struct gv_task *task);
+
 /* Its guest shall end after the running handler; cancel: which is to be cancelled. */
 void gv_lend_stop(struct gv_loop *loop, struct gv_task *task, bool cancel);
 

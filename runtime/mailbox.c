@@ -64,6 +64,33 @@ struct gv_message *gv_mailbox_remove(struct gv_mailbox *box, uint64_t call)
     return NULL;
 }
 
+bool gv_mailbox_can_push_out(const struct gv_mailbox *box, const struct gv_message *message,
+                             uint32_t depth_max, uint32_t bytes_max)
+{
+    uint64_t load = box->load + gv_mailbox_share(message);
+
+    for (const struct gv_message *other = box->head; other != NULL; other = other->next) {
+        if (other->method != message->method)
+            continue;
+        load -= gv_mailbox_share(other);
+        if (load >> 32 <= depth_max && (uint32_t)load <= bytes_max)
+            return true;
+    }
+    return false;
+}
+
+struct gv_message *gv_mailbox_take_oldest(struct gv_mailbox *box, uint16_t method)
+{
+    struct gv_message *before = NULL;
+
+    for (struct gv_message *message = box->head; message != NULL; message = message->next) {
+        if (message->method == method)
+            return unlink_behind(box, before);
+        before = message;
+    }
+    return NULL;
+}
+
 uint64_t gv_mailbox_detach(struct gv_mailbox *box, struct gv_mailbox *batch, uint32_t n_max)
 {
     struct gv_message *message = box->head;

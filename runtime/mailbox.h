@@ -102,6 +102,16 @@ static inline int gv_mailbox_push(struct gv_mailbox *box, struct gv_message *mes
     return 0;
 }
 
+/* True if a push of this message would succeed. */
+static inline bool gv_mailbox_has_room(const struct gv_mailbox *box,
+                                       const struct gv_message *message, uint32_t depth_max,
+                                       uint32_t bytes_max)
+{
+    uint64_t load = box->load + gv_mailbox_share(message);
+
+    return load >> 32 <= depth_max && (uint32_t)load <= bytes_max;
+}
+
 /* Puts a system message in front of all user messages, behind the system messages that wait. Owns it. */
 void gv_mailbox_push_front(struct gv_mailbox *box, struct gv_message *message);
 
@@ -130,6 +140,13 @@ struct gv_message *gv_mailbox_take_user(struct gv_mailbox *box);
  * whole list.
  */
 struct gv_message *gv_mailbox_remove(struct gv_mailbox *box, uint64_t call);
+
+/* True if the push would succeed once enough messages of the same method were taken out; one at least is there. Walks. */
+bool gv_mailbox_can_push_out(const struct gv_mailbox *box, const struct gv_message *message,
+                             uint32_t depth_max, uint32_t bytes_max);
+
+/* Takes the oldest message of a method, which the caller owns then; NULL if there is none. May walk the whole list. */
+struct gv_message *gv_mailbox_take_oldest(struct gv_mailbox *box, uint16_t method);
 
 /*
  * Moves the first messages, at most n_max, into batch, which is empty. They

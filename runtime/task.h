@@ -26,10 +26,9 @@
 #include <stdint.h>
 
 #include "runtime/mailbox.h"
+#include "runtime/waitlist.h"
 
-struct gv_kept;
 struct gv_loop;
-struct gv_holding;
 struct gv_task;
 struct gv_turn;
 
@@ -42,17 +41,6 @@ enum gv_task_flag {
     GV_TASK_LINGERS = 32,  /* has stood in the run queue since lending came by */
     GV_TASK_WAITED = 64,   /* messages wait for room in its mailbox */
     GV_TASK_UNBORN = 128,  /* its first turn has not succeeded */
-};
-
-/* Who waits at a task: for room in its full mailbox, oldest first; and for its end. And what few tasks have. */
-struct gv_waitlist {
-    struct gv_holding *held; /* the upper floor's: what the task has open */
-    struct gv_message *head, *tail;
-    uint32_t n;
-    struct gv_message *stop_waiters;
-    struct gv_kept *kept;         /* what its turns keep, see actors/kept.h; NULL for most */
-    struct gv_message *watchers;  /* the upper floor's monitors of this task */
-    struct gv_watching *watching; /* and those that it has; only its turns touch them */
 };
 
 /* What the scheduler must know of a kind of task. */

@@ -6,6 +6,10 @@
  *     NAME_RPC_send_await(ref, &request)                 waits for room, no answer
  *     NAME_RPC_start(ref, &request, &response, &future)  goes on; await the future later
  *
+ * A message of an rpc with `option (grove.overflow) = DROP_OLDEST` that finds
+ * the mailbox full takes the place of the oldest queued one of its rpc, which is a
+ * dead letter; if that was a call it fails with GROVE_EFULL. If there is none, it fares like any other.
+ *
  * The request is lent: it has been copied when the verb returns or
  * suspends. The response is written only when the call returns 0; its
  * pointers live until the end of the turn or scope (see memory.h).
@@ -48,7 +52,9 @@
  * GROVE_ECANCELED, GROVE_EDEADLK, GROVE_EDOWN, GROVE_ECRASHED, GROVE_ENOTSUP,
  * GROVE_ETOOBIG, GROVE_ENOMEM, GROVE_ENOSTACK, or what the handler returned.
  * grove_failure() tells whether the handler had begun. A full mailbox is
- * waited for, within the deadline; a full worker queue is not: GROVE_EFULL.
+ * waited for, within the deadline; a full worker queue is not: GROVE_EFULL. Of one caller
+ * at most 1024 messages, and as many bytes as the mailbox may hold, wait for
+ * room at one receiver, and 65 536 and 64 MiB of one loop: GROVE_EFULL.
  */
 GROVE_API int grove_call_await(grove_ref ref, const struct grove_service *service, uint32_t method,
                                const ProtobufCMessage *request, ProtobufCMessage *response);

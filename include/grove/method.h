@@ -88,6 +88,9 @@ enum grove_audience {
     GROVE_AUDIENCE_CLIENTS = 2
 };
 
+/* What becomes of a message that finds the mailbox full. */
+enum grove_overflow { GROVE_REFUSE_NEWEST = 0, GROVE_DROP_OLDEST = 1 };
+
 /* Of thunks: their frames hold a request and a response, no array that could be overrun. */
 #if defined(__has_attribute) && __has_attribute(no_stack_protector)
 #    define GROVE_THUNK __attribute__((no_stack_protector))
@@ -122,6 +125,7 @@ struct grove_method {
     uint8_t isolation;        /* enum grove_isolation */
     uint8_t idempotency;      /* enum grove_idempotency */
     uint8_t audience;         /* enum grove_audience */
+    uint8_t overflow;         /* enum grove_overflow */
 };
 
 /* One field of a message, with what protobuf-c's own descriptors lack. */

@@ -13,6 +13,7 @@ static void check_built(struct gen *gen, const struct gen_method *method)
     const struct gen_place isolation =
         gen_place_part(&options, (enum gen_step)GEN_OPTION_ISOLATION);
     const struct gen_place pool = gen_place_part(&options, (enum gen_step)GEN_OPTION_POOL);
+    const struct gen_place overflow = gen_place_part(&options, (enum gen_step)GEN_OPTION_OVERFLOW);
     const struct gen_place timeout = gen_place_part(&options, (enum gen_step)GEN_OPTION_TIMEOUT_MS);
 
     if (method->rpc->client_streaming || method->rpc->server_streaming)
@@ -27,6 +28,11 @@ static void check_built(struct gen *gen, const struct gen_method *method)
         gen_complain(gen, &pool,
                      "only a WORKER rpc runs in a pool; add (grove.isolation) = WORKER "
                      "or remove the pool");
+    if (method->overflow != 0 && method->isolation == GEN_WORKER)
+        gen_complain(
+            gen, &overflow,
+            "a WORKER rpc waits in its pool's queue, from which nothing is dropped; remove "
+            "(grove.overflow), and make the queue as long as you want (queue_max)");
     if (method->pool != NULL && strpbrk(method->pool, "\"\\\n\r") != NULL)
         gen_complain(gen, &pool,
                      "the name of a pool has a quote, backslash or line end; use "

@@ -173,11 +173,12 @@ static void emit_method(const struct gen_unit *unit, const struct gen_service *s
             "        .timeout_ms = %" PRIu64 ",\n        .key_field = %" PRIu32 ",\n"
             "        .placement_field = %" PRIu32 ",\n        .kind = GROVE_UNARY,\n"
             "        .isolation = %s,\n        .idempotency = %u,\n"
-            "        .audience = %" PRIu64 ",\n    },\n",
+            "        .audience = %" PRIu64 ",\n        .overflow = %s,\n    },\n",
             method->timeout_ms, gen_marked_field(method->request->message, GEN_OPTION_KEY),
             gen_marked_field(method->request->message, GEN_OPTION_PLACEMENT),
             method->isolation == GEN_WORKER ? "GROVE_WORKER_PROCESS" : "GROVE_INLINE",
-            method->idempotency, method->audience);
+            method->idempotency, method->audience,
+            method->overflow != 0 ? "GROVE_DROP_OLDEST" : "GROVE_REFUSE_NEWEST");
 }
 
 static bool has_refusal_codes(const struct gen_service *service)

@@ -137,6 +137,7 @@ static void fill_method(const struct gen *gen, const struct gen_service *service
     (void)gen_option_number(options, GEN_OPTION_ISOLATION, &method->isolation);
     (void)gen_option_number(options, GEN_OPTION_TIMEOUT_MS, &method->timeout_ms);
     (void)gen_option_number(options, GEN_OPTION_AUDIENCE, &method->audience);
+    (void)gen_option_number(options, GEN_OPTION_OVERFLOW, &method->overflow);
     method->idempotency = idempotency_of(rpc->options);
 }
 

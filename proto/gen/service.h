@@ -17,6 +17,7 @@ enum gen_option {
     GEN_OPTION_TIMEOUT_MS = 51002,
     GEN_OPTION_POOL = 51003,
     GEN_OPTION_AUDIENCE = 51004,
+    GEN_OPTION_OVERFLOW = 51006,
     GEN_OPTION_REFUSALS = 51011,
     GEN_OPTION_CODE = 51021,
     GEN_OPTION_KEY = 51031,
@@ -41,6 +42,7 @@ struct gen_method {
     uint64_t isolation;
     uint64_t timeout_ms;
     uint64_t audience;
+    uint64_t overflow;
     unsigned idempotency; /* as grove/method.h numbers it */
 };
 

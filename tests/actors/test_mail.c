@@ -10,6 +10,8 @@
 
 #include "stage.h"
 
+#include "runtime/waitlist.h"
+
 #include "runtime/loop.h"
 
 enum { DEPTH = 4 };
@@ -276,6 +278,37 @@ static void test_drain_lets_those_who_wait_in(void **state)
     assert_int_equal(waiting.n_runs, 1);
 }
 
+/* Begins calls at script->to until one is refused, and counts them. */
+static void go_flood(void *argument)
+{
+    struct script *script = argument;
+    static struct grove_future futures[2 * GV_WAIT_PEER_MAX];
+    static Play__V1__PerformResponse responses[2 * GV_WAIT_PEER_MAX];
+
+    do
+        script->rc =
+            stage_start(script->to, &nothing, &responses[script->n_runs], &futures[script->n_runs]);
+    while (script->rc == 0 && ++script->n_runs < 2 * GV_WAIT_PEER_MAX);
+    for (unsigned i = 0; i < script->n_runs; i++)
+        (void)grove_future_await(&futures[i]); /* Only how many came counts. */
+}
+
+static void test_one_that_floods_with_calls_leaves_places_to_wait_for_others(void **state)
+{
+    struct script nap, flood = {0};
+    grove_ref ref;
+
+    (void)state;
+    flood.to = ref = busy_actor(&nap, 50);
+    fill(ref);
+    assert_int_equal(grove_go(go_flood, &flood, NULL, NULL), 0);
+    assert_int_equal(grove_yield_await(), 0);
+    assert_int_equal(flood.rc, GROVE_EFULL);
+    assert_int_equal(flood.n_runs, GV_WAIT_PEER_MAX);
+    assert_int_equal(stage_add(ref, 1, NULL), 0);
+    assert_int_equal(grove_sleep_await(10), 0);
+}
+
 /* --- dead letters ----------------------------------------------------------------------------- */
 
 static void test_accepted_messages_that_nobody_handles_are_dead_letters(void **state)
@@ -307,6 +340,7 @@ int main(void)
         stage_test(test_waiting_calls_enter_when_the_queued_ones_are_taken_back),
         stage_test(test_who_waits_for_room_hears_of_the_end),
         stage_test(test_drain_lets_those_who_wait_in),
+        stage_test(test_one_that_floods_with_calls_leaves_places_to_wait_for_others),
         stage_test(test_accepted_messages_that_nobody_handles_are_dead_letters),
     };
 

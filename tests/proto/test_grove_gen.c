@@ -115,6 +115,19 @@ static void test_threads_and_pools_of_inline_rpcs_are_refused(void **state)
                    "or remove the pool\n");
 }
 
+static void test_dropping_from_a_pool_is_refused(void **state)
+{
+    (void)state;
+    assert_refused(HEAD "service AService {\n"
+                        "  rpc Do(DoRequest) returns (DoResponse) {\n"
+                        "    option (grove.isolation) = WORKER;\n"
+                        "    option (grove.overflow) = DROP_OLDEST;\n"
+                        "  }\n}\nmessage DoRequest {}\nmessage DoResponse {}\n",
+                   "t.proto:7:5: a WORKER rpc waits in its pool's queue, from which nothing is "
+                   "dropped; remove (grove.overflow), and make the queue as long as you want "
+                   "(queue_max)\n");
+}
+
 static void test_optional_is_refused_with_its_cure(void **state)
 {
     (void)state;
@@ -331,6 +344,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_streams_are_refused),
         cmocka_unit_test(test_threads_and_pools_of_inline_rpcs_are_refused),
+        cmocka_unit_test(test_dropping_from_a_pool_is_refused),
         cmocka_unit_test(test_optional_is_refused_with_its_cure),
         cmocka_unit_test(test_code_size_and_proto2_are_refused),
         cmocka_unit_test(test_messages_that_contain_themselves_are_refused),
