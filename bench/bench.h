@@ -51,6 +51,10 @@ int bench_bank_await(const int64_t *numbers,
 int bench_offload_await(const int64_t *numbers,
                         struct bench_result *result); /* jobs, at once, microseconds */
 
+int bench_echo_await(const int64_t *numbers,
+                     struct bench_result *result); /* connections, requests */
+int bench_serve_await(const int64_t *numbers, struct bench_result *result); /* port */
+
 /* On one loop or two, each bound to a CPU. */
 int bench_regrow_await(const int64_t *numbers, struct bench_result *result); /* leaves, trees */
 int bench_forkjoin_await(const int64_t *numbers,

@@ -321,11 +321,17 @@ static const struct {
     int n_numbers;
     const char *numbers;
 } floors[] = {
-    {"call", floor_call, 1, "CALLS"},          {"ring", floor_ring, 2, "ACTORS HOPS"},
-    {"fanin", floor_fanin, 1, "MESSAGES"},     {"many", floor_many, 2, "ACTORS DELIVERIES"},
-    {"spawn", floor_spawn, 2, "ACTORS ALIVE"}, {"blocks", floor_blocks, 2, "BYTES MESSAGES"},
-    {"timers", floor_timers, 1, "ALIVE"},      {"spin", floor_spin, 1, "ROUND_TRIPS"},
-    {"stream", floor_stream, 1, "MESSAGES"},   {"socket", floor_socket, 1, "ROUND_TRIPS"},
+    {"call", floor_call, 1, "CALLS"},
+    {"ring", floor_ring, 2, "ACTORS HOPS"},
+    {"fanin", floor_fanin, 1, "MESSAGES"},
+    {"many", floor_many, 2, "ACTORS DELIVERIES"},
+    {"spawn", floor_spawn, 2, "ACTORS ALIVE"},
+    {"blocks", floor_blocks, 2, "BYTES MESSAGES"},
+    {"timers", floor_timers, 1, "ALIVE"},
+    {"spin", floor_spin, 1, "ROUND_TRIPS"},
+    {"stream", floor_stream, 1, "MESSAGES"},
+    {"socket", floor_socket, 1, "ROUND_TRIPS"},
+    {"echo", floor_echo, 2, "CONNECTIONS REQUESTS"},
 };
 
 int main(int argc, char **argv)
