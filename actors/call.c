@@ -97,12 +97,24 @@ static void call_back(struct gv_loop *loop, struct gv_call *call, struct gv_mess
     gv_message_give(&loop->blocks, reply);
 }
 
+/* The caller finds it when the handler above it has returned. */
+static void leave_answer(struct gv_loop *loop, struct gv_call *call, struct gv_message *reply)
+{
+    struct gv_wait *wait = call->sink.wait;
+
+    gv_call_give(loop, call);
+    wait->call = 0;
+    wait->message = reply;
+}
+
 /* What does not resume a parked turn. */
 static GV_APART void finish_apart(struct gv_loop *loop, struct gv_call *call,
                                   struct gv_message *reply)
 {
     if (call->kind == GV_SINK_CALLBACK)
         call_back(loop, call, reply);
+    else if (call->kind == GV_SINK_INLINE)
+        leave_answer(loop, call, reply);
     else if (!call->answered)
         gv_future_finish(loop, call, reply);
     else
@@ -156,6 +168,8 @@ void gv_call_fail(struct gv_loop *loop, struct gv_message *request, int code,
     size_t bytes = text != NULL && text[0] != '\0' ? strlen(text) + 1 : 0;
 
     gv_assert(code != 0);
+    if (request->form_flags & GV_FLAG_BEGUN)
+        started = GROVE_STARTED_YES;
     if (request->call == 0) {
         gv_message_give(&loop->blocks, request);
         return;

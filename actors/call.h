@@ -38,7 +38,12 @@
 #define GV_CALL_SLOT_SHIFT 36u
 #define GV_CALL_GENERATION ((UINT64_C(1) << GV_CALL_SLOT_SHIFT) - 1)
 
-enum gv_sink { GV_SINK_WAIT, GV_SINK_FUTURE, GV_SINK_CALLBACK };
+enum gv_sink {
+    GV_SINK_WAIT,
+    GV_SINK_FUTURE,
+    GV_SINK_CALLBACK,
+    GV_SINK_INLINE, /* a wait whose turn is not parked yet: its call runs inline, but is answered otherwise */
+};
 
 /* What became of a call, for callback sinks. */
 struct gv_outcome {

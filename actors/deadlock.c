@@ -170,6 +170,7 @@ bool gv_deadlock_closes(struct gv_loop *loop, struct gv_wait *wait, struct gv_cy
 {
     cycle->wait = NULL;
     cycle->far = false;
+    cycle->text[0] = '\0';
     if (wait->turn->task == NULL)
         return false; /* Nobody can call main. */
     if (walk_closes(loop, wait, cycle))

@@ -13,6 +13,8 @@ int gv_envelope_put(struct grove_answer *answer, const struct grove_shape *shape
     struct gv_envelope *envelope = (struct gv_envelope *)answer;
     size_t bytes = grove_shape_bytes(shape, response);
 
+    if (envelope->request->call == 0)
+        return 0; /* It is answered otherwise: deferred, or delegated. */
     if (bytes > GV_BLOCK_BYTES_MAX)
         return gv_turn_failed(envelope->loop->turn, NULL, GROVE_ETOOBIG, GROVE_STARTED_YES,
                               gv_mail_reason(GROVE_ETOOBIG));

@@ -1,7 +1,10 @@
 #include "actors/inline.h"
 
+#include <string.h>
+
 #include <grove/error.h>
 
+#include "actors/call.h"
 #include "runtime/assert.h"
 #include "runtime/go.h"
 #include "runtime/park.h"
@@ -131,40 +134,134 @@ static inline void count(struct gv_loop *loop)
         gv_main_look(loop);
 }
 
+/* All of one call; on its caller's stack. */
+struct frame {
+    struct gv_turn turn; /* the handler's */
+    struct gv_wait wait; /* the caller's */
+    _Alignas(16) unsigned char body[GV_INLINE_BYTES];
+    _Alignas(16) unsigned char answered[GV_INLINE_BYTES];
+};
+
+int gv_inline_convert(struct gv_loop *loop, struct gv_turn *turn)
+{
+    struct frame *frame = (struct frame *)((char *)turn - offsetof(struct frame, turn));
+    struct gv_message *message = gv_message_take(&loop->blocks, sizeof frame->body);
+    struct gv_call *call;
+
+    gv_assert(turn->below == &frame->wait && turn->message == NULL);
+    if (message == NULL)
+        return GROVE_ENOMEM;
+    call = gv_call_take(loop, frame->wait.target, turn->index, turn->deadline_ms);
+    if (call == NULL) {
+        gv_message_give(&loop->blocks, message);
+        return GROVE_ENOMEM;
+    }
+    call->kind = GV_SINK_INLINE;
+    call->sink.wait = &frame->wait;
+    frame->wait.call = call->id;
+    memcpy(message->body, frame->body, sizeof frame->body);
+    message->call = call->id;
+    message->to = frame->wait.target;
+    message->from = frame->wait.turn->task != NULL ? gv_task_id(frame->wait.turn->task) : 0;
+    message->deadline_ms = turn->deadline_ms;
+    message->method = turn->index;
+    turn->message = message;
+    turn->odd |= GV_ODD_CONVERTED;
+    loop->inlined[turn->index] = GV_INLINE_NEVER; /* The mailbox is the shorter way to the same. */
+    return 0;
+}
+
+/* The handler has returned, and its answer comes otherwise: the caller parks, as if it had been queued. */
+static int await_answer(const struct gv_verb *verb, struct gv_wait *wait, int left,
+                        ProtobufCMessage *response)
+{
+    struct gv_loop *loop = verb->loop;
+    int rc = left != 0 || wait->message != NULL ? left : gv_may_park(loop);
+
+    if (rc != 0) {
+        if (wait->message != NULL)
+            gv_message_give(&loop->blocks, wait->message);
+        return gv_verb_left(loop, wait, rc, NULL);
+    }
+    if (wait->message == NULL) {
+        struct gv_call *call = gv_call_find(loop, wait->call);
+
+        gv_assert(call != NULL);
+        call->kind = GV_SINK_WAIT;
+        wait->above = NULL;
+        rc = gv_park_now(loop, wait);
+    }
+    if (wait->message == NULL)
+        return gv_verb_left(loop, wait, rc, NULL);
+    return gv_turn_take_answer(loop, verb->turn, verb->method, wait->message, response);
+}
+
+/* The handler of a call that became a message has returned. */
+static GV_RARE int end_converted(const struct gv_verb *verb, struct frame *frame, int code,
+                                 ProtobufCMessage *response)
+{
+    struct gv_loop *loop = verb->loop;
+    struct gv_message *message = frame->turn.message;
+    bool answers = message != NULL && message->call != 0;
+    int left = left_with(verb, &frame->turn);
+
+    if (answers) {
+        gv_call_give(loop, gv_call_find(loop, frame->wait.call));
+        frame->wait.call = 0;
+    }
+    if (answers && (code != 0 || left != 0 || gv_turn_has_failed(&frame->turn)))
+        code = fail(verb, &frame->turn, code);
+    else if (gv_turn_has_failed(&frame->turn))
+        gv_actor_failed(&frame->turn);
+    if (message != NULL)
+        gv_message_give(&loop->blocks, message);
+    gv_turn_end(loop, &frame->turn);
+    gv_actor_rest(loop, (struct gv_actor *)verb->task);
+    end_wait(verb);
+    if (!answers)
+        return await_answer(verb, &frame->wait, left, response);
+    if (code == 0)
+        verb->method->response->open(response, frame->answered);
+    return code;
+}
+
 int gv_inline_call(const struct gv_verb *verb, const ProtobufCMessage *request,
                    ProtobufCMessage *response)
 {
-    _Alignas(16) unsigned char body[GV_INLINE_BYTES], answered[GV_INLINE_BYTES];
-    struct grove_answer answer = {.put = refuse, .body = answered, .room = sizeof answered};
+    struct frame frame;
+    struct gv_turn *turn = &frame.turn;
+    struct grove_answer answer = {
+        .put = refuse, .body = frame.answered, .room = sizeof frame.answered};
     struct gv_actor *actor = (struct gv_actor *)verb->task;
     struct gv_loop *loop = verb->loop;
-    struct gv_turn turn;
-    struct gv_wait wait;
     uint64_t started_ns;
     int code;
 
     gv_assert(actor->task.mailbox.head == NULL);
     started_ns = begin_time(verb);
     count(loop);
-    verb->method->request->copy(body, request);
-    begin_wait(verb, &wait, &turn);
+    verb->method->request->copy(frame.body, request);
+    begin_wait(verb, &frame.wait, turn);
     actor->task.flags = GV_TASK_BUSY;
-    turn.task = &actor->task;
-    turn.message = NULL;
-    turn.method = verb->method;
-    turn.index = verb->index;
-    turn.deadline_ms = verb->deadline_ms;
-    gv_turn_begin(loop, &turn);
-    turn.below = &wait;
-    code = verb->method->thunk(actor->type->functions, gv_actor_state(actor), body, &answer);
-    gv_turn_settle(loop, &turn);
-    if (gv_unlikely(code != 0 || turn.odd || left_with(verb, &turn) != 0))
-        code = fail(verb, &turn, code);
-    gv_turn_end(loop, &turn);
+    turn->task = &actor->task;
+    turn->message = NULL;
+    turn->method = verb->method;
+    turn->index = verb->index;
+    turn->deadline_ms = verb->deadline_ms;
+    gv_turn_begin(loop, turn);
+    turn->below = &frame.wait;
+    code = verb->method->thunk(actor->type->functions, gv_actor_state(actor), frame.body, &answer);
+    gv_turn_settle(loop, turn);
+    if (gv_unlikely(code != 0 || turn->odd || left_with(verb, turn) != 0)) {
+        if (turn->odd & GV_ODD_CONVERTED)
+            return end_converted(verb, &frame, code, response);
+        code = fail(verb, turn, code);
+    }
+    gv_turn_end(loop, turn);
     gv_actor_rest(loop, actor);
     end_wait(verb);
     end_time(verb, started_ns);
     if (gv_likely(code == 0))
-        verb->method->response->open(response, answered);
+        verb->method->response->open(response, frame.answered);
     return code;
 }

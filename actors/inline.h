@@ -16,6 +16,8 @@
  *       is cancelled or its deadline comes, what the handler waits for is
  *       cancelled too. Whatever the handler then returns, the caller is told
  *       what it would have been told had it left.
+ *     - a handler that puts its answer off makes a message of its call; its
+ *       caller then parks when the handler has returned.
  *     - a method that takes over 10 µs three times in a row is queued from
  *       then on; one call in 64 is timed.
  *     - 64 calls in a row, or the tick's worth of messages, or half of the
@@ -61,6 +63,13 @@ static GV_INLINE bool gv_inline_may(const struct gv_verb *verb)
            && gv_type_handles(((const struct gv_actor *)task)->type, verb->index)
            && gv_inline_has_stack(loop);
 }
+
+/*
+ * Makes a message of the inline call that the turn handles, as if it had come
+ * through the mailbox: its handler defers, delegates or stashes it. turn->message
+ * is it then. Returns 0 or GROVE_ENOMEM.
+ */
+int gv_inline_convert(struct gv_loop *loop, struct gv_turn *turn);
 
 /* Runs the call. Returns as grove_call_await; a failure is noted in the caller's turn. */
 int gv_inline_call(const struct gv_verb *verb, const ProtobufCMessage *request,

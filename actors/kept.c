@@ -26,6 +26,7 @@ void gv_kept_end(struct gv_loop *loop, struct gv_kept *kept)
     if (kept == NULL)
         return;
     gv_alarms_end(loop, &kept->alarms);
+    gv_replies_end(loop, &kept->replies);
     free(kept);
 }
 
@@ -37,4 +38,12 @@ void gv_kept_leave(struct gv_loop *loop, struct gv_task *task)
         return;
     gv_kept_end(loop, list->kept);
     list->kept = NULL;
+}
+
+void gv_kept_forget(struct gv_loop *loop, struct gv_task *task, uint64_t call)
+{
+    struct gv_kept *kept = gv_kept_find(loop, task, false);
+
+    if (kept != NULL)
+        gv_replies_forget(&kept->replies, call);
 }

@@ -115,8 +115,12 @@ int grove_receive_await(uint32_t timeout_ms, struct grove_letter *letter)
         gv_call_fail(loop, message, rc, GROVE_STARTED_NO, NULL);
         return rc;
     }
-    if (copy != NULL)
+    if (copy != NULL) {
         copy->call = message->call;
+        copy->from = message->from;
+        copy->method = message->method;
+        copy->deadline_ms = message->deadline_ms;
+    }
     turn->letter = copy;
     message->next = turn->held;
     turn->held = message;

@@ -8,6 +8,7 @@
 #include "actors/deadletter.h"
 #include "actors/deadlock.h"
 #include "actors/monitor.h"
+#include "actors/reply.h"
 #include "actors/service.h"
 #include "runtime/go.h"
 #include "runtime/hint.h"
@@ -274,6 +275,10 @@ static GV_APART void signal_came(struct gv_loop *loop, struct gv_task *task,
     if (message->method == GV_SIGNAL_MONITOR || message->method == GV_SIGNAL_DEMONITOR
         || message->method == GV_NOTICE_DOWN) {
         gv_monitor_came(loop, task, message);
+        return;
+    }
+    if (message->method == GV_SIGNAL_MOVED) {
+        gv_reply_moved(loop, message);
         return;
     }
     if (task == NULL) {

@@ -81,6 +81,7 @@ static const struct gv_upcalls upcalls = {
     .entered = gv_mail_entered,
     .turn_ending = turn_ending,
     .watched_ended = watched_ended,
+    .forgotten = gv_kept_forget,
     .loop_opened = loop_opened,
     .loop_closing = loop_closing,
 };

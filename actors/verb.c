@@ -227,8 +227,7 @@ int grove_send(grove_ref ref, const struct grove_service *service, uint32_t meth
 
 /* --- await ------------------------------------------------------------------------------------ */
 
-/* The park ended without an answer: the call is given up, if it is still open. */
-static GV_RARE int left(struct gv_loop *loop, struct gv_wait *wait, int rc, const char *text)
+int gv_verb_left(struct gv_loop *loop, struct gv_wait *wait, int rc, const char *text)
 {
     struct gv_call *call = wait->call != 0 ? gv_call_find(loop, wait->call) : NULL;
     enum grove_started started = GROVE_STARTED_UNKNOWN;
@@ -277,7 +276,7 @@ static GV_APART int post_and_park_watched(struct gv_verb verb, struct gv_wait *w
     rc = gv_park_now(loop, wait);
     gv_deadlock_unwatch(loop, &cycle);
     if (wait->message == NULL)
-        return left(loop, wait, rc, rc == GROVE_EDEADLK ? cycle.text : NULL);
+        return gv_verb_left(loop, wait, rc, rc == GROVE_EDEADLK ? cycle.text : NULL);
     return 0;
 }
 
@@ -301,7 +300,7 @@ static GV_INLINE int post_and_park(struct gv_verb *verb, enum gv_wait_kind kind,
             return rc;
         rc = gv_park_now(verb->loop, &wait);
         if (gv_unlikely(wait.message == NULL))
-            return left(verb->loop, &wait, rc, NULL);
+            return gv_verb_left(verb->loop, &wait, rc, NULL);
     } else {
         rc = post_and_park_watched(*verb, &wait);
         if (rc != 0)

@@ -7,6 +7,7 @@
 #include <grove/method.h>
 #include <grove/ref.h>
 
+#include "runtime/hint.h"
 #include "runtime/loop.h"
 #include "runtime/usage.h"
 
@@ -37,6 +38,12 @@ uint32_t gv_turn_deadline(struct gv_loop *loop, struct gv_turn *turn, uint32_t t
  */
 int gv_verb_begin(struct gv_verb *verb, grove_ref ref, const struct grove_service *service,
                   uint32_t method, const ProtobufCMessage *request);
+
+/*
+ * The park in wait ended without an answer: the call is given up, if it is
+ * still open. Notes and returns rc. On its caller's turn.
+ */
+int gv_verb_left(struct gv_loop *loop, struct gv_wait *wait, int rc, const char *text) GV_RARE;
 
 /* Notes a failure or refusal in the turn and returns code. text may be NULL. */
 int gv_turn_failed(struct gv_turn *turn, const struct grove_method *method, int code,

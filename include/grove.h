@@ -19,6 +19,7 @@
 #include <grove/ref.h>
 #include <grove/refmessage.h>
 #include <grove/sim.h>
+#include <grove/reply.h>
 #include <grove/stats.h>
 #include <grove/stream.h>
 #include <grove/task.h>

@@ -201,12 +201,16 @@ bool gv_task_give_up(struct gv_loop *loop, struct gv_task *task, uint64_t call)
     struct gv_turn *turn = task->turn;
 
     if (request != NULL) {
+        bool begun = request->form_flags & GV_FLAG_BEGUN;
+
         gv_message_give(&loop->blocks, request);
-        return true;
+        return !begun;
     }
     /* By the call, not by the task: the next message's turn may have begun. */
     if (turn != NULL && turn->message != NULL && turn->message->call == call)
         gv_turn_cancel(loop, turn);
+    else if (!gv_task_is_out(task) && gv_runtime.upcalls->forgotten != NULL)
+        gv_runtime.upcalls->forgotten(loop, task, call);
     return false;
 }
 

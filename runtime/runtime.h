@@ -36,6 +36,8 @@ struct gv_upcalls {
     /* A task that is watched, or watches, has ended; list is its waiting list. */
     void (*watched_ended)(struct gv_loop *loop, const struct gv_task *task,
                           struct gv_waitlist *list);
+    /* A caller has left whose request is not queued: a task may keep it for later. */
+    void (*forgotten)(struct gv_loop *loop, struct gv_task *task, uint64_t call);
     /* A loop was opened, or is about to be closed: make or free what hangs on it. Returns 0 or a code. */
     int (*loop_opened)(struct gv_loop *loop);
     void (*loop_closing)(struct gv_loop *loop);

@@ -58,7 +58,8 @@ enum gv_wait_kind {
 
 /* What a handler did that its turn's end must see to: one test for all of it. */
 enum gv_turn_odd {
-    GV_ODD_FAILED = 1, /* grove_fail was called */
+    GV_ODD_FAILED = 1,    /* grove_fail was called */
+    GV_ODD_CONVERTED = 2, /* an inline call that became a message, see actors/inline.h */
 };
 
 /* Why a turn is parked. Lies in its frame. */

@@ -39,6 +39,33 @@ static void emit_timer_prototypes(const struct gen_method *method, struct gen_te
     gen_put(out, ";\n\n");
 }
 
+/* The name and parameters of the verb that answers a deferred call, and of the one that hands it on. */
+static void put_reply_verb(const struct gen_method *method, struct gen_text *out)
+{
+    gen_put(out, "int %s_reply(const grove_token *token, int code,\n    const %s *response)",
+            method->verb, method->response->c_type);
+}
+
+static void put_delegate_verb(const struct gen_method *method, struct gen_text *out)
+{
+    gen_put(out, "int %s_delegate(const grove_token *token, grove_ref ref,\n    const %s *request)",
+            method->verb, method->request->c_type);
+}
+
+static void emit_reply_prototypes(const struct gen_method *method, struct gen_text *out)
+{
+    if (method->isolation != GEN_WORKER) {
+        gen_put(out, "/* %s: answer it later, see grove/reply.h. */\n", method->rpc->name);
+        put_reply_verb(method, out);
+        gen_put(out, ";\n");
+    }
+    gen_put(out,
+            "/* %s: let ref answer this way the call of the token; NULL: the running one. */\n",
+            method->rpc->name);
+    put_delegate_verb(method, out);
+    gen_put(out, ";\n\n");
+}
+
 void gen_emit_verb_prototypes(const struct gen_method *method, struct gen_text *out)
 {
     gen_put(out, "/* %s: call, tell, tell and wait for room, begin a call. */\n",
@@ -53,6 +80,7 @@ void gen_emit_verb_prototypes(const struct gen_method *method, struct gen_text *
     gen_put(out, ";\n\n");
     if (method->isolation != GEN_WORKER)
         emit_timer_prototypes(method, out);
+    emit_reply_prototypes(method, out);
 }
 
 /* --- bodies -------------------------------------------------------------------------------- */
@@ -89,10 +117,28 @@ static void emit_timer_verbs(const struct gen_service *service, const struct gen
     }
 }
 
+static void emit_reply_verbs(const struct gen_service *service, const struct gen_method *method,
+                             struct gen_text *out)
+{
+    if (method->isolation != GEN_WORKER) {
+        put_reply_verb(method, out);
+        gen_put(out,
+                "\n{\n    return grove_reply(token, &%s_service_table, %s, code,\n"
+                "        response != NULL ? &response->base : NULL);\n}\n\n",
+                service->local, method->constant);
+    }
+    put_delegate_verb(method, out);
+    gen_put(out,
+            "\n{\n    return grove_delegate(token, ref, &%s_service_table, %s,\n"
+            "        &request->base);\n}\n\n",
+            service->local, method->constant);
+}
+
 void gen_emit_verbs(const struct gen_service *service, const struct gen_method *method,
                     struct gen_text *out)
 {
     emit_call_verbs(service, method, out);
     if (method->isolation != GEN_WORKER)
         emit_timer_verbs(service, method, out);
+    emit_reply_verbs(service, method, out);
 }

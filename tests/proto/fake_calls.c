@@ -49,6 +49,26 @@ int grove_call_start(grove_ref ref, const struct grove_service *service, uint32_
     return rc;
 }
 
+int grove_reply(const grove_token *token, const struct grove_service *service, uint32_t method,
+                int code, const ProtobufCMessage *response)
+{
+    int rc = note(GROVE_NOBODY, service, method, NULL, "reply");
+
+    fake_last.token = token;
+    fake_last.code = code;
+    fake_last.response = (ProtobufCMessage *)response;
+    return rc;
+}
+
+int grove_delegate(const grove_token *token, grove_ref ref, const struct grove_service *service,
+                   uint32_t method, const ProtobufCMessage *request)
+{
+    int rc = note(ref, service, method, request, "delegate");
+
+    fake_last.token = token;
+    return rc;
+}
+
 int grove_timer_arm(const struct grove_timer *timer, const struct grove_service *service,
                     uint32_t method, const ProtobufCMessage *request)
 {

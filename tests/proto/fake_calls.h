@@ -5,6 +5,7 @@
 #define FAKE_CALLS_H
 
 #include <grove/call.h>
+#include <grove/reply.h>
 #include <grove/timer.h>
 
 /* The last verb, and what it was given. Every fake returns 7. */
@@ -17,6 +18,8 @@ struct fake_call {
     ProtobufCMessage *response;
     struct grove_future *future;
     struct grove_timer timer;
+    const grove_token *token;
+    int code;
 };
 
 extern struct fake_call fake_last;

@@ -229,6 +229,31 @@ static void test_verbs_of_timers_say_key_time_and_mode(void **state)
     assert_ptr_equal(fake_last.request, &request);
 }
 
+static void test_verbs_of_replies_take_a_token(void **state)
+{
+    (void)state;
+    Bank__V1__WithdrawRequest request = BANK__V1__WITHDRAW_REQUEST__INIT;
+    Bank__V1__WithdrawResponse response = BANK__V1__WITHDRAW_RESPONSE__INIT;
+    Bank__V1__ScreenRequest screen = BANK__V1__SCREEN_REQUEST__INIT;
+    grove_token token = {1, 2};
+    grove_ref ref = {3, 4};
+
+    assert_int_equal(account_withdraw_reply(&token, 0, &response), 7);
+    assert_ptr_equal(fake_last.token, &token);
+    assert_int_equal(fake_last.code, 0);
+    assert_ptr_equal(fake_last.response, &response);
+    assert_int_equal(account_withdraw_reply(&token, 5, NULL), 7);
+    assert_int_equal(fake_last.code, 5);
+    assert_null(fake_last.response);
+    assert_int_equal(account_withdraw_delegate(NULL, ref, &request), 7);
+    assert_string_equal(fake_last.verb, "delegate");
+    assert_null(fake_last.token);
+    assert_true(grove_ref_equal(fake_last.ref, ref));
+    assert_ptr_equal(fake_last.request, &request);
+    assert_int_equal(screening_screen_delegate(&token, ref, &screen), 7); /* to a pool, too */
+    assert_ptr_equal(fake_last.service, &screening_service_table);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -240,6 +265,7 @@ int main(void)
         cmocka_unit_test(test_the_method_table_says_what_the_proto_says),
         cmocka_unit_test(test_verbs_hand_on_what_they_are_given),
         cmocka_unit_test(test_verbs_of_timers_say_key_time_and_mode),
+        cmocka_unit_test(test_verbs_of_replies_take_a_token),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
