@@ -118,6 +118,9 @@ void gv_actor_start(struct gv_loop *loop, struct gv_actor *actor, struct gv_mess
 /* The first turn of one that is GV_TASK_UNBORN; if init fails it is GV_TASK_NOW and still unborn. */
 void gv_actor_first_turn(struct gv_loop *loop, struct gv_actor *actor);
 
+/* It is told to stop: its run sees to it; what it waits for ends at once if it is killed. On its home loop. */
+void gv_actor_stop(struct gv_loop *loop, struct gv_task *task, enum grove_stop_mode mode);
+
 /* The last turn, then the end. The actor must be idle. */
 void gv_actor_end(struct gv_loop *loop, struct gv_actor *actor);
 

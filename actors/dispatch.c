@@ -13,10 +13,12 @@
 
 #include <grove/error.h>
 
+#include "actors/abandon.h"
 #include "actors/alarm.h"
 #include "actors/call.h"
 #include "actors/deadletter.h"
 #include "actors/deadlock.h"
+#include "actors/defer.h"
 #include "actors/envelope.h"
 #include "actors/future.h"
 #include "actors/mail.h"
@@ -25,6 +27,7 @@
 #include "actors/verb.h"
 #include "runtime/assert.h"
 #include "runtime/dispatcher.h"
+#include "runtime/doom.h"
 #include "runtime/go.h"
 #include "runtime/hint.h"
 #include "runtime/log.h"
@@ -59,6 +62,7 @@ static inline int obstacle(struct gv_loop *loop, const struct gv_type *type,
 /* The handler has done what few do. Returns what its caller is told instead of code. */
 static GV_RARE int end_oddly(struct gv_turn *turn, int code)
 {
+    gv_turn_clean_up(turn);
     if (!gv_turn_has_failed(turn))
         return code;
     gv_actor_failed(turn);
@@ -181,11 +185,7 @@ static void run_apart(struct gv_loop *loop, struct gv_task *task)
 
 /* --- signals ---------------------------------------------------------------------------------- */
 
-struct stop_body {
-    enum grove_stop_mode mode;
-};
-
-static inline void stop(struct gv_loop *loop, struct gv_task *task, enum grove_stop_mode mode)
+void gv_actor_stop(struct gv_loop *loop, struct gv_task *task, enum grove_stop_mode mode)
 {
     task->flags |= GV_TASK_STOPPING;
     if (mode != GROVE_STOP_DRAIN)
@@ -206,8 +206,11 @@ static void signal_actor(struct gv_loop *loop, struct gv_task *task, struct gv_m
         gv_actor_start(loop, (struct gv_actor *)task, message);
         break;
     case GV_SIGNAL_STOP:
-        stop(loop, task, ((struct stop_body *)(void *)message->body)->mode);
-        gv_task_tell_end(loop, task, message);
+        gv_actor_stop(loop, task, ((struct gv_stop_body *)(void *)message->body)->mode);
+        if (message->deadline_ms != 0)
+            gv_doom_set(loop, task, message);
+        else
+            gv_task_tell_end(loop, task, message);
         break;
     case GV_SIGNAL_CANCEL:
         gv_task_cancel_request(loop, task, message);
@@ -261,6 +264,8 @@ static void run_guest(struct gv_loop *loop, struct gv_task *guest)
             break;
     }
     guest->flags &= (uint8_t)~GV_TASK_BUSY;
+    if (gv_unlikely(guest->turn != NULL))
+        gv_bury(loop, guest);
     if (guest->mailbox.head != NULL && !(guest->flags & GV_TASK_NOW))
         gv_sched_ready(loop, guest);
     else
@@ -290,108 +295,3 @@ const struct gv_task_class gv_actor_class = {
     .form = GV_FORM_STRUCT,
     .kind = GROVE_REF_ACTOR,
 };
-
-/* --- stopping, for users ---------------------------------------------------------------------- */
-
-/* The living task of ref, with a STOP for it; or a code. */
-static int make_stop(struct gv_loop *loop, grove_ref ref, enum grove_stop_mode mode,
-                     struct gv_task **task, struct gv_message **message)
-{
-    if (loop == NULL)
-        return gv_usage_thread("grove_stop");
-    *task = gv_mail_task(ref);
-    if (*task == NULL)
-        return GROVE_ENOACTOR;
-    *message = gv_message_take(&loop->blocks, sizeof(struct stop_body));
-    if (*message == NULL)
-        return GROVE_ENOMEM;
-    (*message)->method = GV_SIGNAL_STOP;
-    (*message)->to = gv_ref_id(ref);
-    ((struct stop_body *)(void *)(*message)->body)->mode = mode;
-    return 0;
-}
-
-static GV_APART int stop_by_message(grove_ref ref, enum grove_stop_mode mode)
-{
-    struct gv_loop *loop = gv_loop_here;
-    struct gv_message *message;
-    struct gv_task *task;
-    int rc = make_stop(loop, ref, mode, &task, &message);
-
-    if (rc == 0)
-        gv_signal_send(loop, task, message);
-    /* One that is lent may have been stopped by itself: then this was its last message. */
-    if (rc == 0 && mode != GROVE_STOP_DRAIN)
-        gv_guest_stop(loop, gv_ref_id(ref), mode == GROVE_STOP_KILL);
-    return rc;
-}
-
-int grove_stop(grove_ref ref, enum grove_stop_mode mode)
-{
-    struct gv_loop *loop = gv_loop_here;
-    struct gv_task *task = loop != NULL ? gv_mail_task(ref) : NULL;
-
-    if (task == NULL || task->loop != loop->index || task->class != &gv_actor_class)
-        return stop_by_message(ref, mode);
-    /* Nobody waits for the end, so a flag says it all. */
-    stop(loop, task, mode);
-    return 0;
-}
-
-/* Sends the stop and parks until its answer. Owns message. */
-static int stop_and_park(struct gv_loop *loop, struct gv_wait *wait, struct gv_task *task,
-                         struct gv_message *message)
-{
-    struct gv_call *call = gv_call_take(loop, wait->target, 0, wait->deadline_ms);
-    int rc;
-
-    if (call == NULL) {
-        gv_message_give(&loop->blocks, message);
-        return GROVE_ENOMEM;
-    }
-    call->kind = GV_SINK_WAIT;
-    call->sink.wait = wait;
-    wait->call = call->id;
-    message->call = call->id;
-    gv_signal_send(loop, task, message);
-    rc = gv_park(loop, wait);
-    if (wait->message != NULL) {
-        /* Gone already is what was asked for. */
-        rc = wait->message->code == GROVE_ENOACTOR ? 0 : wait->message->code;
-        gv_message_give(&loop->blocks, wait->message);
-    } else if (wait->call != 0 && gv_call_find(loop, wait->call) != NULL) {
-        gv_call_give(loop, gv_call_find(loop, wait->call));
-    }
-    return rc;
-}
-
-int grove_stop_await(grove_ref ref, enum grove_stop_mode mode)
-{
-    struct gv_loop *loop = gv_loop_here;
-    struct gv_cycle cycle = {.text = ""};
-    struct gv_message *message;
-    struct gv_task *task;
-    struct gv_wait wait;
-    int rc;
-
-    if (loop == NULL || loop->turn == NULL)
-        return gv_usage_wait("grove_stop_await");
-    gv_wait_init(loop, &wait, GV_WAIT_STOP, gv_turn_deadline(loop, loop->turn, GV_TIMEOUT_MS));
-    wait.target = gv_ref_id(ref);
-    rc = gv_may_park(loop);
-    if (rc == 0)
-        rc = make_stop(loop, ref, mode, &task, &message);
-    if (rc == 0 && loop->turn->task != NULL && gv_task_id(loop->turn->task) == wait.target) {
-        gv_message_give(&loop->blocks, message);
-        rc = GROVE_EDEADLK;
-    }
-    /* One that is killed waits for nobody any more, whatever circle it stands in. */
-    if (rc == 0 && mode != GROVE_STOP_KILL && gv_deadlock_closes(loop, &wait, &cycle)) {
-        gv_message_give(&loop->blocks, message);
-        rc = GROVE_EDEADLK;
-    }
-    if (rc != 0)
-        return gv_turn_failed(loop->turn, NULL, rc, GROVE_STARTED_NO, cycle.text);
-    rc = stop_and_park(loop, &wait, task, message);
-    return rc == 0 ? 0 : gv_turn_failed(loop->turn, NULL, rc, GROVE_STARTED_UNKNOWN, NULL);
-}

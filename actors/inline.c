@@ -4,7 +4,9 @@
 
 #include <grove/error.h>
 
+#include "actors/abandon.h"
 #include "actors/call.h"
+#include "actors/defer.h"
 #include "runtime/assert.h"
 #include "runtime/go.h"
 #include "runtime/park.h"
@@ -65,7 +67,25 @@ static inline int left_with(const struct gv_verb *verb, const struct gv_turn *tu
     return gv_unlikely(verb->turn->cancelled) ? GROVE_ECANCELED : 0;
 }
 
-/* What the call came to: a code that is noted in the caller's turn. */
+/* The clean-ups of the handler; and its end, if there is no caller any more: below this frame nothing can go on. */
+static void clean_up(struct gv_loop *loop, struct gv_turn *turn)
+{
+    struct gv_actor *actor = (struct gv_actor *)turn->task;
+
+    gv_turn_clean_up(turn);
+    gv_turn_settle(loop, turn); /* A clean-up may have begun calls. */
+    if (!(turn->odd & GV_ODD_ALONE))
+        return;
+    if (gv_turn_has_failed(turn))
+        gv_actor_failed(turn);
+    if (turn->message != NULL) /* It became one, see below; nobody waits for its answer. */
+        gv_message_give(&loop->blocks, turn->message);
+    gv_turn_end(loop, turn);
+    gv_actor_rest(loop, actor);
+    gv_stack_end(loop);
+}
+
+/* What the call came to: a code that is noted in the caller's turn; 0 if it is none. */
 static GV_RARE int fail(const struct gv_verb *verb, struct gv_turn *turn, int code)
 {
     int left = left_with(verb, turn);
@@ -78,6 +98,8 @@ static GV_RARE int fail(const struct gv_verb *verb, struct gv_turn *turn, int co
     }
     if (left != 0)
         return gv_turn_failed(verb->turn, NULL, left, GROVE_STARTED_UNKNOWN, NULL);
+    if (code == 0)
+        return 0;
     return gv_turn_failed(verb->turn, verb->method, code, GROVE_STARTED_YES,
                           gv_turn_reason(turn, code));
 }
@@ -253,6 +275,7 @@ int gv_inline_call(const struct gv_verb *verb, const ProtobufCMessage *request,
     code = verb->method->thunk(actor->type->functions, gv_actor_state(actor), frame.body, &answer);
     gv_turn_settle(loop, turn);
     if (gv_unlikely(code != 0 || turn->odd || left_with(verb, turn) != 0)) {
+        clean_up(loop, turn);
         if (turn->odd & GV_ODD_CONVERTED)
             return end_converted(verb, &frame, code, response);
         code = fail(verb, turn, code);

@@ -6,14 +6,17 @@
 
 #include <grove/error.h>
 
+#include "actors/abandon.h"
 #include "actors/actor.h"
 #include "actors/call.h"
 #include "actors/deadletter.h"
+#include "actors/defer.h"
 #include "actors/holding.h"
 #include "actors/kept.h"
 #include "actors/mail.h"
 #include "actors/monitor.h"
 #include "actors/verb.h"
+#include "runtime/doom.h"
 #include "runtime/go.h"
 #include "runtime/hint.h"
 #include "runtime/log.h"
@@ -87,8 +90,10 @@ void gv_actor_first_turn(struct gv_loop *loop, struct gv_actor *actor)
     birth->message = NULL;
     birth->argument = NULL; /* From here on it is state. */
     begin_turn(loop, actor, &turn);
+    turn.message = message; /* Whoever abandons the turn answers it. */
     if (type->has_init)
         rc = type->service->init(type->functions, gv_actor_state(actor), argument);
+    gv_turn_clean_up(&turn);
     gv_turn_settle(loop, &turn);
     if (gv_turn_has_failed(&turn))
         rc = GROVE_EDOWN;
@@ -111,6 +116,7 @@ static void last_turn(struct gv_loop *loop, struct gv_actor *actor)
     actor->task.flags |= GV_TASK_BUSY;
     begin_turn(loop, actor, &turn);
     actor->type->service->deinit(actor->type->functions, gv_actor_state(actor));
+    gv_turn_clean_up(&turn);
     gv_turn_settle(loop, &turn);
     gv_turn_end(loop, &turn);
     actor->task.flags &= (uint8_t)~GV_TASK_BUSY;
@@ -133,6 +139,7 @@ static GV_RARE struct gv_message *end_parts(struct gv_loop *loop, struct gv_acto
     if (rare != NULL) {
         waiters = rare->waitlist.stop_waiters;
         gv_holdings_close(&rare->waitlist.held);
+        gv_doom_lift(loop, &rare->waitlist);
         gv_kept_end(loop, rare->waitlist.kept);
         gv_monitors_end(loop, &actor->task, &rare->waitlist,
                         &(struct gv_ending){ending_of(&actor->task), rare->why});
@@ -141,14 +148,26 @@ static GV_RARE struct gv_message *end_parts(struct gv_loop *loop, struct gv_acto
     return waiters;
 }
 
+/* A turn of it was abandoned. True if that was its last one, in which deinit had begun. */
+static GV_RARE bool bury(struct gv_loop *loop, struct gv_actor *actor)
+{
+    bool was_last = actor->task.turn->method == NULL && !(actor->task.flags & GV_TASK_UNBORN);
+
+    gv_bury(loop, &actor->task);
+    if (actor->task.flags & GV_TASK_UNBORN)
+        gv_actor_birth(actor)->message = NULL; /* It was state by then. */
+    return was_last;
+}
+
 void gv_actor_end(struct gv_loop *loop, struct gv_actor *actor)
 {
     struct gv_task *task = &actor->task;
     struct gv_message *waiters = NULL;
+    bool deinit_is_over = gv_unlikely(task->turn != NULL) && bury(loop, actor);
 
     task->flags |= GV_TASK_STOPPING;
     if (!(task->flags & GV_TASK_UNBORN)) {
-        if (actor->type->has_deinit)
+        if (actor->type->has_deinit && !deinit_is_over)
             last_turn(loop, actor);
     } else if (gv_actor_birth(actor)->message != NULL) {
         gv_mail_orphaned(loop, gv_actor_birth(actor)->message, GROVE_ENOACTOR, GROVE_DEAD_STOPPED);

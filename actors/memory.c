@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actors/defer.h"
 #include "runtime/loop.h"
 
 #define ALLOC_MAX ((size_t)32 << 20)
@@ -100,6 +101,7 @@ void grove_scope_begin(struct grove_scope *scope)
     scope->held = loop->turn->held;
     scope->chunk = loop->turn->arena.chunk;
     scope->used_bytes = loop->turn->arena.used_bytes;
+    scope->deferred = gv_turn_defers(loop->turn);
 }
 
 void grove_scope_end(struct grove_scope *scope)
@@ -109,6 +111,7 @@ void grove_scope_end(struct grove_scope *scope)
 
     if (turn == NULL)
         return;
+    gv_defers_run(turn, scope->deferred);
     while (turn->held != scope->held) {
         struct gv_message *older = turn->held->next;
 

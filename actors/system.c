@@ -9,9 +9,11 @@
 #include <grove/stats.h>
 #include <grove/task.h>
 
+#include "actors/abandon.h"
 #include "actors/actor.h"
 #include "actors/call.h"
 #include "actors/deadletter.h"
+#include "actors/defer.h"
 #include "actors/fault.h"
 #include "actors/holding.h"
 #include "actors/kept.h"
@@ -42,6 +44,7 @@ static __thread bool may_start;
 
 static void turn_ending(struct gv_loop *loop, struct gv_turn *turn)
 {
+    gv_turn_clean_up(turn);
     gv_letters_fail(loop, turn);
     gv_turn_settle(loop, turn);
     gv_holdings_leave(loop, turn);
@@ -82,6 +85,8 @@ static const struct gv_upcalls upcalls = {
     .turn_ending = turn_ending,
     .watched_ended = watched_ended,
     .forgotten = gv_kept_forget,
+    .abandon = gv_abandon,
+    .bury = gv_bury,
     .loop_opened = loop_opened,
     .loop_closing = loop_closing,
 };

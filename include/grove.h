@@ -9,6 +9,7 @@
 #include <grove/call.h>
 #include <grove/cancel.h>
 #include <grove/deadletter.h>
+#include <grove/defer.h>
 #include <grove/dns.h>
 #include <grove/error.h>
 #include <grove/init.h>

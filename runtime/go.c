@@ -7,6 +7,7 @@
 #include <grove/task.h>
 
 #include "runtime/assert.h"
+#include "runtime/doom.h"
 #include "runtime/lend.h"
 #include "runtime/park.h"
 #include "runtime/place.h"
@@ -238,6 +239,8 @@ void gv_task_end(struct gv_loop *loop, struct gv_task *task)
     struct gv_waitlist *list = task->class->waitlist(task, false);
     struct gv_message *waiters = list != NULL ? list->stop_waiters : NULL;
 
+    if (list != NULL)
+        gv_doom_lift(loop, list);
     gv_task_orphan_mail(loop, task, GROVE_ENOACTOR);
     if (list != NULL && (list->watchers != NULL || list->watching != NULL))
         gv_runtime.upcalls->watched_ended(loop, task, list);
@@ -331,12 +334,17 @@ static void run_greenlet(struct gv_loop *loop, struct gv_task *task)
 
     loop->budget--;
     task->flags |= GV_TASK_BUSY;
-    gv_turn_begin(loop, &turn);
-    if (task->flags & GV_TASK_STOPPING)
-        turn.cancelled = 1;
-    me->function(me->argument);
-    gv_runtime.upcalls->turn_ending(loop, &turn);
-    gv_turn_end(loop, &turn);
+    /* At its stop deadline there is only the end, of a turn that was abandoned, or before any. */
+    if (task->turn != NULL) {
+        gv_runtime.upcalls->bury(loop, task);
+    } else if (!(task->flags & GV_TASK_NOW)) {
+        gv_turn_begin(loop, &turn);
+        if (task->flags & GV_TASK_STOPPING)
+            turn.cancelled = 1;
+        me->function(me->argument);
+        gv_runtime.upcalls->turn_ending(loop, &turn);
+        gv_turn_end(loop, &turn);
+    }
     task->flags &= (uint8_t)~GV_TASK_BUSY;
     gv_task_end(loop, task);
 }
@@ -347,7 +355,10 @@ static void signal_greenlet(struct gv_loop *loop, struct gv_task *task, struct g
     if (message->method == GV_SIGNAL_STOP) {
         task->flags |= GV_TASK_STOPPING;
         gv_task_cancel(loop, task);
-        gv_task_tell_end(loop, task, message);
+        if (message->deadline_ms != 0)
+            gv_doom_set(loop, task, message);
+        else
+            gv_task_tell_end(loop, task, message);
         return;
     }
     if (message->method == GV_SIGNAL_INIT) {

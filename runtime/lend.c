@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "runtime/assert.h"
+#include "runtime/doom.h"
 #include "runtime/figure.h"
 #include "runtime/go.h"
 #include "runtime/options.h"
@@ -28,6 +29,7 @@ struct gv_loan {
 struct tell {
     uint64_t call; /* the one that is given up; 0: stop */
     bool cancel;
+    bool abandon;
 };
 
 static const struct gv_wait wait_out = {.kind = GV_WAIT_OUT};
@@ -334,6 +336,16 @@ void gv_guest_stop(struct gv_loop *loop, uint64_t id, bool cancel)
     }
 }
 
+/* The stop deadline of a guest's task has come. */
+static void abandon(struct gv_loop *loop, uint64_t id)
+{
+    struct gv_task *guest = gv_guest_find(loop, id);
+
+    gv_guest_stop(loop, id, false);
+    if (guest != NULL && guest->turn != NULL)
+        gv_doom_fulfil(loop, guest);
+}
+
 static void give_up(struct gv_loop *loop, uint64_t id, uint64_t call)
 {
     struct gv_task *guest = gv_guest_find(loop, id);
@@ -351,6 +363,8 @@ static void told(struct gv_loop *loop, struct gv_message *message)
     gv_message_give(&loop->blocks, message);
     if (tell.call != 0)
         give_up(loop, id, tell.call);
+    else if (tell.abandon)
+        abandon(loop, id);
     else
         gv_guest_stop(loop, id, tell.cancel);
 }
@@ -395,6 +409,11 @@ static void send_tell(struct gv_loop *loop, struct gv_task *task, struct tell te
 void gv_lend_stop(struct gv_loop *loop, struct gv_task *task, bool cancel)
 {
     send_tell(loop, task, (struct tell){.cancel = cancel});
+}
+
+void gv_lend_abandon(struct gv_loop *loop, struct gv_task *task)
+{
+    send_tell(loop, task, (struct tell){.abandon = true});
 }
 
 void gv_lend_take_back(struct gv_loop *loop, struct gv_task *task, uint64_t call)

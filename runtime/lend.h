@@ -120,6 +120,9 @@ uint64_t gv_lend_charge(const struct gv_task *task);
 /* Its guest shall end after the running handler; cancel: which is to be cancelled. */
 void gv_lend_stop(struct gv_loop *loop, struct gv_task *task, bool cancel);
 
+/* Its guest shall end now: a handler that is parked is abandoned. */
+void gv_lend_abandon(struct gv_loop *loop, struct gv_task *task);
+
 /* A call is given up: its request is taken back if the batch holds it, or its turn is cancelled if it runs. */
 void gv_lend_take_back(struct gv_loop *loop, struct gv_task *task, uint64_t call);
 

@@ -38,6 +38,10 @@ struct gv_upcalls {
                           struct gv_waitlist *list);
     /* A caller has left whose request is not queued: a task may keep it for later. */
     void (*forgotten)(struct gv_loop *loop, struct gv_task *task, uint64_t call);
+    /* The stop deadline of a task has come while a turn of it is parked, see doom.h. NULL: it is only cancelled. */
+    void (*abandon)(struct gv_loop *loop, struct gv_task *task);
+    /* Ends the turn of an abandoned task, that task->turn still names, in the run that ends the task. */
+    void (*bury)(struct gv_loop *loop, struct gv_task *task);
     /* A loop was opened, or is about to be closed: make or free what hangs on it. Returns 0 or a code. */
     int (*loop_opened)(struct gv_loop *loop);
     void (*loop_closing)(struct gv_loop *loop);

@@ -37,11 +37,13 @@
 struct gv_call;
 struct gv_cycle;
 struct gv_shield;
+struct gv_defer;
 struct gv_task;
 struct gv_turn;
 
 #define GV_WHY_BYTES 256u
 
+/* A kind that holds more than a call record and a timer needs a line in actors/abandon.c. */
 enum gv_wait_kind {
     GV_WAIT_SLEEP,
     GV_WAIT_YIELD,
@@ -60,6 +62,8 @@ enum gv_wait_kind {
 enum gv_turn_odd {
     GV_ODD_FAILED = 1,    /* grove_fail was called */
     GV_ODD_CONVERTED = 2, /* an inline call that became a message, see actors/inline.h */
+    GV_ODD_DEFERS = 4,    /* there are clean-ups: defers */
+    GV_ODD_ALONE = 8,     /* it runs inline, and its caller was abandoned: its stack ends with it */
 };
 
 /* Why a turn is parked. Lies in its frame. */
@@ -107,6 +111,7 @@ struct gv_turn {
     uint8_t noted;            /* the rest holds the last failure; else it is not initialised */
     uint8_t n_shields;        /* open ones; shield.h */
     struct gv_shield *shield; /* set while there are any; else not initialised */
+    struct gv_defer *defers;  /* newest first; only with GV_ODD_DEFERS */
     const ProtobufCEnumDescriptor *refused_by; /* enum of the refusal an await brought */
     struct grove_failure failure; /* of the last await that did not return 0; no text yet: why */
     char why[GV_WHY_BYTES];       /* the failure's text */

@@ -41,6 +41,8 @@ struct gv_waitlist {
     uint32_t n;
     /* Beside the list: who waits for the task's end, and what few tasks have. */
     struct gv_message *stop_waiters;
+    struct gv_message
+        *doom; /* the stop whose deadline is kept, see doom.h; NULL if there is none */
     struct gv_holding *held;      /* the upper floor's: what the task has open */
     struct gv_kept *kept;         /* what its turns keep, see actors/kept.h; NULL for most */
     struct gv_message *watchers;  /* the upper floor's monitors of this task */

@@ -82,4 +82,28 @@ GROVE_API int grove_stop(grove_ref ref, enum grove_stop_mode mode);
 /* The same, but suspends until the actor is gone. A deadline applies as in calls: GROVE_ETIMEDOUT. */
 GROVE_API int grove_stop_await(grove_ref ref, enum grove_stop_mode mode);
 
+/*
+ * Asks it to stop, and sees to it that it is gone timeout_ms from now,
+ * whatever it does then:
+ *
+ *     has mail         that is no longer handled: its calls fail with GROVE_ENOACTOR
+ *     waits            its handler is abandoned: it never goes on. The clean-ups of
+ *                      grove_defer run in reverse order, its caller gets GROVE_EDOWN, its
+ *                      stack, memory, futures and messages return; then deinit runs
+ *     runs             on the CPU, or in a call that blocks: nobody can take it away. The
+ *                      process ends with status 70 and a report that names actor and method
+ *
+ * A handler that waits for the first time while it runs on its caller's
+ * stack (see call.h) cannot be taken away either: all its awaits fail from
+ * then on, also behind a shield, and it must return by itself. Of several
+ * deadlines the earliest holds. GROVE_INFINITE: none. A deadline of a pool
+ * ends the patience of DRAIN. Returns 0 or GROVE_ENOACTOR, GROVE_ENOMEM.
+ * Never suspends.
+ */
+GROVE_API int grove_stop_within(grove_ref ref, enum grove_stop_mode mode, uint32_t timeout_ms);
+
+/* The same, but suspends until the actor is gone; 0 also if it was gone before the wait began. */
+GROVE_API int grove_stop_within_await(grove_ref ref, enum grove_stop_mode mode,
+                                      uint32_t timeout_ms);
+
 #endif

@@ -36,9 +36,14 @@ struct grove_scope {
     void *held;        /* ours: the newest answer kept before the scope */
     void *chunk;       /* ours: the arena's chunk before the scope */
     size_t used_bytes; /* ours: and how full it was */
+    void *deferred;    /* ours: the newest clean-up of before the scope */
 };
 
-/* From here on, answers and allocations are freed by the matching end. Scopes nest. Never suspends. */
+/*
+ * From here on, answers and allocations are freed by the matching end, which
+ * runs the clean-ups deferred meanwhile first (defer.h). Scopes nest. They
+ * never suspend but in such a clean-up.
+ */
 GROVE_API void grove_scope_begin(struct grove_scope *scope);
 GROVE_API void grove_scope_end(struct grove_scope *scope);
 

@@ -90,6 +90,9 @@ bool stage_was_inline(void);
 /* Waits until no handler runs a script: those lie on the stack of the test. */
 void stage_settle(void);
 
+/* A handler that runs a script was abandoned: it will never end. */
+void stage_abandoned(void);
+
 /* Notes rc and the failure record in the script; returns rc. */
 int stage_note(struct script *script, int rc);
 

@@ -99,13 +99,13 @@ static void test_what_nobody_can_catch_cannot_be_watched_and_then_nothing_is(voi
 }
 
 static pthread_t handled_on;
-static volatile sig_atomic_t n_handled;
+static _Atomic(unsigned) n_handled;
 
 static void handle(int signal)
 {
     (void)signal;
     handled_on = pthread_self();
-    n_handled = n_handled + 1;
+    n_handled++;
 }
 
 static void test_a_loop_handles_no_signal_of_the_program_but_another_thread_does(void **state)
