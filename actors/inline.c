@@ -210,6 +210,7 @@ static int await_answer(const struct gv_verb *verb, struct gv_wait *wait, int le
 
         gv_assert(call != NULL);
         call->kind = GV_SINK_WAIT;
+        wait->target = call->target; /* It may have been delegated. */
         wait->above = NULL;
         rc = gv_park_now(loop, wait);
     }

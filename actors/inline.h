@@ -17,7 +17,9 @@
  *       cancelled too. Whatever the handler then returns, the caller is told
  *       what it would have been told had it left.
  *     - a handler that puts its answer off makes a message of its call; its
- *       caller then parks when the handler has returned.
+ *       caller then parks when the handler has returned. Until then it stands
+ *       below it: a handler that first hands such a call on and then calls its
+ *       caller is told of a circle. That, too, is known from then on.
  *     - a method that takes over 10 µs three times in a row is queued from
  *       then on; one call in 64 is timed.
  *     - 64 calls in a row, or the tick's worth of messages, or half of the

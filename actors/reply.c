@@ -297,12 +297,13 @@ static struct gv_wait *wait_of(const struct gv_call *call)
     return call->kind == GV_SINK_FUTURE ? call->sink.future->waiter : NULL;
 }
 
+/* One that runs inline waits for the handler above it first, whatever that does with its call. */
 static void set_target(struct gv_call *call, uint64_t to)
 {
     call->target = to;
     if (call->kind == GV_SINK_FUTURE)
         call->sink.future->target = to;
-    else if (call->kind != GV_SINK_CALLBACK)
+    else if (call->kind == GV_SINK_WAIT)
         call->sink.wait->target = to;
 }
 
@@ -317,8 +318,12 @@ static bool would_close(struct gv_loop *loop, struct gv_call *call, uint64_t to,
     if (wait == NULL || wait->woken)
         return false;
     set_target(call, to);
+    if (call->kind == GV_SINK_INLINE)
+        wait->target = to;
     closes = gv_deadlock_closes(loop, wait, cycle);
     set_target(call, before);
+    if (call->kind == GV_SINK_INLINE)
+        wait->target = before;
     return closes;
 }
 

@@ -70,7 +70,7 @@ bool gv_mailbox_can_push_out(const struct gv_mailbox *box, const struct gv_messa
     uint64_t load = box->load + gv_mailbox_share(message);
 
     for (const struct gv_message *other = box->head; other != NULL; other = other->next) {
-        if (other->method != message->method)
+        if (!gv_message_may_be_dropped(other, message->method))
             continue;
         load -= gv_mailbox_share(other);
         if (load >> 32 <= depth_max && (uint32_t)load <= bytes_max)
@@ -84,7 +84,7 @@ struct gv_message *gv_mailbox_take_oldest(struct gv_mailbox *box, uint16_t metho
     struct gv_message *before = NULL;
 
     for (struct gv_message *message = box->head; message != NULL; message = message->next) {
-        if (message->method == method)
+        if (gv_message_may_be_dropped(message, method))
             return unlink_behind(box, before);
         before = message;
     }

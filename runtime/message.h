@@ -22,6 +22,7 @@
 #define GV_MESSAGE_H
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -84,6 +85,12 @@ struct gv_message {
     uint8_t block;
     _Alignas(16) unsigned char body[];
 };
+
+/* True if a newer message of an rpc may take its place. A tick's timer would wait for it for ever. */
+static inline bool gv_message_may_be_dropped(const struct gv_message *message, uint16_t method)
+{
+    return message->method == method && (message->form_flags & GV_FORM_MASK) != GV_FORM_TICK;
+}
 
 static_assert(sizeof(struct gv_message) == 48,
               "the envelope and a 16-byte body share one cache line");

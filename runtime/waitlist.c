@@ -190,7 +190,7 @@ struct gv_message *gv_waitlist_take_oldest(struct gv_waitlist *list, uint16_t me
     struct gv_message *before = NULL;
 
     for (struct gv_message *message = list->head; message != NULL; message = message->next) {
-        if (message->method == method)
+        if (gv_message_may_be_dropped(message, method))
             return unlink_behind(list, before);
         before = message;
     }

@@ -249,11 +249,28 @@ static void test_a_batch_may_be_all_there_is(void **state)
     assert_int_equal(take(), 4);
 }
 
+static void test_a_tick_of_a_timer_is_never_pushed_out(void **state)
+{
+    struct gv_message *tick = letter(1, 16), *plain = letter(2, 16), *newer = letter(3, 16);
+
+    (void)state;
+    tick->form_flags = GV_FORM_TICK;
+    assert_int_equal(gv_mailbox_push(&box, tick, DEPTH_MAX, BYTES_MAX), 0);
+    assert_false(gv_mailbox_can_push_out(&box, newer, 1, BYTES_MAX));
+    assert_int_equal(gv_mailbox_push(&box, plain, DEPTH_MAX, BYTES_MAX), 0);
+    assert_ptr_equal(gv_mailbox_take_oldest(&box, plain->method), plain);
+    assert_null(gv_mailbox_take_oldest(&box, tick->method));
+    assert_int_equal(take(), 1);
+    gv_message_give(&blocks, plain);
+    gv_message_give(&blocks, newer);
+}
+
 #define with_box(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        with_box(test_a_tick_of_a_timer_is_never_pushed_out),
         with_box(test_messages_leave_in_the_order_they_came),
         with_box(test_push_refuses_more_than_depth_max),
         with_box(test_push_refuses_more_than_bytes_max),
