@@ -144,7 +144,7 @@ static bool walk_closes(struct gv_loop *loop, struct gv_wait *wait, struct gv_cy
 
     walk.nodes[0] = (struct node){wait->turn->task, 0};
     walk.n = 1;
-    walk.mark = mark_of(walk.nodes[0].task, ++loop->n_waits);
+    walk.mark = mark_of(walk.nodes[0].task, gv_loop_next_wait(loop));
     if (follow(loop, &walk, wait, 0, cycle))
         return true;
     for (uint32_t i = 1; i < walk.n; i++)
@@ -337,7 +337,7 @@ static void send_probe(struct gv_timer *timer)
     struct probe probe = {.origin = gv_task_id(task), .number = wait->number, .shares = SHARES_MAX};
     struct gv_message *list;
 
-    probe.mark = mark_of(task, ++loop->n_waits);
+    probe.mark = mark_of(task, gv_loop_next_wait(loop));
     note_wait(&probe, task, wait);
     list = spread(loop, &probe, wait, NULL);
     while (list != NULL) {

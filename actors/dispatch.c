@@ -244,6 +244,31 @@ static void describe_actor(const struct gv_task *task, char *text, size_t room)
                        (unsigned long long)(gv_task_id(task) >> GV_SLOT_SHIFT));
 }
 
+/* Types, services and their names never change and never go; which they are is read from what may have. */
+static void peek_actor(const struct gv_task *task, gv_read_fn read, char *text, size_t room)
+{
+    struct gv_actor actor;
+    struct gv_type type;
+    struct grove_service service;
+    const struct gv_rare *rare;
+    char label[GV_LABEL_BYTES] = "", name[32];
+    size_t n = 0;
+
+    if (!read(task, &actor, sizeof actor) || !read(actor.type, &type, sizeof type)
+        || !read(type.service, &service, sizeof service))
+        return;
+    while (n < sizeof name - 1 && read(service.local_name + n, &name[n], 1) && name[n] != '\0')
+        n++;
+    name[n] = '\0';
+    rare = gv_actor_rare(&actor);
+    if (rare != NULL && read(rare->label, label, sizeof label) && label[0] != '\0')
+        (void)snprintf(text, room, "%s/%.*s", name, (int)sizeof label,
+                       label); /* A cut name is still a name. */
+    else
+        (void)snprintf(text, room, "%s/#%llu", name,
+                       (unsigned long long)(gv_task_id(&actor.task) >> GV_SLOT_SHIFT));
+}
+
 /* --- on another loop -------------------------------------------------------------------------- */
 
 /* The batch of an actor that is lent, then its way home. */
@@ -277,10 +302,19 @@ static void describe_guest(const struct gv_task *guest, char *text, size_t room)
     describe_actor(gv_guest_task(guest), text, room);
 }
 
+static void peek_guest(const struct gv_task *guest, gv_read_fn read, char *text, size_t room)
+{
+    const struct gv_task *task;
+
+    if (gv_guest_peek(guest, read, &task))
+        peek_actor(task, read, text, room);
+}
+
 static const struct gv_task_class guest_class = {
     .name = "lent actor",
     .run = run_guest,
     .describe = describe_guest,
+    .peek = peek_guest,
     .form = GV_FORM_STRUCT,
     .kind = GROVE_REF_ACTOR,
 };
@@ -291,6 +325,7 @@ const struct gv_task_class gv_actor_class = {
     .signal = signal_actor,
     .waitlist = actor_waitlist,
     .describe = describe_actor,
+    .peek = peek_actor,
     .guest = &guest_class,
     .form = GV_FORM_STRUCT,
     .kind = GROVE_REF_ACTOR,

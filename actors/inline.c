@@ -53,7 +53,7 @@ static inline void end_wait(const struct gv_verb *verb)
 
     gv_wheel_disarm(&loop->wheel, &verb->turn->wait->timer);
     verb->turn->wait = NULL;
-    loop->turn = verb->turn;
+    gv_loop_set_turn(loop, verb->turn);
     if (gv_unlikely(loop->turn_clock))
         gv_turn_clock_begin(loop);
 }

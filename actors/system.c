@@ -314,6 +314,8 @@ int grove_loop_stats(unsigned k, struct grove_loop_stats *stats)
         .lent = gv_figure_read(&loop->stats.lent),
         .ticks = gv_figure_read(&loop->stats.ticks),
         .ticks_missed = gv_figure_read(&loop->stats.ticks_missed),
+        .stalls = gv_figure_read(&loop->n_stalls),
+        .stalled_ns = gv_figure_read(&loop->stalled_ns),
     };
     /* Both times belong to one moment if the loop did not fall asleep or wake between. */
     for (unsigned i = 0; i < LOOKS_MAX; i++) {

@@ -19,8 +19,9 @@
 #include <grove/pool.h>
 #include <grove/ref.h>
 #include <grove/refmessage.h>
-#include <grove/sim.h>
 #include <grove/reply.h>
+#include <grove/sim.h>
+#include <grove/stall.h>
 #include <grove/stats.h>
 #include <grove/stream.h>
 #include <grove/task.h>

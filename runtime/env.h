@@ -28,6 +28,7 @@ struct gv_listener; /* a name that peers dial */
 struct gv_stream;   /* a connection: bytes in order, both ways */
 struct gv_process;  /* a child */
 struct gv_watch;    /* readiness of a descriptor */
+struct gv_monitor;  /* looks at threads from outside; monitor.h */
 struct gv_signals;  /* signals that somebody waits for */
 
 /* Which way a descriptor's bytes go. */
@@ -229,6 +230,9 @@ struct gv_env {
      */
     int (*blocking_run)(struct gv_poller *poller, enum gv_blocking kind,
                         const struct gv_blocking_job *job);
+
+    /* For the stall watch; NULL where there is none, as in simulation. */
+    const struct gv_monitor *monitor;
 
     /* One log line without its newline; never blocks: what cannot be written is dropped. Any thread. */
     void (*log_write)(void *world, const char *line, size_t n_bytes);

@@ -385,12 +385,23 @@ static void describe_greenlet(const struct gv_task *task, char *text, size_t roo
                    me->label[0] != '\0' ? me->label : "unnamed"); /* A cut name is still a name. */
 }
 
+static void peek_greenlet(const struct gv_task *task, gv_read_fn read, char *text, size_t room)
+{
+    struct greenlet me;
+
+    if (!read(task, &me, offsetof(struct greenlet, copied)))
+        return;
+    me.label[sizeof me.label - 1] = '\0';
+    describe_greenlet(&me.task, text, room);
+}
+
 static const struct gv_task_class greenlet_class = {
     .name = "greenlet",
     .run = run_greenlet,
     .signal = signal_greenlet,
     .waitlist = greenlet_waitlist,
     .describe = describe_greenlet,
+    .peek = peek_greenlet,
     .form = GV_FORM_STRUCT,
     .kind = GROVE_REF_ACTOR,
 };

@@ -9,6 +9,7 @@
 
 #include "runtime/assert.h"
 #include "runtime/host.h"
+#include "runtime/monitor.h"
 
 /* --- time ----------------------------------------------------------------------------------- */
 
@@ -100,6 +101,7 @@ static const struct gv_env host = {
     .watch_open = gv_host_watch_open,
     .watch_close = gv_host_watch_close,
     .blocking_run = gv_host_blocking_run,
+    .monitor = &gv_host_monitor,
     .log_write = gv_host_log_write,
     .crash = gv_host_crash,
 };

@@ -50,6 +50,11 @@ struct gv_task *gv_guest_task(const struct gv_task *guest)
     return loan_of(guest)->task;
 }
 
+bool gv_guest_peek(const struct gv_task *guest, gv_read_fn read, const struct gv_task **task)
+{
+    return read(&loan_of(guest)->task, task, sizeof *task);
+}
+
 unsigned gv_lend_borrower(const struct gv_task *task)
 {
     gv_assert(gv_task_is_out(task));

@@ -95,6 +95,9 @@ void gv_lend_return(struct gv_loop *loop, struct gv_task *guest);
 /* The task that a guest stands in for. Only what never changes in it may be looked at from here. */
 struct gv_task *gv_guest_task(const struct gv_task *guest);
 
+/* The same on any thread, through read; false: there is no guest any more. */
+bool gv_guest_peek(const struct gv_task *guest, gv_read_fn read, const struct gv_task **task);
+
 /* The guest of this loop that stands in for task id; NULL if there is none. */
 struct gv_task *gv_guest_find(struct gv_loop *loop, uint64_t id);
 

@@ -179,3 +179,15 @@ void gv_log(enum gv_log_level level, const char *event, const char *format, ...)
     if (ring == NULL)
         the_env->log_write(the_env->world, record->line, record->n_bytes);
 }
+
+size_t gv_log_head(char *line, enum gv_log_level level, const char *event)
+{
+    return write_head(line, level, event, the_env != NULL ? the_env->wall_ms(the_env->world) : 0,
+                      gv_loop_here);
+}
+
+void gv_log_text(const char *text, size_t n_bytes)
+{
+    if (the_env != NULL)
+        the_env->log_write(the_env->world, text, n_bytes);
+}

@@ -14,6 +14,7 @@
 #ifndef GV_LOG_H
 #define GV_LOG_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "runtime/env.h"
@@ -33,6 +34,12 @@ void gv_log_open(const struct gv_env *env);
 /* Notes a record. event is kept by pointer: a literal. Never blocks, never suspends. Any thread. */
 void gv_log(enum gv_log_level level, const char *event, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The head of a record of its own format, which the caller writes: at most GV_LOG_LINE_BYTES with the NUL; its length. */
+size_t gv_log_head(char *line, enum gv_log_level level, const char *event);
+
+/* Writes such a record, which may have several lines, at once. Any thread. */
+void gv_log_text(const char *text, size_t n_bytes);
 
 /* The ring of a loop: made and freed with it. NULL when memory is short: its records are written at once. */
 struct gv_log_ring *gv_log_ring_new(void);

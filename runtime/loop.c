@@ -11,6 +11,7 @@
 #include "runtime/options.h"
 #include "runtime/runtime.h"
 #include "runtime/sched.h"
+#include "runtime/stall.h"
 
 #define TICK_MAX      256u       /* messages */
 #define TICKS_MAX     64u        /* between two looks at the world, whatever the clock says */
@@ -178,6 +179,7 @@ static bool spin(struct gv_loop *loop, uint64_t until_ns)
             gv_inbox_pause();
         }
         now_ns = loop->env->now_ns(loop->env->world);
+        gv_figure_set(&loop->n_rounds, loop->n_rounds + 1);
         if (now_ns >= look_ns) {
             loop->env->poller_poll(loop->poller, 0);
             if (has_work(loop))
@@ -272,7 +274,7 @@ static void run_tick(struct gv_loop *loop)
     gv_sched_run(loop);
     gv_loop_look(loop);
     adapt_tick(loop, loop->now_ns - start_ns);
-    if (!loop->turn_clock && loop->now_ns - start_ns > loop->stats.longest_turn_ns)
+    if (!(loop->turn_clock & GV_TURN_CLOCK_ALL) && loop->now_ns - start_ns > loop->stats.longest_turn_ns)
         gv_figure_set(&loop->stats.longest_turn_ns, loop->now_ns - start_ns);
 }
 
@@ -297,6 +299,7 @@ static void look_at_world(struct gv_loop *loop, bool may_wait)
 void gv_loop_step(struct gv_loop *loop, bool may_wait)
 {
     gv_loop_here = loop;
+    gv_figure_set(&loop->n_rounds, loop->n_rounds + 1);
     if (loop->flushes != NULL)
         run_flushes(loop);
     if (loop->out_dirty)
@@ -327,6 +330,7 @@ void gv_loop_enter(struct gv_loop *loop)
 {
     gv_loop_here = loop;
     gv_context_main(&loop->main);
+    gv_stall_enter(loop);
 }
 
 void gv_loop_run(void *argument)
@@ -337,6 +341,7 @@ void gv_loop_run(void *argument)
     /* acquire: pairs with the release in gv_loop_quit. */
     while (!atomic_load_explicit(&loop->stop, memory_order_acquire))
         gv_loop_step(loop, true);
+    gv_stall_leave(loop);
     gv_loop_here = NULL;
 }
 
@@ -370,12 +375,13 @@ int gv_loop_open(struct gv_loop **result, unsigned index)
         return rc;
     }
     loop->tick = TICK_MAX;
+    loop->times = calloc(UINT16_MAX + 1, sizeof *loop->times); /* Pages of it come with use. */
     loop->tick_us = (uint32_t)gv_option_number(GV_OPTION_TICK_US);
     loop->inline_max = gv_option_number(GV_OPTION_INLINE) != 0 ? INLINE_MAX : 0;
     loop->inline_all = gv_option_number(GV_OPTION_INLINE) == 2;
     loop->handover = gv_option_number(GV_OPTION_HANDOVER) != 0;
     loop->shuffled = gv_option_number(GV_OPTION_SHUFFLE) != 0;
-    loop->turn_clock = gv_option_number(GV_OPTION_TURN_CLOCK) != 0;
+    loop->turn_clock = gv_option_number(GV_OPTION_TURN_CLOCK) != 0 ? GV_TURN_CLOCK_ALL : 0;
     gv_blocks_init(&loop->blocks, index, gv_runtime.pools);
     loop->blocks.tracts.huge = gv_option_number(GV_OPTION_HUGE_PAGES) != 0;
     gv_stacks_init(&loop->stacks, (uint32_t)gv_option_number(GV_OPTION_STACKS_MAX));
@@ -427,5 +433,6 @@ void gv_loop_close(struct gv_loop *loop)
     gv_stacks_deinit(&loop->stacks);
     gv_blocks_deinit(&loop->blocks);
     free(loop->inlined);
+    free(loop->times);
     free(loop);
 }

@@ -22,6 +22,7 @@
 
 #include "runtime/block.h"
 #include "runtime/env.h"
+#include "runtime/figure.h"
 #include "runtime/inbox.h"
 #include "runtime/lend.h"
 #include "runtime/message.h"
@@ -31,6 +32,7 @@
 #include "runtime/stack.h"
 #include "runtime/task.h"
 #include "runtime/timer.h"
+#include "runtime/times.h"
 #include "runtime/turn.h"
 
 #define GV_WINDOW_MAX   8192u /* plain far sends not yet taken in, per pair of loops */
@@ -38,11 +40,15 @@
 #define GV_CHAIN_MAX    GV_PARCEL_MAX /* far messages published at the latest together */
 #define GV_INLINE_NEVER 0xffu         /* turns of this method park, or take long */
 
+#define GV_TURN_CLOCK_ALL    1u /* by an option */
+#define GV_TURN_CLOCK_SAMPLE 2u /* the next ones, as the stall watch asked */
+
 #define GV_WAIT_LOOP_SHIFT 56u /* no two loops give a wait the same number */
 
 struct gv_calls;
 struct gv_holding;
 struct gv_log_ring;
+struct gv_thread;
 
 /* Something to do before the next look at the world, such as writing out a link's frames. */
 struct gv_flush {
@@ -111,7 +117,7 @@ struct gv_loop {
     uint8_t index;
     uint8_t handover;   /* 0: parked handlers resume through a dispatcher */
     uint8_t shuffled;   /* the run queue is drawn by env->choose */
-    uint8_t turn_clock; /* each turn is timed */
+    uint8_t turn_clock; /* GV_TURN_CLOCK_*: turns are timed */
     uint8_t inline_all; /* also methods that park */
     uint8_t *inlined;   /* by method: GV_INLINE_NEVER, or a count of its inline calls */
     struct gv_probes probes;
@@ -130,7 +136,12 @@ struct gv_loop {
     uint64_t now_ns;              /* as of the tick */
     uint64_t tick_ns;             /* when the running tick began */
     uint64_t started_ns;
-    uint64_t turn_started_ns; /* with turn_clock: when the running turn began or was resumed */
+    uint64_t turn_started_ns; /* with turn_clock: when the running turn began or was resumed; else 0 */
+    uint32_t n_timed;         /* of the sample of turns that is being timed */
+    struct gv_times *times;   /* by method; NULL without memory */
+    uint64_t n_rounds;        /* of gv_loop_step, and looks while it spins; for the stall watch */
+    uint64_t n_stalls, stalled_ns;       /* written by the monitor */
+    _Atomic(struct gv_thread *) thread;  /* as the monitor sees it; NULL: it does not */
     uint64_t n_waits;         /* numbers of waits given out; begins with the loop's own */
     uint64_t n_monitors;      /* ever made here */
     uint64_t spin_ns;         /* 0: never */
@@ -186,6 +197,22 @@ static inline uint64_t gv_loop_actors(const struct gv_loop *loop)
     uint64_t n_home = __atomic_load_n(&loop->n_home, __ATOMIC_ACQUIRE);
 
     return n_home + atomic_load_explicit(&loop->n_sent_in, memory_order_relaxed);
+}
+
+/* The number of a new wait. */
+static inline uint64_t gv_loop_next_wait(struct gv_loop *loop)
+{
+    uint64_t number = loop->n_waits + 1;
+
+    gv_figure_set(&loop->n_waits, number); /* The stall watch looks at it. */
+    return number;
+}
+
+/* Notes the turn that runs, or none. */
+static inline void gv_loop_set_turn(struct gv_loop *loop, struct gv_turn *turn)
+{
+    /* relaxed: the stall watch compares it with what it was, and reads what it points to with care. */
+    __atomic_store_n(&loop->turn, turn, __ATOMIC_RELAXED);
 }
 
 /* The loop of this thread, NULL in a thread that is none. In simulation it follows the simulated thread. */

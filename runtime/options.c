@@ -78,8 +78,25 @@ static int set_number(enum gv_option option, const char *value, char *error)
     return 0;
 }
 
+/* A text that must be one of few. */
+static int check_choice(enum gv_option option, const char *value, char *error)
+{
+    static const char *const stall[] = {"", "warn", "fail", "off"};
+
+    for (size_t i = 0; option == GV_OPTION_STALL && i < sizeof stall / sizeof stall[0]; i++)
+        if (strcmp(value, stall[i]) == 0)
+            return 0;
+    if (option != GV_OPTION_STALL)
+        return 0;
+    (void)snprintf(error, GV_OPTION_ERROR_BYTES, "option %s: \"%.40s\" is none of warn, fail, off",
+                   rows[option].name, value); /* It fits. */
+    return GROVE_EUSAGE;
+}
+
 static int set_text(enum gv_option option, const char *value, char *error)
 {
+    if (check_choice(option, value, error) != 0)
+        return GROVE_EUSAGE;
     if (strlen(value) >= TEXT_BYTES) {
         (void)snprintf(error, GV_OPTION_ERROR_BYTES, "option %s: longer than %u bytes",
                        rows[option].name, TEXT_BYTES - 1); /* It fits. */

@@ -39,6 +39,9 @@
       "threads for grove_blocking_await and isolation = THREAD")                                  \
     X(BLOCKING_QUEUE, "blocking_queue", 1024, 1, 1048575, "",                                     \
       "what may wait for one of them; beyond: GROVE_EFULL")                                       \
+    X(STALL_MS, "stall_ms", 25, 1, 60000, "ms", "a turn that takes longer is a stall")            \
+    X(STALL_REPORTS, "stall_reports", 5, 0, 1000000, "a minute",                                  \
+      "stalls that are written out; others are kept and counted")                                 \
     X(LOG_LEVEL, "log_level", 2, 0, 4, "",                                                        \
       "0 nothing, 1 errors, 2 warnings, 3 information, 4 everything")                             \
     X(WORKER_NICE, "worker_nice", 5, 0, 19, "", "added to the niceness of worker processes")      \
@@ -46,8 +49,10 @@
       "1: workers are reached over nng, as remote ones will be")
 
 /* name, default, meaning. Texts. */
-#define GV_OPTION_TEXTS(X) \
-    X(RUN_DIR, "run_dir", "", "absolute folder for sockets; empty: $XDG_RUNTIME_DIR, else /tmp")
+#define GV_OPTION_TEXTS(X)                                                                       \
+    X(RUN_DIR, "run_dir", "", "absolute folder for sockets; empty: $XDG_RUNTIME_DIR, else /tmp") \
+    X(STALL, "stall", "",                                                                        \
+      "warn: report turns over stall_ms; fail: then exit 70; off; empty: warn, off if sanitized")
 
 enum gv_option {
 #define GV_OPTION_ENUM(id, ...) GV_OPTION_##id,

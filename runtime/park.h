@@ -49,7 +49,7 @@ static inline void gv_wait_init(struct gv_loop *loop, struct gv_wait *wait, enum
     wait->call = 0;
     wait->cycle = NULL;
     wait->above = NULL;
-    wait->number = ++loop->n_waits;
+    wait->number = gv_loop_next_wait(loop);
     wait->searched = 0;
     wait->since_ms = loop->now_ms;
     wait->deadline_ms = deadline_ms;
@@ -135,7 +135,7 @@ static inline void gv_park_leave(struct gv_loop *loop, struct gv_turn *turn, str
     if (gv_unlikely(turn->below != NULL))
         gv_park_above(loop, turn);
     loop->inlined[turn->index] = GV_INLINE_NEVER;
-    loop->turn = NULL;
+    gv_loop_set_turn(loop, NULL);
     gv_figure_set32(&loop->n_parked, loop->n_parked + 1);
 }
 
@@ -144,7 +144,7 @@ static inline void gv_park_return(struct gv_loop *loop, struct gv_turn *turn,
 {
     (void)wait; /* only the probe asks */
     gv_figure_set32(&loop->n_parked, loop->n_parked - 1);
-    loop->turn = turn;
+    gv_loop_set_turn(loop, turn);
     loop->inline_left = loop->inline_max;
     turn->wait = NULL;
     if (gv_unlikely(loop->turn_clock))

@@ -7,6 +7,7 @@
 #include "runtime/assert.h"
 #include "runtime/options.h"
 #include "runtime/sched.h"
+#include "runtime/stall.h"
 
 struct gv_runtime gv_runtime;
 struct gv_loop *(*gv_runtime_starter)(void);
@@ -113,12 +114,14 @@ int gv_runtime_open(const struct gv_env *env, const struct gv_upcalls *upcalls, 
     if (rc != 0)
         return rc;
     gv_runtime.n_loops = n_loops;
+    gv_stall_open();
     env->signals_block(env->world); /* The other loops' threads are born like that. */
     for (unsigned i = 1; i < n_loops; i++) {
         struct gv_loop *loop = gv_runtime.loops[i];
 
         rc = env->thread_start(env->world, loop->poller, gv_loop_run, loop);
         if (rc != 0) {
+            gv_stall_close();
             join_threads();
             env->signals_restore(env->world);
             close_loops(n_loops);
@@ -136,6 +139,8 @@ void gv_runtime_close(void)
     struct gv_loop *first = gv_runtime.loops[0];
 
     gv_assert(gv_loop_here == first && first->turn == &first->main_turn);
+    gv_stall_close();
+    gv_stall_leave(first);
     join_threads();
     gv_turn_end(first, &first->main_turn);
     /* A sweep for tasks, a late answer: nobody is left to take them in. */

@@ -87,12 +87,18 @@ void gv_turn_clock_begin(struct gv_loop *loop)
 
 void gv_turn_clock_end(struct gv_loop *loop)
 {
-    uint64_t now_ns = loop->env->now_ns(loop->env->world);
-    uint64_t turn_ns = now_ns - loop->turn_started_ns;
+    uint64_t turn_ns = loop->env->now_ns(loop->env->world) - loop->turn_started_ns;
 
+    if (loop->turn_started_ns == 0)
+        return; /* It has begun before it was to be timed. */
+    loop->turn_started_ns = 0;
     if (turn_ns > loop->stats.longest_turn_ns)
         gv_figure_set(&loop->stats.longest_turn_ns, turn_ns);
-    loop->turn_started_ns = now_ns;
+    gv_times_note(loop, loop->turn->index, turn_ns);
+    if (++loop->n_timed >= GV_TIMES_SAMPLE) {
+        loop->n_timed = 0;
+        loop->turn_clock &= (uint8_t)~GV_TURN_CLOCK_SAMPLE;
+    }
 }
 
 void gv_turn_free_memory(struct gv_loop *loop, struct gv_turn *turn)

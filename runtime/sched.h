@@ -47,7 +47,7 @@ static inline void gv_sched_ready(struct gv_loop *loop, struct gv_task *task)
 /* Lets dispatchers run until the tick is used up or nothing is runnable. On the main stack. */
 void gv_sched_run(struct gv_loop *loop);
 
-/* Around each part of a turn that runs without a pause, if loop->turn_clock: notes the longest one. */
+/* Around each part of a turn that runs without a pause, if loop->turn_clock: notes how long it took. */
 void gv_turn_clock_begin(struct gv_loop *loop);
 void gv_turn_clock_end(struct gv_loop *loop);
 
@@ -72,7 +72,7 @@ static inline void gv_turn_begin(struct gv_loop *loop, struct gv_turn *turn)
     turn->cancelled = turn->odd = turn->parked = turn->noted = turn->n_shields = 0;
     if (task != NULL)
         task->turn = turn;
-    loop->turn = turn;
+    gv_loop_set_turn(loop, turn);
     if (gv_unlikely(loop->turn_clock))
         gv_turn_clock_begin(loop);
     gv_probe(&loop->probes, START, task != NULL ? gv_task_id(task) : 0, loop->index);
@@ -91,7 +91,7 @@ static inline void gv_turn_end(struct gv_loop *loop, struct gv_turn *turn)
     gv_figure_set(&loop->stats.turns, loop->stats.turns + 1);
     if (task != NULL)
         task->turn = NULL;
-    loop->turn = NULL;
+    gv_loop_set_turn(loop, NULL);
 }
 
 /*

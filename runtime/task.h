@@ -43,6 +43,9 @@ enum gv_task_flag {
     GV_TASK_UNBORN = 128,  /* its first turn has not succeeded */
 };
 
+/* Copies memory that may not be there; false: it is not. */
+typedef bool (*gv_read_fn)(const void *address, void *into, size_t n_bytes);
+
 /* What the scheduler must know of a kind of task. */
 struct gv_task_class {
     const char *name;
@@ -54,6 +57,8 @@ struct gv_task_class {
     struct gv_waitlist *(*waitlist)(struct gv_task *task, bool make);
     /* Writes "name/label" for reports. */
     void (*describe)(const struct gv_task *task, char *text, size_t room);
+    /* The same on any thread, while the task may end: looks at it through read alone. NULL: its name will do. */
+    void (*peek)(const struct gv_task *task, gv_read_fn read, char *text, size_t room);
     /* Of those that stand in for its tasks on other loops, which get no signals; NULL: they are never lent. */
     const struct gv_task_class *guest;
     uint8_t form;         /* enum gv_form in which requests to it are packed */
