@@ -99,8 +99,9 @@ static inline int gv_may_park(struct gv_loop *loop)
 {
     if (gv_unlikely(loop->turn->cancelled))
         return GROVE_ECANCELED;
-    if (gv_likely(loop->idle != NULL) || loop->stack == NULL)
+    if (gv_likely(loop->idle != NULL))
         return 0;
+    /* main too: without a first dispatcher nobody could run, and main would wait for ever. */
     return gv_sched_keep_dispatcher(loop) ? 0 : GROVE_ENOSTACK;
 }
 
