@@ -6,12 +6,14 @@
 #define GROVE_H
 
 #include <grove/actor.h>
+#include <grove/blocking.h>
 #include <grove/call.h>
 #include <grove/cancel.h>
 #include <grove/deadletter.h>
 #include <grove/defer.h>
 #include <grove/dns.h>
 #include <grove/error.h>
+#include <grove/file.h>
 #include <grove/init.h>
 #include <grove/memory.h>
 #include <grove/monitor.h>

@@ -57,6 +57,7 @@ struct waiter {
     struct grove_listener *listener;
     int rc;
     size_t n_bytes;
+    bool begun;
 };
 
 static void wait_for_bytes(void *argument)
@@ -64,6 +65,7 @@ static void wait_for_bytes(void *argument)
     struct waiter *waiter = argument;
     char byte;
 
+    waiter->begun = true;
     waiter->rc = grove_read_await(waiter->stream, &byte, 1, &waiter->n_bytes);
 }
 
@@ -72,6 +74,7 @@ static void wait_for_peer(void *argument)
     struct waiter *waiter = argument;
     struct grove_stream *stream;
 
+    waiter->begun = true;
     waiter->rc = grove_accept_await(waiter->listener, &stream);
 }
 
@@ -87,7 +90,8 @@ static void test_a_stop_ends_a_read_and_the_stream_goes_on(void **state)
     pair(ends);
     waiter.stream = ends[1];
     assert_int_equal(grove_go(wait_for_bytes, &waiter, NULL, &reader), 0);
-    assert_int_equal(grove_yield_await(), 0);
+    while (!waiter.begun)
+        assert_int_equal(grove_yield_await(), 0);
     assert_int_equal(grove_read_await(ends[1], &byte, 1, &n_bytes), GROVE_EUSAGE);
     assert_non_null(strstr(grove_why(), "another turn reads"));
     assert_int_equal(grove_stop_await(reader, GROVE_STOP_KILL), 0);
@@ -109,7 +113,8 @@ static void test_who_waits_is_told_when_another_one_closes(void **state)
     assert_int_equal(grove_listen("tcp://127.0.0.1:0", NULL, &acceptor.listener), 0);
     assert_int_equal(grove_go(wait_for_bytes, &reader, NULL, &who[0]), 0);
     assert_int_equal(grove_go(wait_for_peer, &acceptor, NULL, &who[1]), 0);
-    assert_int_equal(grove_yield_await(), 0);
+    while (!reader.begun || !acceptor.begun)
+        assert_int_equal(grove_yield_await(), 0);
     grove_stream_close(ends[1]);
     grove_listener_close(acceptor.listener);
     join(who[0]);
@@ -324,8 +329,6 @@ static void test_without_descriptors_a_server_waits_and_goes_on(void **state)
 
     (void)state;
     open_server();
-    assert_int_equal(grove_yield_await(), 0);
-    peer = -1;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
     free_fd = dup(STDIN_FILENO); /* the lowest that is free, and the last one: for the peer */
     none_left = (struct rlimit){(rlim_t)free_fd + 1, limit.rlim_max};

@@ -1,0 +1,200 @@
+/* What blocks: runs beside the loop, on threads of its own, and may be left. Names, too. */
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "tests/world/sockets.h"
+
+struct sum {
+    int a, b, sum;
+};
+
+static int add_slowly(void *argument)
+{
+    const struct timespec nap = {.tv_nsec = 50000000};
+    struct sum *sum = argument;
+
+    (void)nanosleep(&nap, NULL);
+    sum->sum = sum->a + sum->b;
+    return sum->a < 0 ? -EDOM : 0;
+}
+
+static void test_a_function_works_on_a_copy_or_on_what_it_is_given(void **state)
+{
+    struct sum sum = {.a = 1, .b = 2};
+
+    (void)state;
+    assert_int_equal(grove_blocking_await(add_slowly, &sum, sizeof sum), 0);
+    assert_int_equal(sum.sum, 3);
+    sum.a = -1;
+    assert_int_equal(grove_blocking_await(add_slowly, &sum, 0), -EDOM);
+    assert_int_equal(sum.sum, 1);
+    assert_int_equal(grove_blocking_await(NULL, NULL, 0), GROVE_EUSAGE);
+    assert_int_equal(grove_blocking_await(add_slowly, &sum, 2 << 20), GROVE_EUSAGE);
+}
+
+static void test_a_caller_leaves_at_its_deadline_if_the_argument_was_copied(void **state)
+{
+    struct sum sum = {.a = 1, .b = 2};
+    unsigned long long start_ms = grove_now_ms();
+
+    (void)state;
+    grove_within(10);
+    assert_int_equal(grove_blocking_await(add_slowly, &sum, sizeof sum), GROVE_ETIMEDOUT);
+    assert_true(grove_now_ms() - start_ms < 45);
+    assert_int_equal(sum.sum, 0);
+    assert_int_equal(grove_sleep_await(60), 0);
+    assert_int_equal(sum.sum, 0); /* what it found was dropped */
+    assert_int_equal(grove_failure()->started, GROVE_STARTED_UNKNOWN);
+}
+
+static struct sum shared;
+static int stopped_rc;
+
+static void block_with_pointer(void *argument)
+{
+    (void)argument;
+    stopped_rc = grove_blocking_await(add_slowly, &shared, 0);
+}
+
+static void test_who_passed_a_pointer_stays_until_the_function_has_returned(void **state)
+{
+    grove_ref who;
+
+    (void)state;
+    shared = (struct sum){.a = 4, .b = 5};
+    stopped_rc = 1;
+    assert_int_equal(grove_go(block_with_pointer, NULL, NULL, &who), 0);
+    assert_int_equal(grove_sleep_await(5), 0);
+    assert_int_equal(grove_stop_await(who, GROVE_STOP_KILL), 0);
+    assert_int_equal(shared.sum, 9);
+    assert_int_equal(stopped_rc, 0);
+}
+
+/* --- who does not wait for whom ---------------------------------------------------------------- */
+
+static atomic_int n_blocked;
+static unsigned n_begun, n_back, n_ended;
+
+static int block(void *argument)
+{
+    const struct timespec nap = {.tv_nsec = 50000000};
+
+    (void)argument;
+    atomic_fetch_add(&n_blocked, 1);
+    return nanosleep(&nap, NULL);
+}
+
+static void be_blocked(void *argument)
+{
+    (void)argument;
+    n_begun++;
+    if (grove_blocking_await(block, NULL, 0) == 0)
+        n_back++;
+    n_ended++;
+}
+
+/* libuv's own pool has four threads for all: there each of these would take 50 ms. */
+static void test_four_blockers_delay_neither_names_nor_files(void **state)
+{
+    struct grove_addresses addresses;
+    struct grove_file_status status;
+    unsigned long long start_ms;
+    char *bytes;
+    size_t n_bytes;
+
+    (void)state;
+    n_back = 0;
+    atomic_store(&n_blocked, 0);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(grove_go(be_blocked, NULL, NULL, NULL), 0);
+    while (atomic_load(&n_blocked) < 4)
+        assert_int_equal(grove_yield_await(), 0);
+    start_ms = grove_now_ms();
+    assert_int_equal(grove_lookup_await("localhost", &addresses), 0);
+    assert_int_equal(grove_file_status_await("/", &status), 0);
+    assert_int_equal(grove_file_load_await("/etc/passwd", 1 << 20, &bytes, &n_bytes), 0);
+    assert_int_equal(n_back, 0); /* all four block still */
+    assert_true(grove_now_ms() - start_ms < 45);
+    while (n_back < 4)
+        assert_int_equal(grove_sleep_await(1), 0);
+}
+
+static void test_the_queue_of_the_pool_is_bounded(void **state)
+{
+    (void)state;
+    stage_close();
+    stage_open_loops(1);
+    assert_int_equal(grove_option_set("blocking_threads", "1"), 0);
+    assert_int_equal(grove_option_set("blocking_queue", "2"), 0);
+    /* The threads that there are keep working; so take them all. */
+    n_back = n_begun = n_ended = 0;
+    for (int i = 0; i < 40; i++)
+        assert_int_equal(grove_go(be_blocked, NULL, NULL, NULL), 0);
+    while (n_begun < 40)
+        assert_int_equal(grove_yield_await(), 0);
+    assert_int_equal(grove_blocking_await(block, NULL, 0), GROVE_EFULL);
+    assert_non_null(strstr(grove_why(), "run what blocks: too much of it is under way"));
+    while (n_ended < 40)
+        assert_int_equal(grove_sleep_await(1), 0);
+    assert_true(n_back > 0 && n_back < 40);
+}
+
+/* --- names ---------------------------------------------------------------------------------------- */
+
+static void test_names_and_numbers_are_looked_up(void **state)
+{
+    struct grove_addresses addresses = {.n = 99};
+    char host[GROVE_HOST_BYTES];
+
+    (void)state;
+    assert_int_equal(grove_lookup_await("127.0.0.1", &addresses), 0);
+    assert_int_equal(addresses.n, 1);
+    assert_string_equal(addresses.text[0], "127.0.0.1");
+    assert_int_equal(grove_lookup_await("::1", &addresses), 0);
+    assert_string_equal(addresses.text[0], "::1");
+    assert_int_equal(grove_lookup_await("", &addresses), GROVE_EUSAGE);
+    assert_int_equal(grove_lookup_name_await("localhost", host), GROVE_EUSAGE);
+    assert_int_equal(grove_lookup_name_await("127.0.0.1", host), 0);
+    assert_true(host[0] != '\0');
+}
+
+/* "invalid" never exists (RFC 2606); without a network nobody may be there to say so. */
+static void test_a_name_that_does_not_exist_is_named(void **state)
+{
+    struct grove_addresses addresses;
+    struct grove_stream *stream;
+    int rc;
+
+    (void)state;
+    rc = grove_lookup_await("no-such-host.invalid", &addresses);
+    assert_true(rc == -ENOENT || rc == -EAGAIN || rc == GROVE_ETIMEDOUT);
+    assert_non_null(strstr(grove_why(), "look up no-such-host.invalid: "));
+    grove_within(1);
+    rc = grove_connect_await("tcp://no-such-host.invalid:1", &stream);
+    assert_true(rc == -ENOENT || rc == -EAGAIN || rc == GROVE_ETIMEDOUT);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    stage_open_loops(1);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        stage_test(test_a_function_works_on_a_copy_or_on_what_it_is_given),
+        stage_test(test_a_caller_leaves_at_its_deadline_if_the_argument_was_copied),
+        stage_test(test_who_passed_a_pointer_stays_until_the_function_has_returned),
+        stage_test(test_four_blockers_delay_neither_names_nor_files),
+        stage_test(test_names_and_numbers_are_looked_up),
+        stage_test(test_a_name_that_does_not_exist_is_named),
+        stage_test(test_the_queue_of_the_pool_is_bounded),
+    };
+
+    return cmocka_run_group_tests_name("blocking", tests, set_up, stage_tear_down);
+}
