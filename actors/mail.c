@@ -7,6 +7,7 @@
 #include "actors/call.h"
 #include "actors/deadletter.h"
 #include "actors/deadlock.h"
+#include "actors/edition.h"
 #include "actors/monitor.h"
 #include "actors/reply.h"
 #include "actors/service.h"
@@ -279,6 +280,10 @@ static GV_APART void signal_came(struct gv_loop *loop, struct gv_task *task,
     }
     if (message->method == GV_SIGNAL_MOVED) {
         gv_reply_moved(loop, message);
+        return;
+    }
+    if (message->method == GV_SIGNAL_PUBLISH) {
+        gv_edition_came(loop, message);
         return;
     }
     if (task == NULL) {

@@ -17,6 +17,7 @@
 #include "actors/fault.h"
 #include "actors/holding.h"
 #include "actors/kept.h"
+#include "actors/group.h"
 #include "actors/letter.h"
 #include "actors/mail.h"
 #include "actors/monitor.h"
@@ -240,6 +241,7 @@ int grove_deinit(void)
     gv_monitors_close(loop);
     gv_runtime_close();
     gv_names_close();
+    gv_groups_close();
     return 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include <grove/call.h>
 #include <grove/error.h>
+#include <grove/group.h>
 #include <grove/task.h>
 
 #include "actors/call.h"
@@ -135,11 +136,20 @@ static GV_RARE int not_made(struct gv_turn *turn, unsigned kind, const struct gr
     return refused(turn, gv_mail_obstacle(kind, method->request, request));
 }
 
+/* Why nobody can be found there; notes it. */
+static GV_RARE int not_found(struct gv_turn *turn, grove_ref ref)
+{
+    if (gv_ref_kind(ref) != GROVE_REF_GROUP)
+        return refused(turn, GROVE_ENOACTOR);
+    return gv_turn_failed(turn, NULL, GROVE_ENOTSUP, GROVE_STARTED_NO,
+                          "a group answers nothing and makes nobody wait: _publish or _send to it");
+}
+
 /* Finds the target. */
 static GV_INLINE int find(struct gv_verb *verb, grove_ref ref)
 {
     verb->task = gv_mail_task(ref);
-    return gv_likely(verb->task != NULL) ? 0 : refused(verb->turn, GROVE_ENOACTOR);
+    return gv_likely(verb->task != NULL) ? 0 : not_found(verb->turn, ref);
 }
 
 /* Makes the message. */
@@ -202,6 +212,18 @@ int gv_verb_begin(struct gv_verb *verb, grove_ref ref, const struct grove_servic
 
 /* --- send ------------------------------------------------------------------------------------- */
 
+/* There is no task behind this ref: it may be a group. */
+static GV_RARE int send_elsewhere(const struct gv_verb *verb, grove_ref ref,
+                                  const struct grove_service *service,
+                                  const ProtobufCMessage *request)
+{
+    uint32_t method = (uint32_t)(verb->method - service->methods);
+
+    if (gv_ref_kind(ref) == GROVE_REF_GROUP)
+        return grove_group_publish(ref, service, method, request, NULL);
+    return refused(verb->turn, GROVE_ENOACTOR);
+}
+
 int grove_send(grove_ref ref, const struct grove_service *service, uint32_t method,
                const ProtobufCMessage *request)
 {
@@ -215,9 +237,9 @@ int grove_send(grove_ref ref, const struct grove_service *service, uint32_t meth
         return rc;
     if (verb.turn != NULL)
         verb.turn->within_ms = 0;
-    rc = find(&verb, ref);
-    if (gv_unlikely(rc != 0))
-        return rc;
+    verb.task = gv_mail_task(ref);
+    if (gv_unlikely(verb.task == NULL))
+        return send_elsewhere(&verb, ref, service, request);
     rc = make(&verb, ref, request);
     if (gv_unlikely(rc != 0))
         return rc;

@@ -14,6 +14,7 @@
 #include <grove/dns.h>
 #include <grove/error.h>
 #include <grove/file.h>
+#include <grove/group.h>
 #include <grove/init.h>
 #include <grove/memory.h>
 #include <grove/monitor.h>

@@ -27,7 +27,7 @@ enum grove_ref_kind {
     GROVE_REF_ACTOR = 1,   /* an actor or a greenlet with a mailbox */
     GROVE_REF_SERVICE = 2, /* reserved: an entity or a published service */
     GROVE_REF_POOL = 3,    /* a pool of worker processes */
-    GROVE_REF_GROUP = 4,   /* reserved: a group of actors */
+    GROVE_REF_GROUP = 4,   /* a group of actors, see group.h */
     GROVE_REF_LINKED = 5,  /* reserved: a service behind a link */
 };
 

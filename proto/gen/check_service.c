@@ -7,6 +7,8 @@
 
 #include "proto/gen/check.h"
 
+#define ENDINGS 7u /* of the names of an rpc's verbs */
+
 static void check_built(struct gen *gen, const struct gen_method *method)
 {
     const struct gen_place options = gen_place_part(&method->place, GEN_RPC_OPTIONS);
@@ -115,10 +117,12 @@ static void take(struct names *names, const char *name, const char *by,
 
 static void take_method(struct names *names, const struct gen_method *method)
 {
-    static const char *const endings[] = {"_await", "_send", "_send_await", "_start"};
+    /* A WORKER rpc has only the first four. */
+    static const char *const endings[ENDINGS] = {"_await",   "_send",  "_send_await", "_start",
+                                                 "_publish", "_after", "_every"};
     const char *by = gen_printf("rpc %s", method->full_name);
 
-    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++)
+    for (size_t i = 0; i < (method->isolation == GEN_WORKER ? 4 : ENDINGS); i++)
         take(names, gen_printf("%s%s", method->verb, endings[i]), by, &method->place);
     take(names, method->constant, by, &method->place);
 }
@@ -162,7 +166,7 @@ static void check_unique(const struct gen_unit *unit)
     size_t n_names = 0;
 
     for (size_t i = 0; i < unit->n_services; i++)
-        n_names += 5 + 5 * unit->services[i].n_methods;
+        n_names += 5 + (ENDINGS + 1) * unit->services[i].n_methods;
     names.taken = gen_alloc(sizeof *names.taken * (n_names + 1));
     for (size_t i = 0; i < unit->n_services; i++)
         take_service(&names, &unit->services[i]);

@@ -89,6 +89,7 @@ void gen_emit_header(const struct gen_unit *unit, struct gen_text *out)
             unit->gen->file_name);
     gen_put(out, "#ifndef %s\n#define %s\n\n", guard, guard);
     gen_put(out, "#include <stddef.h>\n\n#include <grove/actor.h>\n#include <grove/call.h>\n"
+                 "#include <grove/group.h>\n"
                  "#include <grove/method.h>\n#include <grove/monitor.h>\n"
                  "#include <grove/reply.h>\n#include <grove/timer.h>\n\n");
     gen_put(out, "#include \"%s.pb-c.h\"\n\n", unit->base);

@@ -29,6 +29,22 @@ static void put_timer_verb(const struct gen_method *method, bool again, struct g
             again ? "enum grove_timer_mode mode, " : "", method->request->c_type);
 }
 
+/* The name and parameters of the verb that publishes. */
+static void put_publish(const struct gen_method *method, struct gen_text *out)
+{
+    gen_put(out,
+            "int %s_publish(grove_ref group, const %s *request,\n"
+            "    struct grove_published *published)",
+            method->verb, method->request->c_type);
+}
+
+static void emit_publish_prototype(const struct gen_method *method, struct gen_text *out)
+{
+    gen_put(out, "/* %s: send it to all members of a group. */\n", method->rpc->name);
+    put_publish(method, out);
+    gen_put(out, ";\n\n");
+}
+
 static void emit_timer_prototypes(const struct gen_method *method, struct gen_text *out)
 {
     gen_put(out, "/* %s: send it to oneself later, or again and again; see grove/timer.h. */\n",
@@ -78,8 +94,10 @@ void gen_emit_verb_prototypes(const struct gen_method *method, struct gen_text *
     gen_put(out, ";\n");
     put_verb(method, "_start", true, out);
     gen_put(out, ";\n\n");
-    if (method->isolation != GEN_WORKER)
+    if (method->isolation != GEN_WORKER) {
+        emit_publish_prototype(method, out);
         emit_timer_prototypes(method, out);
+    }
     emit_reply_prototypes(method, out);
 }
 
@@ -102,6 +120,16 @@ static void emit_call_verbs(const struct gen_service *service, const struct gen_
         out,
         "\n{\n    future->response = &response->base;\n    return grove_call_start(%s, future);\n}\n\n",
         common);
+}
+
+static void emit_publish_verb(const struct gen_service *service, const struct gen_method *method,
+                              struct gen_text *out)
+{
+    put_publish(method, out);
+    gen_put(out,
+            "\n{\n    return grove_group_publish(group, &%s_service_table, %s,\n"
+            "        &request->base, published);\n}\n\n",
+            service->local, method->constant);
 }
 
 static void emit_timer_verbs(const struct gen_service *service, const struct gen_method *method,
@@ -138,7 +166,9 @@ void gen_emit_verbs(const struct gen_service *service, const struct gen_method *
                     struct gen_text *out)
 {
     emit_call_verbs(service, method, out);
-    if (method->isolation != GEN_WORKER)
+    if (method->isolation != GEN_WORKER) {
+        emit_publish_verb(service, method, out);
         emit_timer_verbs(service, method, out);
+    }
     emit_reply_verbs(service, method, out);
 }

@@ -69,6 +69,15 @@ int grove_delegate(const grove_token *token, grove_ref ref, const struct grove_s
     return rc;
 }
 
+int grove_group_publish(grove_ref group, const struct grove_service *service, uint32_t method,
+                        const ProtobufCMessage *request, struct grove_published *published)
+{
+    int rc = note(group, service, method, request, "publish");
+
+    fake_last.published = published;
+    return rc;
+}
+
 int grove_timer_arm(const struct grove_timer *timer, const struct grove_service *service,
                     uint32_t method, const ProtobufCMessage *request)
 {

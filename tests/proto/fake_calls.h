@@ -5,6 +5,7 @@
 #define FAKE_CALLS_H
 
 #include <grove/call.h>
+#include <grove/group.h>
 #include <grove/reply.h>
 #include <grove/timer.h>
 
@@ -20,6 +21,7 @@ struct fake_call {
     struct grove_timer timer;
     const grove_token *token;
     int code;
+    struct grove_published *published;
 };
 
 extern struct fake_call fake_last;

@@ -254,6 +254,22 @@ static void test_verbs_of_replies_take_a_token(void **state)
     assert_ptr_equal(fake_last.service, &screening_service_table);
 }
 
+static void test_publish_names_the_group_and_where_the_figures_go(void **state)
+{
+    (void)state;
+    Bank__V1__WithdrawRequest request = BANK__V1__WITHDRAW_REQUEST__INIT;
+    struct grove_published published;
+    grove_ref group = {1, 2};
+
+    assert_int_equal(account_withdraw_publish(group, &request, &published), 7);
+    assert_string_equal(fake_last.verb, "publish");
+    assert_true(grove_ref_equal(fake_last.ref, group));
+    assert_ptr_equal(fake_last.published, &published);
+    assert_ptr_equal(fake_last.service, &account_service_table);
+    assert_int_equal(fake_last.method, ACCOUNT_METHOD_WITHDRAW);
+    assert_ptr_equal(fake_last.request, &request);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -266,6 +282,7 @@ int main(void)
         cmocka_unit_test(test_verbs_hand_on_what_they_are_given),
         cmocka_unit_test(test_verbs_of_timers_say_key_time_and_mode),
         cmocka_unit_test(test_verbs_of_replies_take_a_token),
+        cmocka_unit_test(test_publish_names_the_group_and_where_the_figures_go),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
