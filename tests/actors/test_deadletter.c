@@ -37,16 +37,19 @@ static struct grove_dead_letter last(void)
     return letter;
 }
 
-/* An actor of DEPTH whose handler is parked for ms. */
+/* An actor of DEPTH whose handler is parked for ms. Never lent: what is lent stays charged to its mailbox. */
 static grove_ref napper(unsigned loop, struct script *nap, uint32_t ms)
 {
-    struct grove_spawn_options options = {.place = GROVE_ON_LOOP(loop), .depth_max = DEPTH};
+    struct grove_spawn_options options = {
+        .place = GROVE_ON_LOOP(loop), .depth_max = DEPTH, .pinned = true};
     grove_ref ref = GROVE_NOBODY;
 
     assert_int_equal(play_spawn_await(&stage_player, NULL, &options, &ref), 0);
     *nap = (struct script){.act = act_nap, .ms = ms};
     assert_int_equal(stage_send(ref, nap), 0);
-    assert_int_equal(grove_sleep_await(1), 0);
+    do
+        assert_int_equal(grove_sleep_await(1), 0);
+    while (nap->n_runs == 0);
     return ref;
 }
 
