@@ -12,6 +12,8 @@
 #include <grove/defer.h>
 
 #include "runtime/hint.h"
+#include "runtime/loop.h"
+#include "runtime/noyield.h"
 #include "runtime/turn.h"
 
 struct gv_defer {
@@ -32,6 +34,8 @@ static inline struct gv_defer *gv_turn_defers(const struct gv_turn *turn)
 /* At the end of a turn, before anything of it is freed. */
 static inline void gv_turn_clean_up(struct gv_turn *turn)
 {
+    if (gv_unlikely(turn->odd & GV_ODD_NOYIELD))
+        gv_noyield_forgotten(gv_loop_here, turn);
     if (gv_unlikely(turn->odd & GV_ODD_DEFERS))
         gv_defers_run(turn, NULL);
 }

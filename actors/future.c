@@ -8,6 +8,7 @@
 #include "actors/mail.h"
 #include "actors/verb.h"
 #include "runtime/assert.h"
+#include "runtime/noyield.h"
 #include "runtime/park.h"
 
 #define FUTURES_MAX 1024u
@@ -222,7 +223,8 @@ static int check(struct gv_loop *loop, struct grove_future *const futures[], uns
     for (unsigned i = 0; i < n; i++)
         if (futures[i]->call == 0 && !futures[i]->done)
             return gv_usage("future %u of %u was never started, or its start failed", i, n);
-    return 0;
+    /* They may be done, and the await must not pass only then. */
+    return gv_noyield_check(loop, loop->turn, "the await of futures");
 }
 
 int grove_all_await(struct grove_future *const futures[], unsigned n)

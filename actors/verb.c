@@ -310,7 +310,8 @@ static GV_INLINE int post_and_park(struct gv_verb *verb, enum gv_wait_kind kind,
     int rc;
 
     /* Asked before the request leaves, so that nothing has begun if it cannot be waited for. */
-    rc = gv_may_park(verb->loop);
+    rc = gv_may_park_for(verb->loop,
+                         kind == GV_WAIT_CALL ? "the _await of a call" : "a _send_await");
     if (gv_unlikely(rc != 0))
         return drop(verb->loop, verb->message, rc);
     gv_wait_init(verb->loop, &wait, kind, verb->deadline_ms);
@@ -365,6 +366,10 @@ int grove_send_await(grove_ref ref, const struct grove_service *service, uint32_
 
     if (verb.loop == NULL)
         return gv_usage_wait("send_await");
+    /* It may find room, and must not pass only then. */
+    rc = gv_noyield_check(verb.loop, verb.loop->turn, "a _send_await");
+    if (rc != 0)
+        return gv_turn_failed(verb.loop->turn, NULL, rc, GROVE_STARTED_NO, NULL);
     rc = aim(&verb, ref, service, method);
     if (rc == 0)
         rc = make(&verb, ref, request);

@@ -19,6 +19,7 @@
 #include <grove/memory.h>
 #include <grove/monitor.h>
 #include <grove/name.h>
+#include <grove/noyield.h>
 #include <grove/pool.h>
 #include <grove/ref.h>
 #include <grove/refmessage.h>

@@ -7,10 +7,10 @@
 #include "runtime/host.h"
 #include "runtime/host_fault.h"
 
-void gv_assert_failed(const char *condition, const char *file, int line)
+void gv_crash(const char *text)
 {
     char report[2048];
-    int n = snprintf(report, 1024, "grove: assertion failed: %s (%s:%d)\n", condition, file, line);
+    int n = snprintf(report, 1024, "grove: %s\n", text);
 
     if (n < 0 || n > 1023)
         n = n < 0 ? 0 : 1023;
@@ -22,4 +22,13 @@ void gv_assert_failed(const char *condition, const char *file, int line)
     }
     report[n] = '\0';
     gv_host_crash(NULL, report);
+}
+
+void gv_assert_failed(const char *condition, const char *file, int line)
+{
+    char text[1000];
+
+    (void)snprintf(text, sizeof text, "assertion failed: %s (%s:%d)", condition, file,
+                   line); /* A cut report is still one. */
+    gv_crash(text);
 }

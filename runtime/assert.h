@@ -11,6 +11,9 @@
             gv_assert_failed(#condition, __FILE__, __LINE__); \
     } while (0)
 
+/* Reports text, and who was running, then ends the process. For what a user has asked to be told so. */
+void gv_crash(const char *text) __attribute__((noreturn, cold));
+
 /* Reports the broken condition with the running actor and method, then ends the process. */
 void gv_assert_failed(const char *condition, const char *file, int line)
     __attribute__((noreturn, cold));

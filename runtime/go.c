@@ -317,8 +317,12 @@ int gv_receive(struct gv_loop *loop, uint32_t timeout_ms, struct gv_message **me
         if (rc != 0)
             return rc;
     }
-    if (turn->cancelled)
-        return GROVE_ECANCELED;
+    if (turn->barred) {
+        int rc = gv_turn_barred(loop, gv_await_name(GV_WAIT_MAIL));
+
+        if (rc != 0)
+            return rc;
+    }
     *message = gv_mailbox_take(&turn->task->mailbox);
     if (turn->task->flags & GV_TASK_WAITED)
         gv_task_let_in(loop, turn->task);

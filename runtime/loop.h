@@ -136,25 +136,28 @@ struct gv_loop {
     uint64_t now_ns;              /* as of the tick */
     uint64_t tick_ns;             /* when the running tick began */
     uint64_t started_ns;
-    uint64_t turn_started_ns; /* with turn_clock: when the running turn began or was resumed; else 0 */
-    uint32_t n_timed;         /* of the sample of turns that is being timed */
-    struct gv_times *times;   /* by method; NULL without memory */
-    uint64_t n_rounds;        /* of gv_loop_step, and looks while it spins; for the stall watch */
-    uint64_t n_stalls, stalled_ns;       /* written by the monitor */
-    _Atomic(struct gv_thread *) thread;  /* as the monitor sees it; NULL: it does not */
-    uint64_t n_waits;         /* numbers of waits given out; begins with the loop's own */
-    uint64_t n_monitors;      /* ever made here */
-    uint64_t spin_ns;         /* 0: never */
-    uint64_t slept_ns;        /* waited for the world, in all */
-    uint64_t rest;            /* the same for readers; see gv_loop_busy_ns */
-    uint64_t trimmed_ns;      /* when memory was last given back */
-    bool spin_pays;           /* the last sleep was shorter than spin_ns */
-    uint64_t polled_ns;       /* when the world was last looked at */
-    uint64_t turn_ns;         /* how long turns take, of the longest ticks of late */
-    uint32_t n_ticks;         /* since the last look at the world */
-    uint32_t tick;            /* messages per tick, adaptive */
-    uint32_t tick_us;         /* how often the world is looked at */
+    uint64_t
+        turn_started_ns; /* with turn_clock: when the running turn began or was resumed; else 0 */
+    uint32_t n_timed;    /* of the sample of turns that is being timed */
+    struct gv_times *times; /* by method; NULL without memory */
+    uint64_t n_rounds;      /* of gv_loop_step, and looks while it spins; for the stall watch */
+    uint64_t n_stalls, stalled_ns;      /* written by the monitor */
+    _Atomic(struct gv_thread *) thread; /* as the monitor sees it; NULL: it does not */
+    uint64_t n_waits;                   /* numbers of waits given out; begins with the loop's own */
+    uint64_t n_monitors;                /* ever made here */
+    uint64_t spin_ns;                   /* 0: never */
+    uint64_t slept_ns;                  /* waited for the world, in all */
+    uint64_t rest;                      /* the same for readers; see gv_loop_busy_ns */
+    uint64_t trimmed_ns;                /* when memory was last given back */
+    bool spin_pays;                     /* the last sleep was shorter than spin_ns */
+    uint64_t polled_ns;                 /* when the world was last looked at */
+    uint64_t turn_ns;                   /* how long turns take, of the longest ticks of late */
+    uint32_t n_ticks;                   /* since the last look at the world */
+    uint32_t tick;                      /* messages per tick, adaptive */
+    uint32_t tick_us;                   /* how often the world is looked at */
     uint32_t n_parked;
+    uint32_t n_noyield;            /* regions of the running turn in which it may not park */
+    uint32_t inline_kept;          /* inline_left, for when they have ended */
     bool started;                  /* has a thread of its own that must be joined */
     _Atomic bool stop;             /* its thread shall leave */
     struct grove_loop_stats stats; /* written here, read by anyone without a lock */

@@ -11,6 +11,8 @@
 
 #include <grove/error.h>
 
+#include "runtime/build_options.h" /* made by meson */
+
 #define FLAG_PREFIX "--grove-"
 #define TEXT_BYTES  256u
 #define NAME_BYTES  64u

@@ -27,6 +27,8 @@
       "0: woken handlers resume through a dispatcher (for tests)")                                \
     X(INLINE, "inline", 1, 0, 2, "",                                                              \
       "0: calls are queued; 1: not those to idle actors here; 2: nor if they park (for tests)")   \
+    X(NOYIELD, "noyield", GV_NOYIELD_ABORTS, 0, 1, "",                                            \
+      "an await in a no-yield region: 1: aborts; 0: fails with GROVE_EYIELD")                     \
     X(SHUFFLE, "shuffle", 0, 0, 1, "", "1: the run queue is drawn by chance (for tests)")         \
     X(LEND, "lend", 1, 0, 2, "",                                                                  \
       "1: idle loops borrow messages of waiting actors; 0: never; 2: always (for tests)")         \

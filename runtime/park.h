@@ -17,6 +17,7 @@
 #include "runtime/figure.h"
 #include "runtime/hint.h"
 #include "runtime/loop.h"
+#include "runtime/noyield.h"
 #include "runtime/sched.h"
 #include "runtime/switch.h"
 
@@ -94,16 +95,25 @@ static inline void gv_wake(struct gv_loop *loop, struct gv_wait *wait, int rc)
         gv_ready_push(loop, wait);
 }
 
-/* 0 if the running turn could park now, else what park would return: GROVE_ECANCELED, GROVE_ENOSTACK. */
-static inline int gv_may_park(struct gv_loop *loop)
+/*
+ * 0 if the running turn could park now, else what park would return:
+ * GROVE_ECANCELED, GROVE_EYIELD, GROVE_ENOSTACK. await is the function that asks, for reports.
+ */
+static inline int gv_may_park_for(struct gv_loop *loop, const char *await)
 {
-    if (gv_unlikely(loop->turn->cancelled))
-        return GROVE_ECANCELED;
+    if (gv_unlikely(loop->turn->barred)) {
+        int rc = gv_turn_barred(loop, await);
+
+        if (rc != 0)
+            return rc;
+    }
     if (gv_likely(loop->idle != NULL))
         return 0;
     /* main too: without a first dispatcher nobody could run, and main would wait for ever. */
     return gv_sched_keep_dispatcher(loop) ? 0 : GROVE_ENOSTACK;
 }
+
+#define gv_may_park(loop) gv_may_park_for((loop), __func__)
 
 /* Leaves a handler's stack for whatever runs next. */
 static GV_INLINE void gv_park_handler(struct gv_loop *loop, struct gv_stack *self)

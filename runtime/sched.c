@@ -185,7 +185,7 @@ void gv_park_main(struct gv_loop *loop, const struct gv_wait *wait)
 
 int gv_park(struct gv_loop *loop, struct gv_wait *wait)
 {
-    int rc = wait->woken ? 0 : gv_may_park(loop);
+    int rc = wait->woken ? 0 : gv_may_park_for(loop, gv_await_name(wait->kind));
 
     return rc != 0 ? rc : gv_park_now(loop, wait);
 }
@@ -194,7 +194,7 @@ int gv_yield(struct gv_loop *loop)
 {
     struct gv_turn *turn = loop->turn;
     struct gv_wait wait;
-    int rc = gv_may_park(loop);
+    int rc = gv_may_park_for(loop, "grove_yield_await");
 
     if (rc != 0)
         return rc;

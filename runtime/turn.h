@@ -63,6 +63,7 @@ enum gv_turn_odd {
     GV_ODD_FAILED = 1,    /* grove_fail was called */
     GV_ODD_CONVERTED = 2, /* an inline call that became a message, see actors/inline.h */
     GV_ODD_DEFERS = 4,    /* there are clean-ups: defers */
+    GV_ODD_NOYIELD = 16,  /* in a region in which it may not park, see runtime/noyield.h */
     GV_ODD_ALONE = 8,     /* it runs inline, and its caller was abandoned: its stack ends with it */
 };
 
@@ -105,8 +106,13 @@ struct gv_turn {
     struct gv_message *letter; /* envelope for the answer to the letter last received */
     struct gv_call *futures;   /* calls of futures that were started and not yet awaited */
     struct gv_arena arena;
-    uint8_t cancelled;        /* its awaits fail with GROVE_ECANCELED */
-    uint8_t odd;              /* enum gv_turn_odd; 0 for most: what its end must see to */
+    union {
+        struct {
+            uint8_t cancelled; /* its awaits fail with GROVE_ECANCELED */
+            uint8_t odd;       /* enum gv_turn_odd; 0 for most: what its end must see to */
+        };
+        uint16_t barred; /* both at once: 0 if nothing keeps it from parking */
+    };
     uint8_t parked;           /* it has parked, or a turn that runs inline above it */
     uint8_t noted;            /* the rest holds the last failure; else it is not initialised */
     uint8_t n_shields;        /* open ones; shield.h */

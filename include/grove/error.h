@@ -68,7 +68,9 @@ enum grove_class {
     X(EUSAGE, -4118, "invalid_argument", NO,                                                     \
       "the call is not allowed here or with these arguments")                                    \
     X(EUNAVAILABLE, -4119, "unavailable", NO,                                                    \
-      "no worker could be started: see the log for the reason")
+      "no worker could be started: see the log for the reason")                                  \
+    X(EYIELD, -4120, "internal", NO,                                                             \
+      "an await inside a no-yield region: end the region first, or await before it")
 
 enum grove_error {
 #define GROVE_ERROR_ENUM(name, number, connect, started, advice) GROVE_##name = number,
