@@ -47,6 +47,7 @@ struct demo {
     struct bank_progress progress;
     uint64_t start_ns;
     struct grove_loop_stats loops_before[BANK_LOOPS_MAX];
+    struct grove_stall_counts stalls_before;
     struct bank_results results;
 };
 
@@ -250,11 +251,16 @@ static void note_loops(struct demo *demo)
         struct grove_loop_stats after = {0};
 
         (void)grove_loop_stats(i, &after); /* The loop exists. */
-        if (after.wall_ns > before->wall_ns)
-            results->loops[i].busy = (double)(after.busy_ns - before->busy_ns)
-                                     / (double)(after.wall_ns - before->wall_ns);
+        if (after.wall_ns > before->wall_ns) {
+            double wall_ns = (double)(after.wall_ns - before->wall_ns);
+
+            results->loops[i].busy = (double)(after.busy_ns - before->busy_ns) / wall_ns;
+            results->loops[i].stalled = (double)(after.stalled_ns - before->stalled_ns) / wall_ns;
+        }
         results->loops[i].longest_turn_ns = after.longest_turn_ns;
     }
+    results->n_stalls =
+        grove_stalls(demo->stalls_before.n_stalls, results->stalls, BANK_STALLS_MAX);
 }
 
 /* A worker that was killed late may not have been missed yet. */
@@ -344,6 +350,7 @@ static int run_await(struct demo *demo)
     }
     for (unsigned i = 0; rc == 0 && i < grove_loops() && i < BANK_LOOPS_MAX; i++)
         rc = grove_loop_stats(i, &demo->loops_before[i]);
+    grove_stall_count(&demo->stalls_before);
     if (rc == 0)
         rc = start_clients(demo);
     if (rc == 0)

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#define BUSY_ENOUGH 0.8 /* of the time: then the CPU is the limit */
+
 static int flush(FILE *out)
 {
     errno = 0; /* The stream remembers a write that failed before, but not why. */
@@ -45,6 +47,29 @@ static uint64_t longest_turn_of(const struct bank_results *results)
     return longest_ns;
 }
 
+/* The share of the time in which the busiest loop got something done. */
+static double busiest_of(const struct bank_results *results)
+{
+    double most = 0;
+
+    for (unsigned i = 0; i < results->n_loops; i++)
+        if (results->loops[i].busy - results->loops[i].stalled > most)
+            most = results->loops[i].busy - results->loops[i].stalled;
+    return most;
+}
+
+static const char *kind_of(const struct grove_stall *stall)
+{
+    static const char *const kinds[GROVE_STALL_KINDS] = {
+        [GROVE_STALL_ON_CPU] = "computed",
+        [GROVE_STALL_BLOCKED] = "was blocked in",
+        [GROVE_STALL_DISK] = "waited for a disk in",
+        [GROVE_STALL_STARVED] = "got no CPU",
+    };
+
+    return kinds[stall->kind] != NULL ? kinds[stall->kind] : "";
+}
+
 /* --- the table -------------------------------------------------------------------------------- */
 
 static void print_latency(FILE *out, const char *name, const Bank__V1__Latency *latency)
@@ -63,6 +88,32 @@ static void print_sums(FILE *out, const char *name, const struct bank_results *r
 
         format_sum(results, i, sums[i], text);
         fprintf(out, "%-18s %s %s\n", i == 0 ? name : "", text, books->commodities[i].symbol);
+    }
+}
+
+/* Turns that held a loop up. Where no loop was busy, they are why there was not more. */
+static void print_stalls(FILE *out, const struct bank_results *results)
+{
+    bool busy = busiest_of(results) >= BUSY_ENOUGH;
+
+    if (results->n_stalls == 0) {
+        if (!busy)
+            fputs(
+                "\nNo loop was busy for 80 % of the time, and no turn held one up: the limit is the "
+                "workers.\n",
+                out);
+        return;
+    }
+    fprintf(out, "\n%surns that held the others up:\n",
+            busy ? "T" : "No loop was busy for 80 % of the time. T");
+    for (unsigned i = 0; i < results->n_stalls; i++) {
+        const struct grove_stall *stall = &results->stalls[i];
+
+        fprintf(out, "%-18s %s: %.0f ms, %s %s", stall->actor, stall->method,
+                (double)stall->took_ns / 1e6, kind_of(stall), stall->waits_for);
+        if (stall->where[0] != '\0')
+            fprintf(out, "%s%s", stall->waits_for[0] != '\0' ? ", " : "", stall->where);
+        fprintf(out, "\n%-18s %s\n", "", stall->advice);
     }
 }
 
@@ -92,6 +143,7 @@ int bank_report_table(const struct bank_results *results, const char *broken, FI
     for (unsigned i = 0; i < results->n_loops; i++)
         fprintf(out, "loop %-13u %.1f %% busy, longest turn %.1f microseconds\n", i,
                 results->loops[i].busy * 100, (double)results->loops[i].longest_turn_ns / 1e3);
+    print_stalls(out, results);
     fputc('\n', out);
     print_sums(out, "sum before", results, results->sums_before);
     print_sums(out, "sum after", results, results->sums_after);
@@ -147,7 +199,11 @@ int bank_report_json(const struct bank_results *results, const char *broken, FIL
             (double)longest_turn_of(results) / 1e3);
     for (unsigned i = 0; i < results->n_loops; i++)
         fprintf(out, "%s%.4f", i == 0 ? "" : ", ", results->loops[i].busy);
-    fputs("],\n \"sum_before\": {", out);
+    fputs("], \"loop_stalled\": [", out);
+    for (unsigned i = 0; i < results->n_loops; i++)
+        fprintf(out, "%s%.4f", i == 0 ? "" : ", ", results->loops[i].stalled);
+    fprintf(out, "], \"stalls\": %u", results->n_stalls);
+    fputs(",\n \"sum_before\": {", out);
     json_sums(out, results, results->sums_before);
     fputs("},\n \"sum_after\": {", out);
     json_sums(out, results, results->sums_after);

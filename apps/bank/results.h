@@ -22,6 +22,7 @@
 enum {
     BANK_LOOPS_MAX = 63,
     BANK_PROMISE_TEXT_MAX = 512,
+    BANK_STALLS_MAX = 16, /* named; there may have been more */
 };
 
 /* What the shards say at the end, added up. */
@@ -37,7 +38,8 @@ struct bank_audit {
 
 /* What one loop did during the transfers. */
 struct bank_loop_result {
-    double busy; /* share of the time, 0 to 1 */
+    double busy;    /* share of the time, 0 to 1 */
+    double stalled; /* of that, in turns that held the others up */
     uint64_t longest_turn_ns;
 };
 
@@ -51,6 +53,8 @@ struct bank_results {
     unsigned n_killed;  /* workers killed on purpose */
     unsigned n_loops;
     struct bank_loop_result loops[BANK_LOOPS_MAX];
+    unsigned n_stalls; /* the first ones of this run */
+    struct grove_stall stalls[BANK_STALLS_MAX];
     struct grove_pool_stats pool;
     struct bank_audit audit;
     Bank__V1__SummarizeResponse summary;

@@ -155,8 +155,8 @@ import json, sys
 
 result = json.load(sys.stdin)
 wanted = """transfers declined seconds transfer_p50_us transfer_p99_us screened screen_p50_us
-    screen_p99_us worker_restarts jobs_retried longest_turn_us loop_busy sum_before sum_after
-    ok""".split()
+    screen_p99_us worker_restarts jobs_retried longest_turn_us loop_busy loop_stalled stalls
+    sum_before sum_after ok""".split()
 assert list(result) == wanted, list(result)
 assert result["ok"] is True
 assert result["sum_before"] == result["sum_after"] == {"EUR": "732.00", "$": "-800.00"}
