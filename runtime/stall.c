@@ -21,7 +21,7 @@
 #define PATIENCE_PERCENT 140u /* of the threshold: then it is reported, whatever is known */
 
 #if GV_TSAN
-/* Looks at what a loop writes without a lock, and believes it only where nothing depends on it. */
+/* For plain accesses of one machine word: a loop that reads or overwrites them a moment later does no harm. */
 #    define UNWATCHED __attribute__((no_sanitize("thread"), noinline))
 #else
 #    define UNWATCHED
@@ -79,20 +79,20 @@ static bool is_same(const struct key *a, const struct key *b)
 /* Somebody on the loop waits, or may: for its turn, for an answer, for a timer. */
 UNWATCHED static bool somebody_waits(struct gv_loop *loop)
 {
-    return __atomic_load_n(&loop->run_head, __ATOMIC_RELAXED) != NULL
-           || __atomic_load_n(&loop->ready_head, __ATOMIC_RELAXED) != NULL
+    return *(struct gv_task *volatile *)&loop->run_head != NULL
+           || *(struct gv_wait *volatile *)&loop->ready_head != NULL
            || gv_figure_read32(&loop->n_parked) > 0 || !gv_inbox_empty(&loop->inbox);
 }
 
 /* Many turns, and no look at the world since: this tick shall be over after the turn that runs. */
 UNWATCHED static void ask_to_look(struct gv_loop *loop)
 {
-    __atomic_store_n(&loop->budget, 0, __ATOMIC_RELAXED);
+    *(volatile int32_t *)&loop->budget = 0;
 }
 
 UNWATCHED static void ask_for_times(struct gv_loop *loop)
 {
-    __atomic_store_n(&loop->turn_clock, loop->turn_clock | GV_TURN_CLOCK_SAMPLE, __ATOMIC_RELAXED);
+    *(volatile uint8_t *)&loop->turn_clock |= GV_TURN_CLOCK_SAMPLE;
 }
 
 /* --- who -------------------------------------------------------------------------------------- */
