@@ -193,6 +193,13 @@ void gv_sim_wire_spoil(enum grove_sim_fault kind, struct gv_sim_bytes *bytes)
 
     if (bytes->n == 0)
         return;
+    if (kind == GROVE_SIM_FLIP) {
+        uint32_t bit = gv_sim_draw(GV_SIM_WORLD, (uint32_t)bytes->n * 8);
+
+        gv_sim_note("flip", bit, bytes->n);
+        bytes->bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        return;
+    }
     choose_part(bytes, &from, &to);
     gv_sim_note(gv_sim_fault_name(kind), from, to);
     if (kind == GROVE_SIM_LOSE) {

@@ -39,7 +39,7 @@ bool gv_sim_liar_lie(struct gv_sim_liar *liar, struct gv_sim_bytes *write);
 /* What was held back, numbered; the caller's. */
 struct gv_sim_bytes gv_sim_liar_release(struct gv_sim_liar *liar);
 
-/* LOSE, DOUBLE or REORDER befalls these bytes. */
+/* LOSE, DOUBLE, REORDER or FLIP befalls these bytes. */
 void gv_sim_wire_spoil(enum grove_sim_fault kind, struct gv_sim_bytes *bytes);
 
 #endif

@@ -4,6 +4,8 @@
 #ifndef GV_SIM_LISTENER_H
 #define GV_SIM_LISTENER_H
 
+#include <stdbool.h>
+
 #include "runtime/env.h"
 
 struct gv_sim_offer;
@@ -14,6 +16,7 @@ struct gv_listener {
     const struct gv_listen_events *events;
     void *owner;
     struct gv_sim_offer *offers; /* connections not yet accepted */
+    bool paused;
     char url[128];
 };
 

@@ -53,6 +53,11 @@ unsigned gv_sim_signal_send(int signal)
     return n;
 }
 
+unsigned grove_sim_signal(int signal)
+{
+    return grove_sim_seed(NULL) && signal >= 1 && signal <= 64 ? gv_sim_signal_send(signal) : 0;
+}
+
 int gv_sim_signals_open(struct gv_poller *poller, uint64_t set,
                         void (*came)(void *owner, int signal), void *owner,
                         struct gv_signals **signals)

@@ -40,6 +40,10 @@ struct gv_stream {
     bool paused;
     bool posted;       /* `arrive` is posted */
     bool room_awaited; /* `written` waits until the other end has read */
+    bool out_read;     /* all of the write was read, then the peer left: it has been written */
+    bool shut;         /* it writes no more, and has told its peer so */
+    bool end_due;      /* its peer writes no more */
+    bool end_told;     /* ended was called */
     bool broken;       /* we wrote to nobody: the end is told although we are paused */
 };
 
@@ -102,7 +106,7 @@ static void post_arrival(struct gv_stream *stream, uint64_t delay_ns)
 {
     if (stream->posted || stream->state != OPEN || (stream->paused && !stream->broken))
         return;
-    if (stream->n_in == 0 && stream->peer != NULL)
+    if (stream->n_in == 0 && stream->peer != NULL && (!stream->end_due || stream->end_told))
         return;
     stream->posted = true;
     gv_sim_post(stream->poller, delay_ns, arrive, stream);
@@ -117,7 +121,7 @@ static void lose_peer(struct gv_stream *stream, int error)
     stream->error = error;
     if (n_uncertain > 0)
         stream->n_in -= gv_sim_draw(GV_SIM_WORLD, (uint32_t)n_uncertain + 1);
-    if (stream->out != NULL)
+    if (stream->out != NULL && !stream->out_read)
         stream->broken = true;
     post_arrival(stream, gv_sim_travel_ns());
 }
@@ -127,8 +131,10 @@ static void part(struct gv_stream *stream, int error)
     struct gv_stream *peer = stream->peer;
 
     stream->peer = NULL;
-    if (peer != NULL)
-        lose_peer(peer, error);
+    if (peer == NULL)
+        return;
+    peer->out_read = peer->out != NULL && stream->n_in == 0;
+    lose_peer(peer, error);
 }
 
 void gv_sim_stream_close(struct gv_stream *stream)
@@ -194,9 +200,11 @@ static void leave(void *object)
 {
     struct gv_stream *stream = object;
 
-    if (stream->peer == NULL)
-        return; /* The end is on its way to the owner. */
-    stream->peer->n_certain = stream->peer->n_in;
+    if (stream->out == NULL || (stream->peer == NULL && !stream->out_read))
+        return; /* It was told already, or the end is on its way to the owner. */
+    if (stream->peer != NULL)
+        stream->peer->n_certain = stream->peer->n_in;
+    stream->out_read = false;
     GV_SIM_CHECK(sum_of(stream->out, stream->n_out) == stream->out_sum,
                  "bytes that were lent to a write have changed");
     stream->out = NULL;
@@ -218,17 +226,30 @@ static void deliver(struct gv_stream *stream)
     stream->n_in -= n;
     memmove(stream->in, stream->in + n, stream->n_in);
     stream->n_certain = stream->n_certain > n ? stream->n_certain - n : 0;
-    if (gv_sim_strikes(GROVE_SIM_FLIP, GV_SIM_WORLD, gv_sim_mix.flip_ppm)) {
-        uint32_t bit = gv_sim_draw(GV_SIM_WORLD, (uint32_t)n * 8);
-
-        gv_sim_note("flip", bit, n);
-        bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
-    }
+    if (gv_sim_strikes(GROVE_SIM_FLIP, GV_SIM_WORLD, gv_sim_mix.flip_ppm))
+        gv_sim_wire_spoil(GROVE_SIM_FLIP, &(struct gv_sim_bytes){bytes, n});
     gv_sim_note("received", n, sum_of(bytes, n));
     make_room(stream);
     stream->events->received(stream->owner, bytes, n);
     free(bytes);
     post_arrival(stream, SPLIT_STEP_NS);
+}
+
+/* The last byte has come: half of the stream ends, or all of it. */
+static void end(struct gv_stream *stream)
+{
+    if (stream->out_read)
+        leave(stream);
+    if (stream->state != OPEN)
+        return;
+    if (stream->error != 0 || stream->broken || stream->events->ended == NULL) {
+        finish(stream);
+        return;
+    }
+    if (stream->end_told)
+        return;
+    stream->end_told = true;
+    stream->events->ended(stream->owner);
 }
 
 static void arrive(void *object)
@@ -248,8 +269,8 @@ static void arrive(void *object)
         (void)gv_sim_stream_cut(stream); /* There is a peer. */
     else if (stream->n_in > 0)
         deliver(stream);
-    else if (stream->peer == NULL)
-        finish(stream);
+    else if (stream->peer == NULL || stream->end_due)
+        end(stream);
 }
 
 /* Bytes set out for the other end. */
@@ -297,14 +318,6 @@ static void lie(struct gv_stream *stream, struct gv_sim_bytes *write)
     gv_sim_liar_number(&stream->liar, write);
 }
 
-static void flip(struct gv_sim_bytes *bytes)
-{
-    uint32_t bit = gv_sim_draw(GV_SIM_WORLD, (uint32_t)bytes->n * 8);
-
-    gv_sim_note("flip", bit, bytes->n);
-    bytes->bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
-}
-
 /* From one end to the other, through all that may befall bytes. */
 static void carry(struct gv_stream *stream, const uint8_t *bytes, size_t n_bytes)
 {
@@ -323,11 +336,7 @@ static void carry(struct gv_stream *stream, const uint8_t *bytes, size_t n_bytes
     if (gv_sim_strikes(GROVE_SIM_REORDER, GV_SIM_WORLD, mix->reorder_ppm))
         stream->spoilt |= GROVE_SIM_BIT(GROVE_SIM_REORDER);
     for (unsigned kind = 0; kind < GROVE_SIM_FAULTS; kind++) {
-        if (!(stream->spoilt & GROVE_SIM_BIT(kind)) || write.n == 0)
-            continue;
-        if (kind == GROVE_SIM_FLIP)
-            flip(&write);
-        else
+        if (stream->spoilt & GROVE_SIM_BIT(kind))
             gv_sim_wire_spoil((enum grove_sim_fault)kind, &write);
     }
     stream->spoilt = 0;
@@ -390,6 +399,8 @@ int gv_sim_stream_write(struct gv_stream *stream, const void *bytes, size_t n_by
         return -EPIPE;
     if (stream->state != OPEN)
         return -ENOTCONN;
+    if (stream->shut)
+        return -EPIPE;
     if (stream->out != NULL)
         return -EBUSY;
     stream->out = bytes;
@@ -397,6 +408,8 @@ int gv_sim_stream_write(struct gv_stream *stream, const void *bytes, size_t n_by
     stream->out_sum = sum_of(bytes, n_bytes);
     if (peer == NULL) {
         stream->broken = true;
+        if (stream->end_told)
+            stream->error = -EPIPE;
         post_arrival(stream, gv_sim_travel_ns());
         return 0;
     }
@@ -407,6 +420,18 @@ int gv_sim_stream_write(struct gv_stream *stream, const void *bytes, size_t n_by
     }
     stream->room_awaited = true;
     make_room(peer);
+    return 0;
+}
+
+int gv_sim_stream_shutdown(struct gv_stream *stream)
+{
+    if (stream->state != OPEN)
+        return -ENOTCONN;
+    stream->shut = true;
+    if (stream->peer != NULL) {
+        stream->peer->end_due = true;
+        post_arrival(stream->peer, gv_sim_travel_ns());
+    }
     return 0;
 }
 

@@ -25,6 +25,8 @@
 
 int gv_sim_listen(struct gv_poller *poller, const char *url, const struct gv_listen_events *events,
                   void *owner, struct gv_listener **listener);
+void gv_sim_listener_pause(struct gv_listener *listener, bool pause);
+void gv_sim_listener_url(const struct gv_listener *listener, char *url, size_t room);
 void gv_sim_listener_close(struct gv_listener *listener);
 int gv_sim_dial(struct gv_poller *poller, const char *url, const struct gv_stream_events *events,
                 void *owner, struct gv_stream **stream);
@@ -34,6 +36,7 @@ void gv_sim_stream_identity(const struct gv_stream *stream, struct gv_identity *
 void gv_sim_stream_pause(struct gv_stream *stream);
 void gv_sim_stream_resume(struct gv_stream *stream);
 int gv_sim_stream_write(struct gv_stream *stream, const void *bytes, size_t n_bytes);
+int gv_sim_stream_shutdown(struct gv_stream *stream);
 void gv_sim_stream_close(struct gv_stream *stream);
 
 /* The connection is lost, with what is under way; false if there is none any more. */

@@ -167,6 +167,13 @@ GROVE_API void grove_sim_allow(uint32_t mask);
  */
 GROVE_API int grove_sim_fault(enum grove_sim_fault kind, unsigned worker);
 
+/*
+ * Sends a signal, such as SIGTERM, to the simulated program; nothing happens
+ * to the real one. Returns how many watchers will hear of it: 0, and it has
+ * no effect.
+ */
+GROVE_API unsigned grove_sim_signal(int signal);
+
 /* How often a kind has happened in this seed. */
 GROVE_API uint64_t grove_sim_count(enum grove_sim_fault kind);
 

@@ -7,19 +7,22 @@
 #include <string.h>
 #include <sys/mman.h>
 
+/* As many as mmap has. */
+#define MMAP_PARAMETERS void *where, size_t bytes, int protection, int flags, int fd, off_t offset
+
 void *__real_malloc(size_t bytes);
 void *__real_calloc(size_t n, size_t bytes);
 void *__real_realloc(void *memory, size_t bytes);
 void *__real_aligned_alloc(size_t alignment, size_t bytes);
 char *__real_strdup(const char *text);
-void *__real_mmap64(void *where, size_t bytes, int protection, int flags, int fd, off_t offset);
+void *__real_mmap64(MMAP_PARAMETERS);
 
 void *__wrap_malloc(size_t bytes);
 void *__wrap_calloc(size_t n, size_t bytes);
 void *__wrap_realloc(void *memory, size_t bytes);
 void *__wrap_aligned_alloc(size_t alignment, size_t bytes);
 char *__wrap_strdup(const char *text);
-void *__wrap_mmap64(void *where, size_t bytes, int protection, int flags, int fd, off_t offset);
+void *__wrap_mmap64(MMAP_PARAMETERS);
 
 static _Atomic unsigned n_requests, fails_at;
 static _Atomic bool counts, stays_short;
@@ -76,7 +79,7 @@ char *__wrap_strdup(const char *text)
     return fails() ? NULL : __real_strdup(text);
 }
 
-void *__wrap_mmap64(void *where, size_t bytes, int protection, int flags, int fd, off_t offset)
+void *__wrap_mmap64(MMAP_PARAMETERS)
 {
     return fails() ? MAP_FAILED : __real_mmap64(where, bytes, protection, flags, fd, offset);
 }
