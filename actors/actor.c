@@ -80,7 +80,7 @@ static int check_functions(const struct grove_service *service, const void *func
     for (uint32_t i = 0; i < service->n_methods; i++) {
         const struct grove_method *method = &service->methods[i];
 
-        if (method->isolation == GROVE_INLINE && !has_function(method, functions))
+        if (method->isolation != GROVE_WORKER_PROCESS && !has_function(method, functions))
             return gv_usage("%s: the functions struct has no .%s; set it to your function",
                             method->name, method->local_name);
     }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "actors/defer.h"
+#include "actors/thread.h"
 #include "runtime/loop.h"
 
 #define ALLOC_MAX ((size_t)32 << 20)
@@ -18,6 +19,9 @@ struct stray {
 };
 
 static struct stray *_Atomic strays;
+
+/* Of this thread, while it runs a function for an actor: freed right after it. */
+static __thread struct stray **borrowed;
 
 static void free_strays(void)
 {
@@ -38,6 +42,11 @@ static void *alloc_stray(size_t bytes)
 
     if (stray == NULL)
         return NULL;
+    if (borrowed != NULL) {
+        stray->next = *borrowed;
+        *borrowed = stray;
+        return stray->memory;
+    }
     /* relaxed: whoever comes first registers; the list itself is pushed below. */
     if (!atomic_flag_test_and_set_explicit(&registered, memory_order_relaxed)
         && atexit(free_strays) != 0)
@@ -48,6 +57,21 @@ static void *alloc_stray(size_t bytes)
                                                   memory_order_release, memory_order_relaxed))
         continue;
     return stray->memory;
+}
+
+void gv_memory_borrow(void (*run)(void *argument), void *argument)
+{
+    struct stray *mine = NULL;
+
+    borrowed = &mine;
+    run(argument);
+    borrowed = NULL;
+    while (mine != NULL) {
+        struct stray *next = mine->next;
+
+        free(mine);
+        mine = next;
+    }
 }
 
 /* --- memory of the turn ----------------------------------------------------------------------- */

@@ -46,8 +46,8 @@ struct grove_spawn_options {
 
 /*
  * Spawns an actor of a service. functions (struct NAME_service, lent for the
- * life of the actor) begins with a grove_actor_functions; every INLINE rpc
- * needs a function. argument goes to init; without argument_bytes it must
+ * life of the actor) begins with a grove_actor_functions; every rpc that
+ * is no WORKER needs a function. argument goes to init; without argument_bytes it must
  * live until init has run. options may be NULL. On 0 *ref is the actor,
  * which accepts messages at once; init is its first turn. If init returns
  * not 0 the actor stops and every queued call fails with GROVE_ENOACTOR.

@@ -106,6 +106,20 @@ enum grove_overflow { GROVE_REFUSE_NEWEST = 0, GROVE_DROP_OLDEST = 1 };
 typedef int (*grove_thunk_fn)(const void *functions, void *state, void *body,
                               struct grove_answer *answer);
 
+/* A thunk with what it is called with. */
+struct grove_thunk {
+    grove_thunk_fn run;
+    const void *functions;
+    void *state;
+    void *body;
+};
+
+/*
+ * The thunk of a THREAD rpc: runs the real one on a thread that may block,
+ * and suspends until it has returned; answer is filled back on the loop.
+ */
+GROVE_API int grove_thread_await(const struct grove_thunk *thunk, struct grove_answer *answer);
+
 /* One rpc. */
 struct grove_method {
     const char *name;       /* "bank.v1.AccountService/Withdraw" */

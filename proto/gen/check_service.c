@@ -12,8 +12,6 @@
 static void check_built(struct gen *gen, const struct gen_method *method)
 {
     const struct gen_place options = gen_place_part(&method->place, GEN_RPC_OPTIONS);
-    const struct gen_place isolation =
-        gen_place_part(&options, (enum gen_step)GEN_OPTION_ISOLATION);
     const struct gen_place pool = gen_place_part(&options, (enum gen_step)GEN_OPTION_POOL);
     const struct gen_place overflow = gen_place_part(&options, (enum gen_step)GEN_OPTION_OVERFLOW);
     const struct gen_place timeout = gen_place_part(&options, (enum gen_step)GEN_OPTION_TIMEOUT_MS);
@@ -22,10 +20,6 @@ static void check_built(struct gen *gen, const struct gen_method *method)
         gen_complain(gen, &method->place,
                      "streaming rpcs are not part of this version of grove; return a page and a "
                      "token for the next one, or send the parts one by one");
-    if (method->isolation == GEN_THREAD)
-        gen_complain(gen, &isolation,
-                     "isolation = THREAD is not part of this version of grove; use WORKER for what "
-                     "eats CPU or blocks");
     if (method->pool != NULL && method->isolation != GEN_WORKER)
         gen_complain(gen, &pool,
                      "only a WORKER rpc runs in a pool; add (grove.isolation) = WORKER "

@@ -121,6 +121,13 @@ static void emit_thunk(const struct gen_service *service, const struct gen_metho
             "    return grove_answer_put(answer, &shape_of_%s, &response.base);\n}\n\n",
             method->request->local, method->member, is_worker ? "" : "state, ",
             method->response->local);
+    if (method->isolation == GEN_THREAD)
+        gen_put(out,
+                "static int block_%s(const void *functions, void *state, void *body,\n"
+                "    struct grove_answer *answer)\n{\n"
+                "    const struct grove_thunk thunk = {run_%s, functions, state, body};\n\n"
+                "    return grove_thread_await(&thunk, answer);\n}\n\n",
+                method->verb, method->verb);
 }
 
 static void emit_life(const struct gen_service *service, struct gen_text *out)
@@ -157,9 +164,9 @@ static void emit_method(const struct gen_unit *unit, const struct gen_service *s
     gen_put(out,
             "    {\n        .name = \"%s\",\n        .local_name = \"%s\",\n"
             "        .request = &shape_of_%s,\n        .response = &shape_of_%s,\n"
-            "        .thunk = run_%s,\n",
+            "        .thunk = %s_%s,\n",
             method->full_name, method->member, method->request->local, method->response->local,
-            method->verb);
+            method->isolation == GEN_THREAD ? "block" : "run", method->verb);
     if (service->refusals != NULL)
         gen_put(out, "        .refusals = &%s__descriptor,\n", service->refusals->c_lower);
     if (method->pool != NULL)
@@ -177,7 +184,9 @@ static void emit_method(const struct gen_unit *unit, const struct gen_service *s
             "        .audience = %" PRIu64 ",\n        .overflow = %s,\n    },\n",
             method->timeout_ms, gen_marked_field(method->request->message, GEN_OPTION_KEY),
             gen_marked_field(method->request->message, GEN_OPTION_PLACEMENT),
-            method->isolation == GEN_WORKER ? "GROVE_WORKER_PROCESS" : "GROVE_INLINE",
+            method->isolation == GEN_WORKER   ? "GROVE_WORKER_PROCESS"
+            : method->isolation == GEN_THREAD ? "GROVE_THREAD"
+                                              : "GROVE_INLINE",
             method->idempotency, method->audience,
             method->overflow != 0 ? "GROVE_DROP_OLDEST" : "GROVE_REFUSE_NEWEST");
 }
