@@ -15,9 +15,9 @@
 #include "actors/deadletter.h"
 #include "actors/defer.h"
 #include "actors/fault.h"
+#include "actors/group.h"
 #include "actors/holding.h"
 #include "actors/kept.h"
-#include "actors/group.h"
 #include "actors/letter.h"
 #include "actors/mail.h"
 #include "actors/monitor.h"
@@ -67,6 +67,7 @@ static int loop_opened(struct gv_loop *loop)
 
 static void loop_closing(struct gv_loop *loop)
 {
+    gv_holdings_close(&loop->main_held);
     gv_dead_close(loop);
     gv_calls_close(loop);
 }

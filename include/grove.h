@@ -20,12 +20,15 @@
 #include <grove/monitor.h>
 #include <grove/name.h>
 #include <grove/noyield.h>
+#include <grove/poll.h>
 #include <grove/pool.h>
+#include <grove/process.h>
 #include <grove/ref.h>
 #include <grove/refmessage.h>
 #include <grove/reply.h>
 #include <grove/sim.h>
 #include <grove/stall.h>
+#include <grove/signal.h>
 #include <grove/stats.h>
 #include <grove/stream.h>
 #include <grove/task.h>

@@ -9,8 +9,8 @@
  *
  * The child gets: default signal actions and no blocked signal, descriptors
  * 0-2 and those asked for and no others, SIGKILL when the thread that made
- * it ends, no new privileges, no core file, and the first turn when memory
- * runs out.
+ * it ends; and, unless it is a plain program, no new privileges, no core
+ * file, and the first turn when memory runs out.
  *
  * An exec that fails is told through a pipe that a successful exec closes.
  */
@@ -79,14 +79,20 @@ static void close_on_exec_from(int first)
 /* Puts the descriptors asked for at 3, 4, …; all above will close at exec. */
 static int place_descriptors(struct plan *plan)
 {
+    const int *standard = plan->options->standard;
     int n = (int)plan->options->n_descriptors;
-    int above[N_DESCRIPTORS_MAX];
+    int above[N_DESCRIPTORS_MAX], first[FIRST_FD] = {-1, -1, -1};
 
     /* First out of the way: what becomes 3 may be 4 now, and the other way round. */
     int report_fd = fcntl(plan->report_fd, F_DUPFD_CLOEXEC, FIRST_FD + n);
     if (report_fd < 0)
         return -1;
     plan->report_fd = report_fd;
+    for (int i = 0; i < FIRST_FD && standard != NULL; i++) {
+        first[i] = standard[i] < 0 ? -1 : fcntl(standard[i], F_DUPFD_CLOEXEC, FIRST_FD + n);
+        if (standard[i] >= 0 && first[i] < 0)
+            return -1;
+    }
     for (int i = 0; i < n; i++) {
         above[i] = fcntl(plan->options->descriptors[i], F_DUPFD_CLOEXEC, FIRST_FD + n);
         if (above[i] < 0)
@@ -94,6 +100,9 @@ static int place_descriptors(struct plan *plan)
     }
     for (int i = 0; i < n; i++)
         if (dup2(above[i], FIRST_FD + i) < 0)
+            return -1;
+    for (int i = 0; i < FIRST_FD; i++)
+        if (first[i] >= 0 && dup2(first[i], i) < 0)
             return -1;
     close_on_exec_from(FIRST_FD + n);
     return 0;
@@ -129,8 +138,10 @@ static void __attribute__((noreturn, noinline)) run_child(struct plan *plan)
     const struct gv_process_options *options = plan->options;
 
     if (place_descriptors(plan) == 0 && tie_to_parent(plan->parent) == 0
-        && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0) {
-        be_modest(options->nice);
+        && (options->plain || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
+        && (options->directory == NULL || chdir(options->directory) == 0)) {
+        if (!options->plain)
+            be_modest(options->nice);
         if (reset_signals() == 0)
             (void)execve(options->program, options->arguments, options->environment);
     }

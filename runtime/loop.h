@@ -132,7 +132,7 @@ struct gv_loop {
     struct gv_poller *poller;
     struct gv_flush *flushes;
     struct gv_turn main_turn;     /* of main, on loop 0 */
-    struct gv_holding *main_held; /* what main has open: the upper floor's */
+    struct gv_holding *main_held; /* what main, or this loop itself, has open: the upper floor's */
     uint64_t now_ns;              /* as of the tick */
     uint64_t tick_ns;             /* when the running tick began */
     uint64_t started_ns;

@@ -1,7 +1,7 @@
 /* Files: bytes, places, names, whole files, owners, and what goes wrong. */
 #include <errno.h>
-#include <signal.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
