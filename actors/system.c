@@ -22,6 +22,7 @@
 #include "actors/mail.h"
 #include "actors/monitor.h"
 #include "actors/name.h"
+#include "actors/shutdown.h"
 #include "actors/verb.h"
 #include "runtime/assert.h"
 #include "runtime/figure.h"
@@ -33,10 +34,9 @@
 #include "runtime/runtime.h"
 #include "runtime/sched.h"
 
-#define KILL_AFTER_MS    1000u
-#define ABANDON_AFTER_MS 5000u
-#define YIELDS           64u /* rounds before the end is waited for by the clock */
-#define LOOKS_MAX        8u  /* at a loop that keeps falling asleep and waking */
+#define STATUS_STUCK \
+    70 /* somebody holds out at the end: EX_SOFTWARE, also what supervisors escalate to */
+#define LOOKS_MAX 8u /* at a loop that keeps falling asleep and waking */
 
 static const struct gv_env *the_env;
 static __thread bool may_start;
@@ -140,86 +140,6 @@ unsigned grove_loops(void)
 
 /* --- end -------------------------------------------------------------------------------------- */
 
-static void stop_task(struct gv_loop *loop, struct gv_task *task, enum grove_stop_mode mode)
-{
-    struct gv_message *message = gv_message_take(&loop->blocks, sizeof mode);
-
-    if (message == NULL)
-        return; /* The next sweep tries again. */
-    message->method = GV_SIGNAL_STOP;
-    message->to = gv_task_id(task);
-    memcpy(message->body, &mode, sizeof mode);
-    task->class->signal(loop, task, message);
-}
-
-static void stop_now(struct gv_loop *loop, struct gv_task *task)
-{
-    stop_task(loop, task, GROVE_STOP_NOW);
-}
-
-static void stop_kill(struct gv_loop *loop, struct gv_task *task)
-{
-    stop_task(loop, task, GROVE_STOP_KILL);
-}
-
-static void name_left(struct gv_loop *loop, struct gv_task *task)
-{
-    char name[64];
-
-    (void)loop;
-    task->class->describe(task, name, sizeof name);
-    gv_log(GV_LOG_ERROR, "stop.abandoned", "task=%s", name);
-}
-
-static void sweep_now(void *argument)
-{
-    (void)argument;
-    gv_slots_each(gv_loop_here, gv_loop_here->index, stop_now);
-}
-
-static void sweep_kill(void *argument)
-{
-    (void)argument;
-    gv_slots_each(gv_loop_here, gv_loop_here->index, stop_kill);
-}
-
-static void sweep_names(void *argument)
-{
-    (void)argument;
-    gv_slots_each(gv_loop_here, gv_loop_here->index, name_left);
-}
-
-/* Runs a sweep on every loop; its own at once. */
-static void everywhere(struct gv_loop *loop, void (*sweep)(void *))
-{
-    for (unsigned i = 0; i < gv_runtime.n_loops; i++)
-        if (i != loop->index)
-            (void)gv_loop_call(loop, i, sweep,
-                               NULL); /* Without memory the next sweep tries again. */
-    sweep(NULL);
-}
-
-static uint64_t n_alive(void)
-{
-    uint64_t n = 0;
-
-    for (unsigned i = 0; i < gv_runtime.n_loops; i++)
-        n += gv_loop_actors(gv_runtime.loops[i]);
-    return n;
-}
-
-/* Lets the loops work until every task is gone, at most timeout_ms. */
-static bool drained(struct gv_loop *loop, uint32_t timeout_ms)
-{
-    uint32_t deadline_ms = gv_deadline_in(loop, timeout_ms);
-
-    for (unsigned i = 0; i < YIELDS && n_alive() > 0; i++)
-        (void)gv_yield(loop); /* main is never cancelled. */
-    while (n_alive() > 0 && gv_ms_before(loop->now_ms, deadline_ms))
-        (void)grove_sleep_await(1);
-    return n_alive() == 0;
-}
-
 int grove_deinit(void)
 {
     struct gv_loop *loop = gv_loop_here;
@@ -231,14 +151,9 @@ int grove_deinit(void)
     turn_ending(loop, loop->turn);
     atomic_store_explicit(&gv_runtime.closing, true,
                           memory_order_relaxed); /* relaxed: the sweeps catch late ones */
-    everywhere(loop, sweep_now);
-    if (!drained(loop, KILL_AFTER_MS)) {
-        everywhere(loop, sweep_kill);
-        if (!drained(loop, ABANDON_AFTER_MS - KILL_AFTER_MS)) {
-            everywhere(loop, sweep_names);
-            return GROVE_ETIMEDOUT;
-        }
-    }
+    if (!gv_shutdown_tasks(loop))
+        loop->env->quit(loop->env->world, STATUS_STUCK);
+    gv_shutdown_close(loop);
     gv_monitors_close(loop);
     gv_runtime_close();
     gv_names_close();

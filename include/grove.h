@@ -26,6 +26,7 @@
 #include <grove/ref.h>
 #include <grove/refmessage.h>
 #include <grove/reply.h>
+#include <grove/shutdown.h>
 #include <grove/sim.h>
 #include <grove/stall.h>
 #include <grove/signal.h>

@@ -237,6 +237,9 @@ struct gv_env {
     /* One log line without its newline; never blocks: what cannot be written is dropped. Any thread. */
     void (*log_write)(void *world, const char *line, size_t n_bytes);
 
+    /* Ends the process at once with a status; what is in the log is written. Any thread. Does not return. */
+    void (*quit)(void *world, int status) __attribute__((noreturn));
+
     /* Prints the report and ends the process by SIGABRT. Any thread. Does not return. */
     void (*crash)(void *world, const char *report) __attribute__((noreturn));
 };

@@ -87,6 +87,7 @@ void gv_host_signals_block(sigset_t *old);
 
 void gv_host_log_write(void *world, const char *line, size_t n_bytes);
 void gv_host_crash(void *world, const char *report) __attribute__((noreturn));
+void gv_host_quit(void *world, int status) __attribute__((noreturn));
 
 /* How many log lines could not be written. */
 uint64_t gv_host_log_dropped(void);

@@ -103,6 +103,7 @@ static const struct gv_env host = {
     .blocking_run = gv_host_blocking_run,
     .monitor = &gv_host_monitor,
     .log_write = gv_host_log_write,
+    .quit = gv_host_quit,
     .crash = gv_host_crash,
 };
 

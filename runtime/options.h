@@ -35,6 +35,8 @@
     X(MAILBOX_DEPTH, "mailbox_depth", 1024, 1, 1048575, "messages", "default bound of a mailbox") \
     X(MAILBOX_BYTES, "mailbox_bytes", 1048576, 65536, 267386880, "bytes",                         \
       "default bound of a mailbox")                                                               \
+    X(STOP_MS, "stop_ms", 8000, 100, 3600000, "ms",                                               \
+      "how long the end of the process may take, from the signal on")                             \
     X(HUGE_PAGES, "huge_pages", 0, 0, 1, "",                                                      \
       "1: asks for huge pages where very many actors or messages live")                           \
     X(BLOCKING_THREADS, "blocking_threads", 16, 1, 1024, "",                                      \

@@ -133,6 +133,14 @@ static void crash(void *world, const char *report)
     gv_sim_crash("crash: %s", report);
 }
 
+static void quit(void *world, int status) __attribute__((noreturn));
+
+static void quit(void *world, int status)
+{
+    (void)world;
+    gv_sim_crash("the process ends with status %d", status);
+}
+
 const struct gv_env gv_sim_env = {
     .now_ns = now_ns,
     .wall_ms = wall_ms,
@@ -170,5 +178,6 @@ const struct gv_env gv_sim_env = {
     .watch_close = watch_close,
     .blocking_run = blocking_run,
     .log_write = log_write,
+    .quit = quit,
     .crash = crash,
 };

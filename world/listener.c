@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actors/shutdown.h"
 #include "actors/verb.h"
 #include "runtime/usage.h"
 #include "world/dns.h"
@@ -20,8 +21,9 @@ enum { ARRIVED_MAX = 64 };
 
 struct grove_listener {
     struct gv_holding holding;
+    struct gv_ingress ingress;
     struct gv_loop *loop;
-    struct gv_listener *base;
+    struct gv_listener *base; /* NULL once the process drains */
     struct gv_listen_events events;
     struct gv_wait *acceptor;
     struct grove_stream *arrived[ARRIVED_MAX]; /* a ring, oldest at `first` */
@@ -37,7 +39,7 @@ static void set_pause(struct grove_listener *listener, bool pause)
     const struct gv_env *env = listener->loop->env;
 
     listener->paused = pause;
-    if (env->listener_pause != NULL)
+    if (listener->base != NULL && env->listener_pause != NULL)
         env->listener_pause(listener->base, pause);
 }
 
@@ -82,6 +84,18 @@ static struct grove_stream *take_arrived(struct grove_listener *listener)
 static void close_holding(struct gv_holding *holding)
 {
     grove_listener_close((struct grove_listener *)holding);
+}
+
+/* The process drains: who has come is still accepted, and then nobody. */
+static void close_ingress(struct gv_ingress *ingress)
+{
+    struct grove_listener *listener =
+        (struct grove_listener *)((char *)ingress - offsetof(struct grove_listener, ingress));
+
+    gv_ingress_remove(ingress);
+    listener->loop->env->listener_close(listener->base);
+    listener->base = NULL;
+    gv_io_wake(listener->loop, &listener->acceptor, 0);
 }
 
 /* The URL for the env: numbers alone. */
@@ -144,6 +158,8 @@ int grove_listen(const char *url, const struct grove_listen_options *options,
     if (loop->env->listener_url != NULL)
         loop->env->listener_url(opened->base, opened->url, sizeof opened->url);
     gv_holding_put(head, &opened->holding);
+    opened->ingress.close = close_ingress;
+    gv_ingress_add(loop, &opened->ingress);
     *listener = opened;
     return 0;
 }
@@ -166,7 +182,9 @@ void grove_listener_close(struct grove_listener *listener)
     gv_io_forsake(listener->loop, &listener->acceptor, GROVE_ECANCELED);
     for (unsigned i = 0; i < listener->n_arrived; i++)
         grove_stream_close(listener->arrived[(listener->first + i) % ARRIVED_MAX]);
-    listener->loop->env->listener_close(listener->base);
+    gv_ingress_remove(&listener->ingress);
+    if (listener->base != NULL)
+        listener->loop->env->listener_close(listener->base);
     free(listener);
 }
 
@@ -194,6 +212,8 @@ int grove_accept_await(struct grove_listener *listener, struct grove_stream **st
     while (listener->n_arrived == 0) {
         bool gone;
 
+        if (listener->base == NULL)
+            return gv_io_failed(loop, GROVE_ESTOPPING, "accept at", listener->url);
         rc = gv_io_await(loop, &listener->acceptor, deadline_ms, &gone);
         if (rc == 0 && gone)
             rc = GROVE_ECANCELED;

@@ -9,7 +9,10 @@
  *     }
  *
  * main runs on loop 0 and may call every _await function; while it waits,
- * loop 0 works. The other loops have threads of their own.
+ * loop 0 works. The other loops have threads of their own. While the loops
+ * run, signals are handled on a thread that does nothing else, with the mask
+ * that main had; all other threads of grove have them blocked, main's too.
+ * A program that main starts by fork and exec inherits that: unblock them.
  */
 #ifndef GROVE_INIT_H
 #define GROVE_INIT_H
@@ -56,8 +59,10 @@ GROVE_API unsigned grove_loops(void);
 
 /*
  * Last line of main: stops all actors and pools, ends the loops, frees
- * everything. Suspends. Returns 0, or the first error met. Call it from main
- * only; after it no other grove function may be called.
+ * everything, within stop_ms, in the order that shutdown.h tells. Suspends.
+ * Returns 0, or GROVE_EUSAGE if it is not main that calls; does not return
+ * but ends the process with status 70, with names in the log, when somebody
+ * holds out. After it no other grove function may be called.
  */
 GROVE_API int grove_deinit(void);
 

@@ -66,7 +66,8 @@ GROVE_API const char *grove_listener_url(const struct grove_listener *listener);
 /*
  * Suspends until a peer has come; on 0 *stream is the caller's. One turn at a
  * time. While descriptors are short it waits on, and a log line says so;
- * peers that hang up at once are streams that have ended.
+ * peers that hang up at once are streams that have ended. Once the process
+ * drains (shutdown.h), and all who had come are accepted: GROVE_ESTOPPING.
  */
 GROVE_API int grove_accept_await(struct grove_listener *listener, struct grove_stream **stream);
 

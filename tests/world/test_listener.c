@@ -124,6 +124,30 @@ static void test_who_waits_is_told_when_another_one_closes(void **state)
     grove_stream_close(ends[0]);
 }
 
+static void test_when_the_process_drains_nobody_new_is_accepted(void **state)
+{
+    struct grove_stream *near, *far;
+    struct waiter acceptor = {.rc = 1};
+    grove_ref who;
+
+    (void)state;
+    assert_int_equal(grove_listen("tcp://127.0.0.1:0", NULL, &listener), 0);
+    near = dial();
+    assert_int_equal(grove_accept_await(listener, &far), 0);
+    acceptor.listener = listener;
+    assert_int_equal(grove_go(wait_for_peer, &acceptor, NULL, &who), 0);
+    assert_int_equal(grove_yield_await(), 0);
+    assert_int_equal(grove_drain_await(1000), 0);
+    join(who);
+    assert_int_equal(acceptor.rc, GROVE_ESTOPPING);
+    assert_int_equal(grove_accept_await(listener, &acceptor.stream), GROVE_ESTOPPING);
+    /* Connections that there are go on. */
+    assert_int_equal(grove_write_await(near, "x", 1), 0);
+    grove_stream_close(near);
+    grove_stream_close(far);
+    grove_listener_close(listener);
+}
+
 /* --- owners -------------------------------------------------------------------------------------- */
 
 static void forget(void *argument)
@@ -375,6 +399,7 @@ int main(void)
         stage_test(test_unix_sockets_know_their_peer),
         stage_test(test_a_descriptor_can_be_made_a_stream),
         stage_test(test_without_descriptors_a_server_waits_and_goes_on),
+        stage_test(test_when_the_process_drains_nobody_new_is_accepted), /* the last one */
     };
 
     return cmocka_run_group_tests_name("listener", tests, set_up, stage_tear_down);

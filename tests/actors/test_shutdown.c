@@ -1,0 +1,265 @@
+/*
+ * The end of a process that is asked to stop: who is told what, and when.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "stage.h"
+
+#include "actors/shutdown.h"
+#include "runtime/runtime.h"
+
+#define NEVER_MS 1000000u
+
+/* --- asked ------------------------------------------------------------------------------------ */
+
+struct asker {
+    uint32_t after_ms, again_ms; /* 0: not */
+    bool was_terminating;
+};
+
+static void go_ask(void *argument)
+{
+    struct asker *asker = argument;
+
+    (void)grove_sleep_await(asker->after_ms);
+    grove_terminate();
+    asker->was_terminating = grove_terminating();
+    if (asker->again_ms == 0)
+        return;
+    (void)grove_sleep_await(asker->again_ms);
+    grove_terminate();
+}
+
+static struct asker asker;
+
+static void ask_in(uint32_t after_ms, uint32_t again_ms)
+{
+    asker = (struct asker){.after_ms = after_ms, .again_ms = again_ms};
+    assert_int_equal(grove_go(go_ask, &asker, NULL, NULL), 0);
+}
+
+static void test_main_waits_until_the_process_is_asked_to_stop(void **state)
+{
+    unsigned long long begin_ms;
+
+    (void)state;
+    stage_open();
+    ask_in(30, 0);
+    begin_ms = stage_now_ms();
+    assert_false(grove_terminating());
+    assert_int_equal(grove_terminated_await(), 0);
+    assert_in_range(stage_now_ms() - begin_ms, 30, 33);
+    assert_true(asker.was_terminating);
+    assert_int_equal(grove_terminated_await(), 0); /* It stays so. */
+    stage_close();
+    assert_false(grove_terminating());
+}
+
+static void go_kill(void *argument)
+{
+    (void)grove_sleep_await(1);
+    (void)kill(getpid(), *(const int *)argument);
+}
+
+static void test_sigterm_and_sigint_ask_on_every_run(void **state)
+{
+    static int signals[] = {SIGTERM, SIGINT};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        stage_open_loops(2);
+        assert_int_equal(grove_go(go_kill, &signals[i], NULL, NULL), 0);
+        assert_int_equal(grove_terminated_await(), signals[i]);
+        stage_close();
+    }
+}
+
+static int wait_for_end(struct play *me, struct script *script)
+{
+    (void)me;
+    script->rc = grove_terminated_await();
+    return grove_run_await() == GROVE_EUSAGE && grove_drain_await(1) == GROVE_EUSAGE ? 0 : -EIO;
+}
+
+static void test_only_main_waits_for_it(void **state)
+{
+    struct script script = {.act = wait_for_end};
+
+    (void)state;
+    stage_open();
+    assert_int_equal(stage_perform(stage_spawn(NULL), &script), 0);
+    assert_int_equal(script.rc, GROVE_EUSAGE);
+    stage_close();
+}
+
+/* --- drain ------------------------------------------------------------------------------------ */
+
+static struct script naps[20], calls[20];
+
+static void test_what_is_under_way_ends_before_anything_is_stopped(void **state)
+{
+    unsigned long long begin_ms;
+
+    (void)state;
+    stage_open();
+    for (int i = 0; i < 20; i++) {
+        naps[i] = (struct script){.act = act_nap, .ms = 100 + (uint32_t)i};
+        calls[i] = (struct script){.act = act_relay, .to = stage_spawn(NULL), .next = &naps[i]};
+        assert_int_equal(stage_send(stage_spawn(NULL), &calls[i]), 0);
+        /* Mail behind a handler that waits is work, too. */
+        assert_int_equal(stage_send(calls[i].to, &naps[i]), 0);
+    }
+    ask_in(10, 0);
+    begin_ms = stage_now_ms();
+    assert_int_equal(grove_run_await(), 0);
+    assert_in_range(stage_now_ms() - begin_ms, 200, 350);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(calls[i].n_ends, 1);
+        assert_int_equal(calls[i].rc, 0);
+        assert_int_equal(naps[i].n_ends, 2);
+    }
+    stage_close();
+}
+
+static void test_the_drain_ends_at_half_of_the_time_and_all_at_its_end(void **state)
+{
+    unsigned long long begin_ms, drained_ms;
+
+    (void)state;
+    stage_open_with("stop_ms", "1000");
+    naps[0] = (struct script){.act = act_nap, .ms = NEVER_MS};
+    assert_int_equal(stage_send(stage_spawn(NULL), &naps[0]), 0);
+    ask_in(10, 0);
+    assert_int_equal(grove_terminated_await(), 0);
+    begin_ms = stage_now_ms();
+    assert_int_equal(grove_run_await(), GROVE_ETIMEDOUT);
+    drained_ms = stage_now_ms();
+    assert_in_range(drained_ms - begin_ms, 490, 540);
+    assert_int_equal(grove_deinit(), 0);
+    /* Its await failed when an eighth of the rest was over. */
+    assert_int_equal(naps[0].rc, GROVE_ECANCELED);
+    assert_in_range(stage_now_ms() - drained_ms, 40, 100);
+    stage_close();
+}
+
+static void test_asking_again_ends_the_drain_at_once(void **state)
+{
+    unsigned long long begin_ms = 0;
+
+    (void)state;
+    stage_open();
+    naps[0] = (struct script){.act = act_nap, .ms = NEVER_MS};
+    assert_int_equal(stage_send(stage_spawn(NULL), &naps[0]), 0);
+    ask_in(10, 20);
+    assert_int_equal(grove_terminated_await(), 0);
+    begin_ms = stage_now_ms();
+    assert_int_equal(grove_run_await(), GROVE_ETIMEDOUT);
+    assert_in_range(stage_now_ms() - begin_ms, 20, 25);
+    begin_ms = stage_now_ms();
+    assert_int_equal(grove_deinit(), 0);
+    assert_int_equal(naps[0].rc, GROVE_ECANCELED);
+    assert_in_range(stage_now_ms() - begin_ms, 0, 10);
+    stage_close();
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+static unsigned n_cleaned;
+
+static void clean_up(void *unused)
+{
+    (void)unused;
+    n_cleaned++;
+    stage_abandoned();
+}
+
+static int hold_out(struct play *me, struct script *script)
+{
+    (void)me;
+    (void)script;
+    if (grove_defer(clean_up, NULL) != 0)
+        return -EIO;
+    for (;;)
+        if (grove_sleep_await(NEVER_MS) != 0)
+            (void)grove_shield_begin(GROVE_SHIELD_MAX_MS);
+}
+
+static void test_who_holds_out_is_abandoned_before_the_time_is_over(void **state)
+{
+    unsigned long long begin_ms;
+
+    (void)state;
+    n_cleaned = 0;
+    stage_open_with("stop_ms", "1000");
+    for (int i = 0; i < 20; i++) {
+        naps[i] = (struct script){.act = hold_out};
+        assert_int_equal(stage_send(stage_spawn(NULL), &naps[i]), 0);
+    }
+    assert_int_equal(grove_sleep_await(1), 0);
+    begin_ms = stage_now_ms();
+    assert_int_equal(grove_deinit(), 0);
+    assert_int_equal(n_cleaned, 20);
+    assert_in_range(stage_now_ms() - begin_ms, 620, 640);
+    stage_close();
+}
+
+struct door {
+    struct gv_ingress ingress;
+    unsigned n_closed;
+};
+
+static void close_door(struct gv_ingress *ingress)
+{
+    struct door *door = (struct door *)(void *)ingress;
+
+    door->n_closed++;
+    gv_ingress_remove(ingress);
+}
+
+static void test_what_lets_work_in_is_closed_first_and_once(void **state)
+{
+    struct door doors[3] = {0};
+
+    (void)state;
+    stage_open();
+    (void)stage_spawn(NULL);
+    for (int i = 0; i < 3; i++) {
+        doors[i].ingress.close = close_door;
+        if (i < 2)
+            gv_ingress_add(gv_runtime.loops[0], &doors[i].ingress);
+    }
+    gv_ingress_remove(&doors[1].ingress);
+    ask_in(1, 0);
+    assert_int_equal(grove_terminated_await(), 0);
+    assert_int_equal(doors[0].n_closed, 0);
+    assert_int_equal(grove_drain_await(100), 0);
+    gv_ingress_add(gv_runtime.loops[0], &doors[2].ingress); /* Too late. */
+    stage_close();
+    assert_int_equal(doors[0].n_closed, 1);
+    assert_int_equal(doors[1].n_closed, 0);
+    assert_int_equal(doors[2].n_closed, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        stage_test(test_main_waits_until_the_process_is_asked_to_stop),
+        stage_test(test_sigterm_and_sigint_ask_on_every_run),
+        stage_test(test_only_main_waits_for_it),
+        stage_test(test_what_is_under_way_ends_before_anything_is_stopped),
+        stage_test(test_the_drain_ends_at_half_of_the_time_and_all_at_its_end),
+        stage_test(test_asking_again_ends_the_drain_at_once),
+        stage_test(test_who_holds_out_is_abandoned_before_the_time_is_over),
+        stage_test(test_what_lets_work_in_is_closed_first_and_once),
+    };
+
+    return cmocka_run_group_tests_name("shutdown", tests, NULL, NULL);
+}
