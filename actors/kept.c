@@ -27,6 +27,7 @@ void gv_kept_end(struct gv_loop *loop, struct gv_kept *kept)
         return;
     gv_alarms_end(loop, &kept->alarms);
     gv_replies_end(loop, &kept->replies);
+    gv_stash_end(loop, &kept->stash);
     free(kept);
 }
 
@@ -44,6 +45,8 @@ void gv_kept_forget(struct gv_loop *loop, struct gv_task *task, uint64_t call)
 {
     struct gv_kept *kept = gv_kept_find(loop, task, false);
 
-    if (kept != NULL)
-        gv_replies_forget(&kept->replies, call);
+    if (kept == NULL)
+        return;
+    gv_replies_forget(&kept->replies, call);
+    gv_stash_forget(loop, &kept->stash, call);
 }

@@ -1,6 +1,6 @@
 /*
  * Kept: what a task's own turns keep from one to the next, beside its state:
- * timers, and calls to be answered later.
+ * timers, calls to be answered later, messages put aside.
  *
  * Made on first use. It hangs on the task's waiting list, so both actors and
  * greenlets have room for it. Who runs the task's turns owns it, as he owns
@@ -12,11 +12,13 @@
 
 #include "actors/alarm.h"
 #include "actors/reply.h"
+#include "actors/stash.h"
 #include "runtime/loop.h"
 
 struct gv_kept {
     struct gv_alarms alarms;
     struct gv_replies replies;
+    struct gv_stash stash;
 };
 
 /* The task itself, for one whose turns run here: its own, or its guest's. */

@@ -30,6 +30,7 @@
 #include <grove/sim.h>
 #include <grove/stall.h>
 #include <grove/signal.h>
+#include <grove/stash.h>
 #include <grove/stats.h>
 #include <grove/stream.h>
 #include <grove/task.h>

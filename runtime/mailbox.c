@@ -115,7 +115,8 @@ uint64_t gv_mailbox_detach(struct gv_mailbox *box, struct gv_mailbox *batch, uin
 
 void gv_mailbox_rejoin(struct gv_mailbox *box, struct gv_mailbox *batch, uint64_t charge)
 {
-    gv_assert(box->load >= charge && charge >= batch->load);
+    /* It may have more than it left with: what was put back into it. */
+    gv_assert(box->load >= charge);
     box->load -= charge - batch->load;
     if (batch->head == NULL)
         return;
@@ -124,4 +125,20 @@ void gv_mailbox_rejoin(struct gv_mailbox *box, struct gv_mailbox *batch, uint64_
     if (box->tail == NULL)
         box->tail = batch->tail;
     gv_mailbox_init(batch);
+}
+
+void gv_mailbox_put_back(struct gv_mailbox *box, struct gv_mailbox *list)
+{
+    struct gv_message **place = &box->head;
+
+    if (list->head == NULL)
+        return;
+    while (*place != NULL && gv_message_is_system(*place))
+        place = &(*place)->next;
+    list->tail->next = *place;
+    if (*place == NULL)
+        box->tail = list->tail;
+    *place = list->head;
+    box->load += list->load;
+    gv_mailbox_init(list);
 }

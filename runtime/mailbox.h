@@ -155,6 +155,9 @@ struct gv_message *gv_mailbox_take_oldest(struct gv_mailbox *box, uint16_t metho
  */
 uint64_t gv_mailbox_detach(struct gv_mailbox *box, struct gv_mailbox *batch, uint32_t n_max);
 
+/* Puts all of list in front of the user messages, over the bounds if need be. list is empty afterwards. */
+void gv_mailbox_put_back(struct gv_mailbox *box, struct gv_mailbox *list);
+
 /* What is left of a batch goes back to the front of box, which is no longer charged with the rest. */
 void gv_mailbox_rejoin(struct gv_mailbox *box, struct gv_mailbox *batch, uint64_t charge);
 

@@ -63,6 +63,7 @@ enum gv_turn_odd {
     GV_ODD_FAILED = 1,    /* grove_fail was called */
     GV_ODD_CONVERTED = 2, /* an inline call that became a message, see actors/inline.h */
     GV_ODD_DEFERS = 4,    /* there are clean-ups: defers */
+    GV_ODD_STASHED = 32,  /* its message is put aside, see actors/stash.h */
     GV_ODD_NOYIELD = 16,  /* in a region in which it may not park, see runtime/noyield.h */
     GV_ODD_ALONE = 8,     /* it runs inline, and its caller was abandoned: its stack ends with it */
 };
