@@ -106,6 +106,7 @@ int main(int argc, char **argv)
     unsigned long long start_ms = grove_now_ms();
     int rc = read_all_await(bad);
     unsigned long long took_ms = grove_now_ms() - start_ms;
+    (void)grove_sleep_await(5); /* and once more */
     (void)rmdir(folder);
     if (rc != 0)
         return fprintf(stderr, "blocking_file: %s\n", grove_error_text(rc)), 1;

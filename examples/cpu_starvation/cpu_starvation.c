@@ -54,7 +54,7 @@ static int run_await(bool bad)
     grove_ref ref;
     int rc = bad ? here_spawn(&here, NULL, NULL, &ref) : grove_pool_open(NULL, &ref);
 
-    far.number = near.number = 8000000;
+    far.number = near.number = 40000000;
     for (int i = 0; i < 20 && rc == 0; i++) {
         rc = bad ? here_count_here_await(ref, &near, &near_answer)
                  : heavy_count_await(ref, &far, &far_answer);
