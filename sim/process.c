@@ -6,12 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <grove/error.h>
+
 #include "sim/fault.h"
 #include "sim/page.h"
 #include "sim/poller.h"
 #include "sim/stream.h"
 #include "sim/thread.h"
 #include "sim/world.h"
+#include "workers/page.h"
 
 #define FIRST_PID 1000
 
@@ -218,6 +221,17 @@ static void run_child(void *argument)
     end_child(process, status, 0);
 }
 
+/* Of other programs nobody knows here what they would do. */
+static bool is_worker(const struct gv_process_options *options)
+{
+    size_t n = strlen(GV_WORKER_VARIABLE);
+
+    for (char *const *entry = options->environment; entry != NULL && *entry != NULL; entry++)
+        if (strncmp(*entry, GV_WORKER_VARIABLE, n) == 0 && (*entry)[n] == '=')
+            return true;
+    return false;
+}
+
 int gv_sim_process_spawn(struct gv_poller *poller, const struct gv_process_options *options,
                          void (*exited)(void *owner, int status, int signal), void *owner,
                          struct gv_process **result)
@@ -227,6 +241,8 @@ int gv_sim_process_spawn(struct gv_poller *poller, const struct gv_process_optio
 
     if (child_run == NULL)
         gv_sim_crash("a child is spawned, but gv_sim_on_spawn has not said what it runs");
+    if (!is_worker(options))
+        return GROVE_ENOSIM;
     if (gv_sim_strikes(GROVE_SIM_NOBIRTH, GV_SIM_WORLD, gv_sim_mix.spawn_fail_ppm))
         return -EAGAIN;
     if (options->n_descriptors > GV_SIM_DESCRIPTORS_MAX)

@@ -270,6 +270,26 @@ static int monitor(void)
     return rc;
 }
 
+static int publish(void)
+{
+    Memory__V1__NoteRequest request = MEMORY__V1__NOTE_REQUEST__INIT;
+    grove_ref group;
+    int rc = grove_group_open("all of them", &group);
+
+    if (rc != 0)
+        return rc;
+    request.text = "to whom it may concern";
+    rc = grove_group_join(group, here);
+    if (rc == 0)
+        rc = grove_group_join(group, there);
+    if (rc == 0)
+        rc = party_note_publish(group, &request, NULL);
+    if (rc == 0)
+        rc = grove_yield_await();
+    (void)grove_group_close(group); /* It lives. */
+    return rc;
+}
+
 /* --- the world ------------------------------------------------------------------------------------ */
 
 static int pool(void)
@@ -366,6 +386,7 @@ const struct operation operations[] = {
     {"timer", 1, NULL, timer},
     {"receive", 1, NULL, receive},
     {"monitor", 2, NULL, monitor},
+    {"publish", 2, spawn_both, publish},
     {"pool", 1, NULL, pool},
     {"stream", 1, NULL, stream},
     {NULL, 0, NULL, NULL},

@@ -339,6 +339,29 @@ static void test_tcp_is_a_pipe_in_memory(void **state)
         assert_false(run(talk, NULL, seed));
 }
 
+static void reach_out(void *argument)
+{
+    const char *const arguments[] = {"/bin/true", NULL};
+    struct grove_addresses addresses;
+    struct grove_process *process;
+    struct grove_stream *stream;
+    int rc;
+
+    (void)argument;
+    rc = grove_process_spawn(arguments, NULL, &process);
+    grove_sim_check(rc == GROVE_ENOSIM, "a child process: %s", grove_error_name(rc));
+    rc = grove_lookup_await("example.org", &addresses);
+    grove_sim_check(rc == GROVE_ENOSIM, "a name: %s", grove_error_name(rc));
+    rc = grove_stream_from(0, &stream);
+    grove_sim_check(rc == GROVE_ENOSIM, "a descriptor: %s", grove_error_name(rc));
+}
+
+static void test_what_cannot_be_simulated_says_so(void **state)
+{
+    (void)state;
+    assert_false(run(reach_out, NULL, 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +377,7 @@ int main(void)
         cmocka_unit_test(test_each_fault_of_a_worker_can_be_asked_for_and_mends),
         cmocka_unit_test(test_what_is_in_the_order_of_things_cannot_be_asked_for),
         cmocka_unit_test(test_tcp_is_a_pipe_in_memory),
+        cmocka_unit_test(test_what_cannot_be_simulated_says_so),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
