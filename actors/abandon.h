@@ -18,7 +18,7 @@
  *     ┝━ A  waits     once; from then on it is queued.
  *   dispatcher        A: B goes on alone with its awaits cancelled, and the stack ends with it.
  *
- * A wait whose kind is not known here is cancelled too.
+ * A wait whose kind is not known here, as of the outside, is cancelled too.
  *
  * Always: gv_abandon is called while no turn runs but main's.
  */

@@ -90,12 +90,14 @@ GROVE_API int grove_stop_await(grove_ref ref, enum grove_stop_mode mode);
  *     waits            its handler is abandoned: it never goes on. The clean-ups of
  *                      grove_defer run in reverse order, its caller gets GROVE_EDOWN, its
  *                      stack, memory, futures and messages return; then deinit runs
- *     runs             on the CPU, or in a call that blocks: nobody can take it away. The
- *                      process ends with status 70 and a report that names actor and method
+ *     runs             on the CPU, or in a call that blocks: nobody can take it away, and it
+ *                      ends when it returns; the stall watch names it. At the end of the
+ *                      process that ends with status 70 (shutdown.h)
  *
- * A handler that waits for the first time while it runs on its caller's
- * stack (see call.h) cannot be taken away either: all its awaits fail from
- * then on, also behind a shield, and it must return by itself. Of several
+ * A handler that waits for the outside (streams, files, names), or for the
+ * first time while it runs on its caller's stack (see call.h), cannot be
+ * taken away either: all its awaits fail from then on, also behind a shield,
+ * and it must return by itself. Of several
  * deadlines the earliest holds. GROVE_INFINITE: none. A deadline of a pool
  * ends the patience of DRAIN. Returns 0 or GROVE_ENOACTOR, GROVE_ENOMEM.
  * Never suspends.

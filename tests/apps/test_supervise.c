@@ -51,7 +51,7 @@ static void test_a_status_that_is_no_crash_is_passed_on(void **state)
     assert_string_equal(output, "");
     assert_int_equal(run(GROVE "-- sh -c 'exit 3'"), 3);
     assert_non_null(strstr(output, "exited with status 3; not restarted"));
-    assert_int_equal(run(GROVE "-- sh -c 'echo $1' x 'a  b'"), 0);
+    assert_int_equal(run(GROVE "-- sh -c 'echo \"$1\"' x 'a  b'"), 0);
     assert_string_equal(output, "a  b\n");
 }
 
