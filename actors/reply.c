@@ -19,6 +19,8 @@
 #include "runtime/usage.h"
 
 #define SLOTS_MIN 4u
+#define LEFT \
+    (UINT32_MAX - 1) /* no slot any more: its caller has left, and it made room for others */
 
 /* --- slots ------------------------------------------------------------------------------------ */
 
@@ -46,6 +48,8 @@ static struct gv_message *empty(struct gv_replies *replies, uint32_t i)
 {
     struct gv_message *envelope = replies->slots[i].envelope;
 
+    replies->slots[i].left_before |= replies->slots[i].left_last;
+    replies->slots[i].left_last = false;
     replies->slots[i].envelope = NULL;
     replies->slots[i].generation++;
     replies->slots[i].next = replies->free;
@@ -65,8 +69,10 @@ static void reap(struct gv_loop *loop, struct gv_replies *replies)
 {
     gv_loop_look(loop);
     for (uint32_t i = 0; i < replies->n_slots; i++)
-        if (replies->slots[i].envelope != NULL && !is_wanted(loop, replies->slots[i].envelope))
+        if (replies->slots[i].envelope != NULL && !is_wanted(loop, replies->slots[i].envelope)) {
             gv_call_fail(loop, empty(replies, i), GROVE_ETIMEDOUT, GROVE_STARTED_YES, NULL);
+            replies->slots[i].left_last = true;
+        }
 }
 
 /* Room for one more. Returns 0, GROVE_EFULL or GROVE_ENOMEM. */
@@ -151,7 +157,17 @@ static void release(struct gv_loop *loop, struct gv_turn *turn)
     turn->letter = NULL;
 }
 
-/* The slot of a token of the running task; UINT32_MAX, with the reason noted, if it has none. */
+/* True if the token was taken away because its caller had left, or may have been. */
+static bool has_left(const struct gv_replies *replies, uint32_t i, uint32_t generation)
+{
+    const struct gv_reply_slot *slot = &replies->slots[i];
+    bool is_last = slot->generation == generation + 1;
+
+    return is_last && slot->envelope == NULL ? slot->left_last
+                                             : slot->left_before || (is_last && slot->left_last);
+}
+
+/* The slot of a token of the running task; LEFT; or UINT32_MAX, with the reason noted, if it has none. */
 static uint32_t find_slot(struct gv_loop *loop, const grove_token *token,
                           struct gv_replies **replies)
 {
@@ -167,6 +183,9 @@ static uint32_t find_slot(struct gv_loop *loop, const grove_token *token,
     kept = gv_kept_find(loop, turn->task, false);
     if (kept == NULL || i >= kept->replies.n_slots || kept->replies.slots[i].envelope == NULL
         || kept->replies.slots[i].generation != token->number >> 32) {
+        if (kept != NULL && i < kept->replies.n_slots
+            && has_left(&kept->replies, i, (uint32_t)(token->number >> 32)))
+            return LEFT;
         (void)gv_usage("this reply token was used already: answered, delegated or dropped");
         return UINT32_MAX;
     }
@@ -250,8 +269,8 @@ int grove_reply(const grove_token *token, const struct grove_service *service, u
     struct gv_replies *replies;
     uint32_t i = find_slot(loop, token, &replies);
 
-    if (i == UINT32_MAX)
-        return GROVE_EUSAGE;
+    if (i >= LEFT)
+        return i == LEFT ? 0 : GROVE_EUSAGE;
     envelope = replies->slots[i].envelope;
     if (envelope->method != gv_method_index(service, method))
         return gv_usage("the reply token is of %s, and cannot be answered as %s",
@@ -277,7 +296,7 @@ void grove_reply_drop(const grove_token *token)
     struct gv_replies *replies;
     uint32_t i = find_slot(loop, token, &replies);
 
-    if (i != UINT32_MAX)
+    if (i < LEFT)
         gv_call_fail(loop, empty(replies, i), GROVE_EBROKEN, GROVE_STARTED_YES,
                      "the receiver dropped its duty to reply");
 }
@@ -450,8 +469,8 @@ int grove_delegate(const grove_token *token, grove_ref ref, const struct grove_s
             return rc;
     } else {
         i = find_slot(order.loop, token, &replies);
-        if (i == UINT32_MAX)
-            return GROVE_EUSAGE;
+        if (i >= LEFT)
+            return i == LEFT ? 0 : GROVE_EUSAGE;
         order.duty = replies->slots[i].envelope;
     }
     rc = order.index != 0 ? check_types(&order) : GROVE_EUSAGE;

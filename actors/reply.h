@@ -27,7 +27,9 @@
 struct gv_reply_slot {
     struct gv_message *envelope; /* NULL while free */
     uint32_t generation;
-    uint32_t next; /* of a free one: 1 + the next free one */
+    uint32_t next;    /* of a free one: 1 + the next free one */
+    bool left_last;   /* the last token of it was taken away, as its caller had left */
+    bool left_before; /* and one of those before it was */
 };
 
 /* The tokens of one task. All zeros is none. */
