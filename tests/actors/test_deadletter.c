@@ -37,6 +37,15 @@ static struct grove_dead_letter last(void)
     return letter;
 }
 
+static _Atomic(unsigned) n_napping;
+
+/* Says that it has begun, and sleeps. */
+static int nap_at(struct play *me, struct script *script)
+{
+    n_napping++;
+    return act_nap(me, script);
+}
+
 /* An actor of DEPTH whose handler is parked for ms. Never lent: what is lent stays charged to its mailbox. */
 static grove_ref napper(unsigned loop, struct script *nap, uint32_t ms)
 {
@@ -45,11 +54,12 @@ static grove_ref napper(unsigned loop, struct script *nap, uint32_t ms)
     grove_ref ref = GROVE_NOBODY;
 
     assert_int_equal(play_spawn_await(&stage_player, NULL, &options, &ref), 0);
-    *nap = (struct script){.act = act_nap, .ms = ms};
+    *nap = (struct script){.act = nap_at, .ms = ms};
+    n_napping = 0;
     assert_int_equal(stage_send(ref, nap), 0);
     do
         assert_int_equal(grove_sleep_await(1), 0);
-    while (nap->n_runs == 0);
+    while (n_napping == 0);
     return ref;
 }
 

@@ -32,6 +32,7 @@
 #define SIM_LOAD       GV_SIM_LOAD
 
 extern const struct sim_simulation sim_withdraw_naive, sim_withdraw_actor, sim_cycles, sim_calls,
-    sim_calls_lent, sim_pool, sim_sleeps, sim_ticks, sim_ticks_lent, sim_duties, sim_duties_lent;
+    sim_calls_lent, sim_mail, sim_pool, sim_sleeps, sim_ticks, sim_ticks_lent, sim_duties,
+    sim_duties_lent;
 
 #endif
