@@ -68,6 +68,7 @@ int bench_branches_await(const int64_t *numbers,
 int bench_remote_await(const int64_t *numbers, struct bench_result *result); /* clients, calls */
 int bench_lend_await(const int64_t *numbers,
                      struct bench_result *result); /* actors, messages, microseconds */
+int bench_flood_await(const int64_t *numbers, struct bench_result *result);  /* messages, kind */
 int bench_chatty_await(const int64_t *numbers, struct bench_result *result); /* pairs, hops */
 
 /* Resident memory of this process in KiB: now, and at most so far. 0 if unknown. */

@@ -107,6 +107,7 @@ static const struct bench {
      {{"ACCOUNTS", 4, 1000000, 1000},
       {"TELLERS", 1, 1024, 10},
       {"TRANSFERS", 1, 1000000000, 1000000}}},
+    {"flood", bench_flood_await, "2", {{"MESSAGES", 1, 1000000000, 10000000}, {"KIND", 0, 1, 0}}},
     {"xping", bench_xping_await, "2", {{"ROUND_TRIPS", 1, 1000000000, 100000}}},
     {"xstream", bench_xstream_await, "2", {{"MESSAGES", 1, 1000000000, 1000000}}},
     {"remote",
