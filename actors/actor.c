@@ -10,6 +10,7 @@
 #include "actors/call.h"
 #include "actors/kept.h"
 #include "actors/mail.h"
+#include "actors/post.h"
 #include "actors/service.h"
 #include "actors/verb.h"
 #include "runtime/assert.h"
@@ -122,6 +123,7 @@ static GV_RARE const struct gv_type *add_type(const struct grove_service *servic
             .has_init = head->init != NULL,
             .has_deinit = head->deinit != NULL,
             .has_down = head->down != NULL,
+            .on_error = head->restart_on_error,
         };
         found = &types[n_types++];
         atomic_store_explicit(place, found, memory_order_release);
@@ -384,7 +386,43 @@ int grove_spawn_await(const struct grove_service *service, const void *functions
     return await_init(loop, &wait, *ref);
 }
 
+int gv_actor_reserve(struct gv_loop *loop, const struct grove_service *service,
+                     const void *functions, const struct grove_spawn_options *options,
+                     struct gv_task **task)
+{
+    struct grove_spawn_options bare = *options;
+    struct order order = {
+        .type = type_for(loop, service, functions), .argument = "", .options = &bare};
+    struct gv_message *init;
+    int rc;
+
+    bare.argument_bytes = 0;
+    if (order.type == NULL)
+        return GROVE_EUSAGE;
+    rc = gv_place_task(loop, options->place, &gv_actor_class, order.type->slot_bytes, task);
+    if (rc != 0)
+        return rc;
+    rc = fill(loop, (struct gv_actor *)*task, &order, &init);
+    if (rc != 0) {
+        gv_place_undo(loop, *task);
+        return rc;
+    }
+    if (init != NULL)
+        gv_message_give(&loop->blocks, init);
+    (*task)->flags = GV_TASK_BUSY | GV_TASK_UNBORN;
+    return 0;
+}
+
+void gv_actor_unreserve(struct gv_loop *loop, struct gv_task *task)
+{
+    gv_actor_free_parts((struct gv_actor *)task);
+    gv_place_undo(loop, task);
+}
+
 void gv_actor_start(struct gv_loop *loop, struct gv_actor *actor, struct gv_message *init)
 {
-    start(loop, actor, init);
+    if (gv_actor_post(actor) != NULL)
+        gv_post_start(loop, actor, init);
+    else
+        start(loop, actor, init);
 }

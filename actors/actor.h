@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 
 #include <grove/actor.h>
+#include <grove/monitor.h>
 
 #include "actors/future.h"
 #include "runtime/go.h"
@@ -38,6 +39,7 @@ struct gv_type {
     bool state_apart;     /* on the heap */
     bool lacks;           /* functions of some rpcs that are not an actor's */
     bool has_init, has_deinit, has_down;
+    bool on_error; /* a handler that returns < 0 has failed */
     size_t state_bytes;
 };
 
@@ -54,6 +56,7 @@ struct gv_birth {
 struct gv_rare {
     struct gv_waitlist waitlist;
     char label[GV_LABEL_BYTES];
+    struct gv_post *post; /* its place under a supervisor, see post.h */
     char *why; /* of its failure, on the heap; NULL: it has not failed, or without memory */
 };
 
@@ -112,6 +115,16 @@ void gv_actor_free_parts(struct gv_actor *actor);
 /* A dispatcher made for actors: the runtime's upcall. */
 void gv_actor_dispatch(void *loop);
 
+/*
+ * A slot with an actor that nobody knows yet, for who starts it in his own
+ * way: filled, but without an argument. Returns as grove_spawn. unreserve
+ * gives it back.
+ */
+int gv_actor_reserve(struct gv_loop *loop, const struct grove_service *service,
+                     const void *functions, const struct grove_spawn_options *options,
+                     struct gv_task **task);
+void gv_actor_unreserve(struct gv_loop *loop, struct gv_task *task);
+
 /* It has come to its home: its first turn may run. init is what came with it, or NULL. Owns init. */
 void gv_actor_start(struct gv_loop *loop, struct gv_actor *actor, struct gv_message *init);
 
@@ -120,6 +133,15 @@ void gv_actor_first_turn(struct gv_loop *loop, struct gv_actor *actor);
 
 /* It is told to stop: its run sees to it; what it waits for ends at once if it is killed. On its home loop. */
 void gv_actor_stop(struct gv_loop *loop, struct gv_task *task, enum grove_stop_mode mode);
+
+/* A turn of it was abandoned (task->turn is set). True if that was its last one, in which deinit had begun. */
+bool gv_actor_bury(struct gv_loop *loop, struct gv_actor *actor) GV_RARE;
+
+/* The last turn of an incarnation. The actor must be idle. */
+void gv_actor_last_turn(struct gv_loop *loop, struct gv_actor *actor);
+
+/* Why it has ended, or is about to. */
+enum grove_down_reason gv_actor_ending(const struct gv_task *task);
 
 /* The last turn, then the end. The actor must be idle. */
 void gv_actor_end(struct gv_loop *loop, struct gv_actor *actor);
@@ -133,6 +155,13 @@ static inline struct gv_task *gv_actor_of(struct gv_task *task)
 /* The actor fails with a code that is not 0, and a reason that may be NULL. In its turn; task is its own, or its guest. */
 void gv_actor_note_failure(struct gv_task *task, const char *why, int code);
 
+/*
+ * A handler has returned code. Where errors are failures (restart_on_error), one
+ * that is < 0 becomes one, unless the caller has left. Returns what the
+ * caller is told.
+ */
+int gv_actor_judge(struct gv_turn *turn, int code);
+
 /* The turn has called grove_fail: this incarnation of the actor ends, its callers are told. */
 void gv_actor_failed(const struct gv_turn *turn);
 
@@ -143,7 +172,7 @@ static inline void gv_actor_rest(struct gv_loop *loop, struct gv_actor *actor)
 
     task->flags &= (uint8_t)~GV_TASK_BUSY;
     /* Who waits for room waits behind mail. */
-    if (gv_unlikely(task->mailbox.head != NULL || task->flags & GV_TASK_STOPPING))
+    if (gv_unlikely(task->mailbox.head != NULL || task->flags & (GV_TASK_STOPPING | GV_TASK_NOW)))
         gv_sched_ready(loop, task);
 }
 

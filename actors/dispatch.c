@@ -23,6 +23,7 @@
 #include "actors/future.h"
 #include "actors/mail.h"
 #include "actors/monitor.h"
+#include "actors/post.h"
 #include "actors/service.h"
 #include "actors/verb.h"
 #include "runtime/assert.h"
@@ -91,7 +92,8 @@ static GV_APART void handle_tick(struct gv_loop *loop, struct gv_actor *actor, s
     code = turn.method->thunk(type->functions, gv_actor_state(actor), message->body + sizeof tick,
                               NULL);
     if (gv_unlikely(turn.odd))
-        (void)end_oddly(&turn, code); /* Nobody asks for the code. */
+        code = end_oddly(&turn, code);
+    (void)gv_actor_judge(&turn, code); /* Nobody asks for the code. */
     gv_turn_settle(loop, &turn);
     gv_turn_end(loop, &turn);
     gv_alarm_struck(loop, task, &tick, turn.message);
@@ -138,8 +140,21 @@ static GV_INLINE void handle(struct gv_loop *loop, struct gv_actor *actor, struc
     if (gv_likely(code == 0))
         gv_envelope_send(loop, &envelope, message);
     else
-        gv_envelope_fail(loop, &turn, &envelope, code);
+        gv_envelope_fail(loop, &turn, &envelope, gv_actor_judge(&turn, code));
     gv_turn_end(loop, &turn);
+}
+
+/* It is to stop, or to be restarted. */
+static GV_APART void leave(struct gv_loop *loop, struct gv_actor *actor)
+{
+    struct gv_task *task = &actor->task;
+
+    if (!(task->flags & GV_TASK_NOW) && task->mailbox.head != NULL)
+        gv_sched_ready(loop, task);
+    else if (gv_actor_post(actor) != NULL)
+        gv_post_leave(loop, actor);
+    else
+        gv_actor_end(loop, actor);
 }
 
 /* Runs its queued messages: the class's run. */
@@ -166,9 +181,8 @@ static GV_INLINE void run(struct gv_loop *loop, struct gv_task *task)
             break;
     }
     task->flags &= (uint8_t)~GV_TASK_BUSY;
-    if (gv_unlikely(task->flags & GV_TASK_STOPPING)
-        && (task->flags & GV_TASK_NOW || task->mailbox.head == NULL))
-        gv_actor_end(loop, actor);
+    if (gv_unlikely(task->flags & (GV_TASK_STOPPING | GV_TASK_NOW)))
+        leave(loop, actor);
     else if (task->mailbox.head != NULL)
         gv_sched_ready(loop, task);
 }
@@ -195,6 +209,8 @@ void gv_actor_stop(struct gv_loop *loop, struct gv_task *task, enum grove_stop_m
         gv_task_cancel(loop, task);
     else if (mode == GROVE_STOP_NOW && gv_task_is_out(task))
         gv_lend_stop(loop, task, false);
+    if (gv_unlikely(task->flags & GV_TASK_UNBORN))
+        gv_post_is_stopped((struct gv_actor *)task);
     /* Its run sees the flags and ends it; not here, inside somebody else's turn. */
     gv_sched_ready(loop, task);
 }
@@ -211,6 +227,9 @@ static void signal_actor(struct gv_loop *loop, struct gv_task *task, struct gv_m
             gv_doom_set(loop, task, message);
         else
             gv_task_tell_end(loop, task, message);
+        break;
+    case GV_SIGNAL_ORDER:
+        gv_post_order(loop, (struct gv_actor *)task, message);
         break;
     case GV_SIGNAL_CANCEL:
         gv_task_cancel_request(loop, task, message);

@@ -95,6 +95,8 @@ static GV_RARE int fail(const struct gv_verb *verb, struct gv_turn *turn, int co
         code = GROVE_EDOWN;
     } else if (code > 0) {
         code = gv_turn_check_refusal(turn, verb->method, code);
+    } else {
+        code = gv_actor_judge(turn, code);
     }
     if (left != 0)
         return gv_turn_failed(verb->turn, NULL, left, GROVE_STARTED_UNKNOWN, NULL);

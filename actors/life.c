@@ -1,6 +1,7 @@
 /*
  * Life: an actor's first turn, its last one, and what is left to do after it.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@
 #include "actors/kept.h"
 #include "actors/mail.h"
 #include "actors/monitor.h"
+#include "actors/post.h"
 #include "actors/verb.h"
 #include "runtime/doom.h"
 #include "runtime/go.h"
@@ -61,6 +63,13 @@ void gv_actor_note_failure(struct gv_task *task, const char *why, int code)
     rare->why = strdup(why);
 }
 
+/* What a failure makes of its flags: one that may be restarted goes on to take mail. */
+static uint8_t end_flags(const struct gv_task *task)
+{
+    return gv_actor_post((const struct gv_actor *)task) != NULL ? GV_TASK_NOW
+                                                                : GV_TASK_STOPPING | GV_TASK_NOW;
+}
+
 void gv_actor_failed(const struct gv_turn *turn)
 {
     char name[64];
@@ -70,7 +79,28 @@ void gv_actor_failed(const struct gv_turn *turn)
            turn->method != NULL ? turn->method->name : "down", turn->why);
     gv_dead_note_turn(gv_loop_here, turn);
     gv_actor_note_failure(turn->task, turn->why, GROVE_EDOWN);
-    turn->task->flags |= GV_TASK_STOPPING | GV_TASK_NOW;
+    turn->task->flags |= end_flags(gv_actor_of(turn->task));
+}
+
+int gv_actor_judge(struct gv_turn *turn, int code)
+{
+    const struct gv_actor *actor = (const struct gv_actor *)gv_actor_of(turn->task);
+    const struct gv_post *post = gv_actor_post(actor);
+    char why[GV_WHY_BYTES];
+    const char *reason;
+
+    if (code >= 0 || gv_turn_has_failed(turn) || turn->cancelled
+        || !(actor->type->on_error || (post != NULL && post->on_error)))
+        return code;
+    reason = gv_turn_reason(turn, code);
+    (void)snprintf(why, sizeof why, "%s returned %s%s%.120s", turn->method->local_name,
+                   grove_error_name(code), reason != NULL && reason[0] != '\0' ? ": " : "",
+                   reason != NULL ? reason : ""); /* A cut reason is still a reason. */
+    turn->odd |= GV_ODD_FAILED;
+    (void)gv_turn_failure(turn); /* Only for its room. */
+    memcpy(turn->why, why, sizeof why);
+    gv_actor_failed(turn);
+    return GROVE_EDOWN;
 }
 
 void gv_actor_first_turn(struct gv_loop *loop, struct gv_actor *actor)
@@ -102,14 +132,18 @@ void gv_actor_first_turn(struct gv_loop *loop, struct gv_actor *actor)
     gv_turn_end(loop, &turn);
     if (rc == 0) {
         actor->task.flags &= (uint8_t)~GV_TASK_UNBORN;
+        if (gv_actor_post(actor) != NULL)
+            gv_post_is_up(loop, actor);
         return;
     }
     gv_actor_note_failure(&actor->task, gv_turn_reason(&turn, rc), rc);
-    actor->task.flags |= GV_TASK_STOPPING | GV_TASK_NOW;
+    actor->task.flags |= end_flags(&actor->task);
+    if (gv_actor_post(actor) != NULL)
+        gv_actor_post(actor)->code = rc;
     birth->message = NULL; /* That was state, and its end must find no message there. */
 }
 
-static void last_turn(struct gv_loop *loop, struct gv_actor *actor)
+void gv_actor_last_turn(struct gv_loop *loop, struct gv_actor *actor)
 {
     struct gv_turn turn;
 
@@ -122,7 +156,7 @@ static void last_turn(struct gv_loop *loop, struct gv_actor *actor)
     actor->task.flags &= (uint8_t)~GV_TASK_BUSY;
 }
 
-static enum grove_down_reason ending_of(const struct gv_task *task)
+enum grove_down_reason gv_actor_ending(const struct gv_task *task)
 {
     if (task->failed)
         return GROVE_DOWN_FAILED;
@@ -140,16 +174,17 @@ static GV_RARE struct gv_message *end_parts(struct gv_loop *loop, struct gv_acto
         waiters = rare->waitlist.stop_waiters;
         gv_holdings_close(&rare->waitlist.held);
         gv_doom_lift(loop, &rare->waitlist);
+        if (rare->post != NULL)
+            gv_post_end(loop, actor);
         gv_kept_end(loop, rare->waitlist.kept);
         gv_monitors_end(loop, &actor->task, &rare->waitlist,
-                        &(struct gv_ending){ending_of(&actor->task), rare->why});
+                        &(struct gv_ending){gv_actor_ending(&actor->task), rare->why});
     }
     gv_actor_free_parts(actor);
     return waiters;
 }
 
-/* A turn of it was abandoned. True if that was its last one, in which deinit had begun. */
-static GV_RARE bool bury(struct gv_loop *loop, struct gv_actor *actor)
+bool gv_actor_bury(struct gv_loop *loop, struct gv_actor *actor)
 {
     bool was_last = actor->task.turn->method == NULL && !(actor->task.flags & GV_TASK_UNBORN);
 
@@ -163,12 +198,12 @@ void gv_actor_end(struct gv_loop *loop, struct gv_actor *actor)
 {
     struct gv_task *task = &actor->task;
     struct gv_message *waiters = NULL;
-    bool deinit_is_over = gv_unlikely(task->turn != NULL) && bury(loop, actor);
+    bool deinit_is_over = gv_unlikely(task->turn != NULL) && gv_actor_bury(loop, actor);
 
     task->flags |= GV_TASK_STOPPING;
     if (!(task->flags & GV_TASK_UNBORN)) {
         if (actor->type->has_deinit && !deinit_is_over)
-            last_turn(loop, actor);
+            gv_actor_last_turn(loop, actor);
     } else if (gv_actor_birth(actor)->message != NULL) {
         gv_mail_orphaned(loop, gv_actor_birth(actor)->message, GROVE_ENOACTOR, GROVE_DEAD_STOPPED);
     }

@@ -9,8 +9,10 @@
 #include "actors/deadlock.h"
 #include "actors/edition.h"
 #include "actors/monitor.h"
+#include "actors/post.h"
 #include "actors/reply.h"
 #include "actors/service.h"
+#include "actors/supervisor.h"
 #include "runtime/go.h"
 #include "runtime/hint.h"
 #include "runtime/lend.h"
@@ -132,6 +134,8 @@ static int put(struct gv_loop *loop, struct gv_task *task, struct gv_message *me
 
     if (task->flags & GV_TASK_STOPPING)
         return GROVE_ESTOPPING;
+    if (gv_unlikely(task->flags & GV_TASK_NOW) && !gv_post_admits(task, message))
+        return GROVE_EDOWN;
     /* Whoever waits already was first, and may be an earlier call of this very sender. */
     rc = task->flags & GV_TASK_WAITED
              ? gv_mailbox_refusal(message, (uint32_t)task->bytes_max_64k << 16)
@@ -227,7 +231,7 @@ static GV_RARE void turn_away(struct gv_loop *loop, struct gv_message *message, 
         return;
     }
     gv_probe(&loop->probes, DROP, message->to, (uint64_t)(int64_t)code);
-    gv_call_fail(loop, message, code, GROVE_STARTED_NO, NULL);
+    gv_call_fail(loop, message, code, GROVE_STARTED_NO, gv_mail_reason(code));
 }
 
 /* Tells the sender, who waits for just that, that its message has entered. */
@@ -286,6 +290,8 @@ static GV_APART void signal_came(struct gv_loop *loop, struct gv_task *task,
         gv_edition_came(loop, message);
         return;
     }
+    if (task == NULL && gv_supervisor_orphaned(loop, message))
+        return;
     if (task == NULL) {
         turn_away(loop, message, GROVE_ENOACTOR);
         return;

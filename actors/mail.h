@@ -45,9 +45,12 @@ int gv_mail_post_slowly(struct gv_loop *loop, struct gv_task *task, struct gv_me
 /* The reason that goes with a code of making or posting, NULL if the code says it all. */
 static inline const char *gv_mail_reason(int code)
 {
-    return code == GROVE_ETOOBIG ? "a message has at most 64 MiB between actors, and no more than "
-                                   "the receiver's mailbox may hold (bytes_max)"
-                                 : NULL;
+    if (code == GROVE_ETOOBIG)
+        return "a message has at most 64 MiB between actors, and no more than the receiver's "
+               "mailbox may hold (bytes_max)";
+    return code == GROVE_EDOWN
+               ? "the receiver has failed and is restarted only after this call's deadline"
+               : NULL;
 }
 
 static_assert(GV_BLOCK_BYTES_MAX == (size_t)64 << 20, "gv_mail_reason says so");
@@ -104,7 +107,7 @@ static GV_INLINE int gv_mail_post(struct gv_loop *loop, struct gv_task *task,
     uint16_t method = message->method;
 
     if (gv_mail_home(loop, task, to) != loop->index
-        || task->flags & (GV_TASK_STOPPING | GV_TASK_WAITED)
+        || task->flags & (GV_TASK_STOPPING | GV_TASK_NOW | GV_TASK_WAITED)
         || gv_task_push(loop, task, message) != 0)
         return gv_mail_post_slowly(loop, task, message);
     gv_probe(&loop->probes, SEND, to, method);

@@ -246,8 +246,7 @@ bool gv_monitor_orphaned(struct gv_loop *loop, struct gv_message *message)
     return true;
 }
 
-/* The watcher of a set ends. */
-static void forget_all(struct gv_loop *loop, struct gv_waitlist *list)
+void gv_monitors_forget(struct gv_loop *loop, struct gv_waitlist *list)
 {
     struct gv_watching *set = list->watching;
 
@@ -280,7 +279,7 @@ void gv_monitors_end(struct gv_loop *loop, const struct gv_task *task, struct gv
         send_down(loop, message, ending);
         message = next;
     }
-    forget_all(loop, list);
+    gv_monitors_forget(loop, list);
 }
 
 /* --- turns of the watcher ------------------------------------------------------------------------- */

@@ -41,6 +41,9 @@ struct gv_ending {
 void gv_monitors_end(struct gv_loop *loop, const struct gv_task *task, struct gv_waitlist *list,
                      const struct gv_ending *ending);
 
+/* Forgets whom the task watches. */
+void gv_monitors_forget(struct gv_loop *loop, struct gv_waitlist *list);
+
 /* A MONITOR, DEMONITOR or DOWN came for a task of this loop (NULL: it is gone). Owns message. */
 void gv_monitor_came(struct gv_loop *loop, struct gv_task *task, struct gv_message *message);
 

@@ -9,6 +9,7 @@
 #include <grove/task.h>
 
 #include "actors/io.h"
+#include "actors/post.h"
 #include "runtime/doom.h"
 #include "runtime/go.h"
 #include "runtime/log.h"
@@ -299,7 +300,8 @@ static void stop_task(struct gv_loop *loop, struct gv_task *task, enum phase pha
 
 static void stop_actor(struct gv_loop *loop, struct gv_task *task)
 {
-    if (!is_pool(task))
+    /* What is supervised is stopped by its supervisor, when it is its turn. */
+    if (!is_pool(task) && !gv_post_is_supervised(task))
         stop_task(loop, task, STOPPED);
 }
 

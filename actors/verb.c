@@ -31,8 +31,8 @@ int gv_turn_failed(struct gv_turn *turn, const struct grove_method *method, int 
 {
     struct grove_failure *failure;
 
-    if (turn == NULL)
-        return code;
+    if (turn == NULL || gv_turn_has_failed(turn))
+        return code; /* What fails a handler after grove_fail is not its reason. */
     failure = gv_turn_failure(turn);
     turn->refused_by = code > 0 && method != NULL ? method->refusals : NULL;
     turn->why[0] = '\0';

@@ -33,6 +33,7 @@
 #include <grove/stash.h>
 #include <grove/stats.h>
 #include <grove/stream.h>
+#include <grove/supervise.h>
 #include <grove/task.h>
 #include <grove/timer.h>
 

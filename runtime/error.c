@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/go.h"
 #include "runtime/loop.h"
 #include "runtime/usage.h"
 
@@ -78,6 +79,8 @@ static int note(enum grove_class class, int code, const char *format, va_list ar
     struct grove_failure *failure = turn != NULL ? gv_turn_failure(turn) : &outside.failure;
     char text[GV_WHY_BYTES]; /* An argument may be the last reason itself. */
 
+    if (turn != NULL && gv_turn_has_failed(turn))
+        return code;                                       /* The first reason is the one. */
     (void)vsnprintf(text, sizeof text, format, arguments); /* A cut reason is still a reason. */
     memcpy(why, text, sizeof text);
     *failure = (struct grove_failure){
@@ -109,7 +112,9 @@ int grove_fail(const char *format, ...)
     va_start(arguments, format);
     (void)note(GROVE_FAILED, GROVE_EDOWN, format, arguments); /* Returns its code. */
     va_end(arguments);
-    if (turn != NULL)
+    /* main and greenlets are not restarted: there it is a word like others. */
+    if (turn != NULL
+        && (turn->method != NULL || (turn->task != NULL && !gv_task_is_greenlet(turn->task))))
         turn->odd |= GV_ODD_FAILED;
     return GROVE_EDOWN;
 }

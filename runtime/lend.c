@@ -334,10 +334,10 @@ void gv_guest_stop(struct gv_loop *loop, uint64_t id, bool cancel)
     /* It may have left meanwhile: home sees to it then. */
     if (guest == NULL)
         return;
-    guest->flags |= GV_TASK_STOPPING | GV_TASK_NOW;
+    guest->flags |= GV_TASK_NOW; /* What else is to be known, home knows. */
     if (cancel) {
         guest->killed = 1;
-        gv_task_cancel(loop, guest);
+        gv_turn_cancel(loop, guest->turn);
     }
 }
 
@@ -394,7 +394,7 @@ static void come_home(struct gv_loop *loop, struct gv_message *message)
     if (task->flags & GV_TASK_WAITED)
         gv_task_let_in(loop, task);
     /* One that is to stop is ended by its run, not here. */
-    if (task->mailbox.head != NULL || task->flags & GV_TASK_STOPPING)
+    if (task->mailbox.head != NULL || task->flags & (GV_TASK_STOPPING | GV_TASK_NOW))
         gv_sched_ready(loop, task);
 }
 

@@ -287,7 +287,8 @@ static bool may_go_on(const struct gv_loop *loop)
 
 static void look_at_world(struct gv_loop *loop, bool may_wait)
 {
-    if (may_wait && loop->run_head == NULL && loop->ready_head == NULL)
+    /* A flush may have woken main. */
+    if (may_wait && !has_work(loop))
         wait_for_world(loop);
     else if (may_wait && may_go_on(loop))
         return;

@@ -57,7 +57,10 @@ enum gv_signal {
     GV_SIGNAL_PARCEL = 0xff05,  /* between loops only: other messages, see parcel.h */
     GV_SIGNAL_MONITOR = 0xff06, /* these two see actors/monitor.h */
     GV_SIGNAL_DEMONITOR = 0xff07,
-    GV_SIGNAL_ALARM = 0xff20,   /* from a borrower: arm or free a timer, see actors/alarm.h */
+    GV_SIGNAL_REPORT = 0xff08,  /* these two see actors/post.h */
+    GV_SIGNAL_ORDER = 0xff09,
+    GV_SIGNAL_SUPERVISE = 0xff0a, /* a wish for a supervisor, see actors/supervisor.h */
+    GV_SIGNAL_ALARM = 0xff20,     /* from a borrower: arm or free a timer, see actors/alarm.h */
     GV_SIGNAL_MOVED = 0xff21,   /* body: a call, and who is to answer it now, see actors/reply.h */
     GV_SIGNAL_PUBLISH = 0xff30, /* to all members of a group on a loop, see actors/edition.h */
     GV_SIGNAL_LEND = 0xfff0,    /* these three, behind all others, see lend.h */

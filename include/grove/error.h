@@ -99,9 +99,10 @@ GROVE_API int grove_refuse(int code, const char *format, ...) __attribute__((for
 /*
  * In a handler: `return grove_fail("ledger is inconsistent");` ends the
  * actor, whose state can no longer be trusted: its running call fails with
- * GROVE_EDOWN, what is queued and comes later with GROVE_ENOACTOR, and a log
- * line says why. This version restarts nobody: whoever spawned it spawns
- * anew. Returns the code to return. Never suspends.
+ * GROVE_EDOWN, and a log line says why. One that has a supervisor
+ * (supervise.h) may begin anew, and keeps what is queued; else that fails
+ * with GROVE_ENOACTOR. The first reason of a handler counts. In main and in
+ * greenlets nothing ends. Returns the code to return. Never suspends.
  */
 GROVE_API int grove_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -10,6 +10,7 @@
 #ifndef GROVE_METHOD_H
 #define GROVE_METHOD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,7 +19,7 @@
 #include <grove/export.h>
 
 /* Raised whenever this file changes in a way that old generated code cannot know. */
-#define GROVE_GENERATOR_VERSION 3
+#define GROVE_GENERATOR_VERSION 4
 
 struct grove_down;
 
@@ -195,6 +196,7 @@ struct grove_actor_functions {
     void (*deinit)(void *state);                    /* last turn; NULL: nothing to undo */
     /* Somebody it watches has ended, see monitor.h; NULL: it watches nobody. */
     void (*down)(void *state, const struct grove_down *down);
+    bool restart_on_error; /* a handler that returns < 0 has failed, as if by grove_fail */
 };
 
 /* One WORKER service that this program can serve; GROVE_WORKER makes it. */

@@ -37,7 +37,8 @@ static void emit_functions(const struct gen_service *service, struct gen_text *o
                 "    /* Last turn; NULL: nothing to undo. */\n"
                 "    void (*deinit)(struct %s *me);\n"
                 "    /* Somebody it watches has ended; NULL: it watches nobody. */\n"
-                "    void (*down)(struct %s *me, const struct grove_down *down);\n",
+                "    void (*down)(struct %s *me, const struct grove_down *down);\n"
+                "    bool restart_on_error; /* a handler that returns < 0 has failed */\n",
                 service->local, service->state, service->state, service->state, service->state);
     } else {
         gen_put_comment(out, gen_place_comment(&service->place), 0);
@@ -88,7 +89,8 @@ void gen_emit_header(const struct gen_unit *unit, struct gen_text *out)
     gen_put(out, "/* Written by grove-gen from %s; change that file instead. */\n",
             unit->gen->file_name);
     gen_put(out, "#ifndef %s\n#define %s\n\n", guard, guard);
-    gen_put(out, "#include <stddef.h>\n\n#include <grove/actor.h>\n#include <grove/call.h>\n"
+    gen_put(out, "#include <stdbool.h>\n#include <stddef.h>\n\n"
+                 "#include <grove/actor.h>\n#include <grove/call.h>\n"
                  "#include <grove/group.h>\n"
                  "#include <grove/method.h>\n#include <grove/monitor.h>\n"
                  "#include <grove/reply.h>\n#include <grove/timer.h>\n\n");
@@ -132,7 +134,8 @@ static void emit_thunk(const struct gen_service *service, const struct gen_metho
 
 static void emit_life(const struct gen_service *service, struct gen_text *out)
 {
-    static const char *const members[] = {"state_bytes", "init", "deinit", "down"};
+    static const char *const members[] = {"state_bytes", "init", "deinit", "down",
+                                          "restart_on_error"};
 
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
         gen_put(out,

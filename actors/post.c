@@ -1,0 +1,298 @@
+#include "actors/post.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <grove/error.h>
+
+#include "actors/alarm.h"
+#include "actors/call.h"
+#include "actors/holding.h"
+#include "actors/kept.h"
+#include "actors/mail.h"
+#include "actors/monitor.h"
+#include "actors/supervisor.h"
+#include "runtime/doom.h"
+#include "runtime/go.h"
+#include "runtime/place.h"
+#include "runtime/runtime.h"
+
+/* --- reports -------------------------------------------------------------------------------------- */
+
+void gv_report_send(struct gv_loop *loop, uint64_t supervisor, struct gv_message *message,
+                    const struct gv_report *what)
+{
+    const struct gv_task *task = gv_slot_task(supervisor);
+
+    message->method = GV_SIGNAL_REPORT;
+    message->form_flags = 0;
+    message->call = 0;
+    message->to = supervisor;
+    memcpy(message->body, what, sizeof *what);
+    if (task->loop != loop->index)
+        gv_loop_post(loop, task->loop, message);
+    else
+        gv_supervisor_report_came(loop, gv_slot_find(supervisor), message);
+}
+
+static void report(struct gv_loop *loop, const struct gv_actor *actor, struct gv_message *message,
+                   const struct gv_report *what)
+{
+    message->from = gv_task_id(&actor->task);
+    gv_report_send(loop, gv_actor_post(actor)->supervisor, message, what);
+}
+
+void gv_post_is_up(struct gv_loop *loop, struct gv_actor *actor)
+{
+    struct gv_message *message = gv_message_take(&loop->blocks, sizeof(struct gv_report));
+
+    /* Without memory its supervisor goes on believing that it starts, until it goes down. */
+    if (message != NULL)
+        report(loop, actor, message,
+               &(struct gv_report){.child = gv_actor_post(actor)->child, .kind = GV_REPORT_UP});
+}
+
+void gv_post_end(struct gv_loop *loop, struct gv_actor *actor)
+{
+    struct gv_post *post = gv_actor_post(actor);
+
+    if (!post->stillborn)
+        report(loop, actor, post->spare,
+               &(struct gv_report){.child = post->child, .kind = GV_REPORT_ENDED});
+    else
+        gv_message_give(&loop->blocks, post->spare);
+    free(post->copied);
+    free(post);
+    gv_actor_rare(actor)->post = NULL;
+}
+
+/* --- begin ---------------------------------------------------------------------------------------- */
+
+/* Its next turn is the first one of an incarnation. It is down, or was never up. */
+static void begin(struct gv_loop *loop, struct gv_actor *actor)
+{
+    struct gv_post *post = gv_actor_post(actor);
+    struct gv_task *task = &actor->task;
+
+    gv_actor_birth(actor)->argument = post->argument;
+    post->down = false;
+    post->until_ms = 0;
+    post->code = 0;
+    task->failed = task->killed = 0;
+    task->flags &= (uint8_t) ~(GV_TASK_BUSY | GV_TASK_NOW | GV_TASK_STOPPING);
+    task->flags |= GV_TASK_UNBORN;
+    gv_sched_ready(loop, task);
+}
+
+void gv_post_start(struct gv_loop *loop, struct gv_actor *actor, struct gv_message *message)
+{
+    struct gv_post *post = gv_actor_post(actor);
+
+    post->spare = message;
+    if (!post->stillborn) {
+        begin(loop, actor);
+        return;
+    }
+    actor->task.flags = (actor->task.flags & (uint8_t)~GV_TASK_BUSY) | GV_TASK_STOPPING
+                        | GV_TASK_NOW | GV_TASK_UNBORN;
+    gv_sched_ready(loop, &actor->task);
+}
+
+/* --- down ----------------------------------------------------------------------------------------- */
+
+/* What was of this incarnation only. */
+static void forget(struct gv_loop *loop, struct gv_actor *actor)
+{
+    struct gv_waitlist *list = &gv_actor_rare(actor)->waitlist;
+
+    gv_holdings_close(&list->held);
+    gv_doom_lift(loop, list);
+    if (list->kept != NULL)
+        gv_alarms_end(loop, &list->kept->alarms);
+    gv_monitors_forget(loop, list);
+    memset(gv_actor_state(actor), 0, actor->type->state_bytes);
+    memset(gv_actor_birth(actor), 0, sizeof(struct gv_birth));
+}
+
+static void report_down(struct gv_loop *loop, struct gv_actor *actor)
+{
+    struct gv_post *post = gv_actor_post(actor);
+    const char *why = gv_actor_rare(actor)->why;
+    struct gv_message *message = post->spare;
+
+    post->spare = NULL;
+    report(loop, actor, message,
+           &(struct gv_report){
+               .child = post->child,
+               .why = why != NULL ? strdup(why) : NULL, /* Without memory it stays untold. */
+               .kind = GV_REPORT_DOWN,
+               .reason = gv_actor_ending(&actor->task),
+               .code = post->code,
+           });
+}
+
+void gv_post_leave(struct gv_loop *loop, struct gv_actor *actor)
+{
+    struct gv_post *post = gv_actor_post(actor);
+    struct gv_task *task = &actor->task;
+    bool deinit_is_over;
+
+    if (post->stillborn) {
+        gv_actor_end(loop, actor);
+        return;
+    }
+    deinit_is_over = task->turn != NULL && gv_actor_bury(loop, actor);
+    if (!(task->flags & GV_TASK_UNBORN) && actor->type->has_deinit && !deinit_is_over)
+        gv_actor_last_turn(loop, actor);
+    forget(loop, actor);
+    task->flags |= GV_TASK_BUSY | GV_TASK_NOW | GV_TASK_UNBORN;
+    post->down = true;
+    if (task->flags & GV_TASK_STOPPING)
+        gv_task_orphan_mail(loop, task, GROVE_ENOACTOR);
+    /* The last thing done here: it may begin anew, or be gone, when this returns. */
+    report_down(loop, actor);
+}
+
+void gv_post_is_stopped(struct gv_actor *actor)
+{
+    struct gv_post *post = gv_actor_post(actor);
+
+    if (post != NULL && post->down)
+        post->stopped = true;
+}
+
+/* --- mail meanwhile ------------------------------------------------------------------------------- */
+
+static bool stays(const struct gv_task *task, const struct gv_message *message)
+{
+    const struct gv_post *post = gv_actor_post((const struct gv_actor *)task);
+
+    return post->until_ms == 0 || message->call == 0 || message->deadline_ms == 0
+           || message->form_flags & (GV_FLAG_ENTRY | GV_FLAG_COUNTED)
+           || message->method >= GV_NOTICE_FIRST
+           || !gv_ms_before(message->deadline_ms, post->until_ms);
+}
+
+bool gv_post_admits(const struct gv_task *task, const struct gv_message *message)
+{
+    return task->class != &gv_actor_class || gv_actor_post((const struct gv_actor *)task) == NULL
+           || stays(task, message);
+}
+
+/* Takes all out of its mail that does not stay, oldest first. */
+static struct gv_message *sift(struct gv_loop *loop, struct gv_task *task)
+{
+    struct gv_message *gone = NULL, **end = &gone, *message;
+    struct gv_waitlist *list = task->class->waitlist(task, false);
+
+    for (uint32_t n = gv_mailbox_depth(&task->mailbox); n > 0; n--) {
+        message = gv_mailbox_take_user(&task->mailbox);
+        if (stays(task, message)
+            && gv_mailbox_push(&task->mailbox, message, UINT32_MAX, UINT32_MAX) == 0)
+            continue;
+        *end = message;
+        end = &message->next;
+    }
+    for (uint32_t n = task->flags & GV_TASK_WAITED ? list->n : 0; n > 0; n--) {
+        message = gv_waitlist_take(list);
+        if (list->n == 0)
+            task->flags &= (uint8_t)~GV_TASK_WAITED;
+        if (stays(task, message) && gv_task_wait_for_room(task, message) == 0)
+            continue;
+        *end = message;
+        end = &message->next;
+    }
+    *end = NULL;
+    if (task->flags & GV_TASK_WAITED)
+        gv_task_let_in(loop, task);
+    return gone;
+}
+
+/* It will be down until then: who cannot wait so long is told now. */
+static void wait_until(struct gv_loop *loop, struct gv_actor *actor, uint32_t until_ms)
+{
+    struct gv_message *message;
+
+    gv_actor_post(actor)->until_ms = until_ms;
+    message = sift(loop, &actor->task);
+    while (message != NULL) {
+        struct gv_message *next = message->next;
+
+        gv_call_fail(loop, message, GROVE_EDOWN,
+                     message->form_flags & GV_FLAG_BEGUN ? GROVE_STARTED_YES : GROVE_STARTED_NO,
+                     gv_mail_reason(GROVE_EDOWN));
+        message = next;
+    }
+}
+
+/* --- orders --------------------------------------------------------------------------------------- */
+
+/* Ends this incarnation behind the running handler; the mail stays. */
+static void rest(struct gv_loop *loop, struct gv_task *task, bool cancel)
+{
+    task->flags |= GV_TASK_NOW;
+    task->killed |= cancel;
+    if (gv_task_is_out(task))
+        gv_lend_stop(loop, task, cancel);
+    else if (cancel)
+        gv_turn_cancel(loop, task->turn);
+    gv_sched_ready(loop, task);
+}
+
+/* Owns message. */
+static void begin_anew(struct gv_loop *loop, struct gv_actor *actor, struct gv_message *message)
+{
+    struct gv_post *post = gv_actor_post(actor);
+    struct gv_task *task = &actor->task;
+    struct gv_rare *rare = gv_actor_rare(actor);
+    struct gv_message *waiters = rare->waitlist.stop_waiters;
+
+    gv_assert(post->down);
+    post->spare = message;
+    rare->waitlist.stop_waiters = NULL;
+    if (post->stopped) {
+        /* Somebody has stopped it while it was down: as if that had come in its first turn. */
+        post->stopped = false;
+        task->flags &= (uint8_t)~GV_TASK_STOPPING;
+        task->failed = 0;
+        report_down(loop, actor);
+    } else {
+        free(rare->why);
+        rare->why = NULL;
+        gv_probe(&loop->probes, RESTART, gv_task_id(task), ++post->n_begun);
+        begin(loop, actor);
+    }
+    gv_task_ended(loop, waiters);
+}
+
+void gv_post_order(struct gv_loop *loop, struct gv_actor *actor, struct gv_message *message)
+{
+    struct gv_order order = *(struct gv_order *)(void *)message->body;
+    struct gv_post *post = gv_actor_post(actor);
+
+    switch (order.kind) {
+    case GV_ORDER_BEGIN:
+        begin_anew(loop, actor, message);
+        return;
+    case GV_ORDER_END:
+        gv_assert(post->down);
+        post->spare = message;
+        actor->task.flags &= (uint8_t)~GV_TASK_BUSY;
+        gv_actor_end(loop, actor);
+        return;
+    case GV_ORDER_REST:
+    case GV_ORDER_KILL:
+        if (!post->down)
+            rest(loop, &actor->task, order.kind == GV_ORDER_KILL);
+        break;
+    case GV_ORDER_FINISH:
+        if (!post->down)
+            gv_actor_stop(loop, &actor->task, order.mode);
+        break;
+    case GV_ORDER_WAIT:
+        if (post->down)
+            wait_until(loop, actor, gv_deadline_in(loop, order.wait_ms));
+        break;
+    }
+    gv_message_give(&loop->blocks, message);
+}
