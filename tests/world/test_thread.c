@@ -117,7 +117,7 @@ static void call_slowly(void *argument)
     struct caller *caller = argument;
     Block__V1__ReadResponse response;
 
-    (void)read_n(caller->ref, 50, 1, &response);
+    (void)read_n(caller->ref, 300, 1, &response);
     caller->done = true;
 }
 
@@ -155,8 +155,8 @@ static void test_a_caller_leaves_at_its_deadline_and_the_state_stays_whole(void 
     assert_int_equal(device_spawn(&functions, NULL, NULL, &ref), 0);
     start_ms = grove_now_ms();
     grove_within(10);
-    assert_int_equal(read_n(ref, 100, 5, &response), GROVE_ETIMEDOUT);
-    assert_true(grove_now_ms() - start_ms < 90);
+    assert_int_equal(read_n(ref, 400, 5, &response), GROVE_ETIMEDOUT);
+    assert_true(grove_now_ms() - start_ms < 390);
     assert_int_equal(read_n(ref, 0, 1, &response), 0); /* after the first one */
     assert_int_equal(response.total, 6);
     assert_int_equal(grove_stop_await(ref, GROVE_STOP_KILL), 0);
