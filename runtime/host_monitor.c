@@ -165,6 +165,7 @@ const struct gv_monitor gv_host_monitor = {
     .now_ns = now_ns,
     .enter = gv_host_thread_enter,
     .leave = gv_host_thread_leave,
+    .polls = gv_host_thread_polls,
     .look = gv_host_thread_look,
     .stolen_ns = stolen_ns,
     .debugged = debugged,

@@ -34,6 +34,8 @@ struct gv_thread {
     pid_t tid;
     int stat, syscall, schedstat, status; /* files of /proc, -1 if they could not be opened */
     uint64_t n_waits;                     /* how often it had waited at the last look that asked */
+    bool polled;                          /* it did when it had used polled_ns of a CPU */
+    uint64_t polled_ns;
     struct gv_sample sample;
 };
 
@@ -43,6 +45,7 @@ size_t gv_host_read(uintptr_t address, void *into, size_t n_bytes);
 /* host_thread.c */
 struct gv_thread *gv_host_thread_enter(void);
 void gv_host_thread_leave(struct gv_thread *thread);
+bool gv_host_thread_polls(struct gv_thread *thread);
 void gv_host_thread_look(struct gv_thread *thread, struct gv_look *look);
 
 /* Fills thread->sample by a signal; false if the thread did not get to it in time. */

@@ -192,6 +192,21 @@ static uint64_t cpu_ns_of(pid_t tid)
     return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
 }
 
+/* Who waits uses no CPU, and who has used none since it was seen waiting still waits. */
+bool gv_host_thread_polls(struct gv_thread *thread)
+{
+    uint64_t cpu_ns = cpu_ns_of(thread->tid);
+    struct gv_look look = {.call = GV_LOOK_NONE};
+    char text[512];
+
+    if (thread->polled && thread->polled_ns == cpu_ns)
+        return true;
+    look_at_call(read_again(thread->syscall, text, sizeof text), &look);
+    thread->polled_ns = cpu_ns;
+    thread->polled = gv_host_call_polls(look.call);
+    return thread->polled;
+}
+
 /* How often it left its CPU of its own accord. */
 static uint64_t waits_of(struct gv_thread *thread)
 {
@@ -220,7 +235,6 @@ void gv_host_thread_look(struct gv_thread *thread, struct gv_look *look)
     (void)sscanf(read_again(thread->schedstat, text, sizeof text), "%*u %" SCNu64,
                  &look->queued_ns); /* An old kernel has no such file: then it stays 0. */
     look->cpu_ns = cpu_ns_of(thread->tid);
-    look->polls = look->state == 'S' && gv_host_call_polls(look->call);
     if (look->state == 'R') {
         uint64_t n_waits = waits_of(thread);
 

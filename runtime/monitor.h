@@ -31,7 +31,6 @@ struct gv_look {
     uint64_t arguments[6]; /* of that call */
     uintptr_t sp, pc;      /* 0 unless it is blocked */
     char state;            /* R, S, D, T, t as in proc(5); 0 if it cannot be seen */
-    bool polls;            /* it waits for events of the world, as an idle loop does */
     bool on_disk;          /* what it waits for is a disk */
     bool has_waited;       /* it runs, or could, and has waited for something since the last look */
 };
@@ -49,6 +48,8 @@ struct gv_monitor {
     struct gv_thread *(*enter)(void);
     void (*leave)(struct gv_thread *thread);
 
+    /* True while it waits for events of the world, as an idle loop does. Costs next to nothing while it goes on. */
+    bool (*polls)(struct gv_thread *thread);
     /* What the kernel says of it. */
     void (*look)(struct gv_thread *thread, struct gv_look *look);
     /* The time that a hypervisor has taken from all CPUs together, ever. */

@@ -17,6 +17,7 @@
 
 #define EXIT_STALLED     70
 #define MINUTE_NS        UINT64_C(60000000000)
+#define WARM_AFTER       8u   /* looks: a program that is over by then needs no names */
 #define TIMES_EVERY      16u  /* looks between two samples of turn times */
 #define PATIENCE_PERCENT 140u /* of the threshold: then it is reported, whatever is known */
 
@@ -324,11 +325,15 @@ static void look_again(struct gv_loop *loop, struct gv_thread *thread, struct wa
     struct gv_look look;
     struct key now;
 
+    if (asleep && the.monitor->polls(thread)) {
+        forget(loop, watch);
+        return;
+    }
     the.monitor->look(thread, &look);
     now = key_of(loop);
     if (!is_same(&now, &watch->key))
         return; /* The next look will see to it. */
-    if ((asleep && look.polls) || look.state == 'T' || look.state == 't') {
+    if (look.state == 'T' || look.state == 't') {
         forget(loop, watch);
         return;
     }
@@ -367,6 +372,14 @@ static void look_at(struct gv_loop *loop, struct watch *watch, uint64_t gap_ns)
         ask_for_times(loop);
 }
 
+/* What names lines is loaded, and read from a disk perhaps, before the first report needs it. */
+static void warm_up(void)
+{
+    struct grove_stall spare;
+
+    (void)the.monitor->name((uintptr_t)warm_up, true, 0, spare.where, sizeof spare.where);
+}
+
 static void watch_all(void *unused)
 {
     uint64_t began_ns = the.monitor->now_ns(), ended_ns = began_ns;
@@ -379,7 +392,8 @@ static void watch_all(void *unused)
             + (now_ns - ended_ns < 2 * the.pause_ns ? now_ns - ended_ns : 2 * the.pause_ns);
 
         began_ns = now_ns;
-        the.n_looks++;
+        if (++the.n_looks == WARM_AFTER)
+            warm_up();
         for (unsigned i = 0; i < gv_runtime.n_loops; i++)
             look_at(gv_runtime.loops[i], &the.watches[i], gap_ns);
         ended_ns = the.monitor->now_ns();
@@ -406,6 +420,7 @@ void gv_stall_open(void)
     if (monitor == NULL || strcmp(wish, "off") == 0 || (wish[0] == '\0' && is_slowed()))
         return;
     memset(the.watches, 0, sizeof the.watches);
+    the.n_looks = 0;
     the.fail = strcmp(wish, "fail") == 0;
     the.threshold_ns = (uint64_t)gv_option_number(GV_OPTION_STALL_MS) * 1000000;
     the.pause_ns = the.threshold_ns / GV_STALL_LOOKS;

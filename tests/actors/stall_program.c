@@ -22,8 +22,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "runtime/runtime.h"
 #include "stage.h"
 
+#define WARM_MS     300u
 #define REST_MS     15u
 #define RIVALS      8
 #define LINES       64u
@@ -280,6 +282,105 @@ static double told_after_ms(const struct grove_stall *stall)
     return (double)(stall->reported_ns - last_ns) / NS_OF_MS;
 }
 
+/* --- other places than a handler ----------------------------------------------------------------- */
+
+/* Counted behind a call, so that the compiler leaves our frame below it. */
+static volatile unsigned n_calls;
+
+static void sleep_badly(void *ms)
+{
+    (void)usleep((useconds_t)(uintptr_t)ms * 1000);
+    n_calls++;
+}
+
+/* A greenlet that waits, as it should, as long as main lets it. */
+static void wait_well(void *unused)
+{
+    (void)unused;
+    while (grove_sleep_await(1) == 0)
+        continue;
+}
+
+static void in_greenlet(unsigned ms)
+{
+    const struct grove_spawn_options options = {.label = "rude"};
+
+    (void)grove_go(sleep_badly, (void *)(uintptr_t)ms, &options, NULL);
+    (void)grove_sleep_await(1);
+}
+
+static void in_main_alone(unsigned ms)
+{
+    (void)usleep(ms * 1000);
+}
+
+static void in_main(unsigned ms)
+{
+    static bool begun;
+
+    if (!begun)
+        (void)grove_go(wait_well, NULL, NULL, NULL);
+    begun = true;
+    (void)grove_sleep_await(5);
+    sleep_badly((void *)(uintptr_t)ms);
+}
+
+static void between_turns(unsigned ms)
+{
+    (void)gv_loop_call(gv_loop_here, gv_runtime.n_loops - 1, sleep_badly, (void *)(uintptr_t)ms);
+    (void)grove_sleep_await(ms + 20);
+}
+
+/*
+ * Long turns queue up behind short ones, by which the loop has learned that
+ * it can run many without a look at the world. How late is a timer meanwhile?
+ */
+static uint64_t latest_ns, all_ns;
+
+static void note_lateness(void *unused)
+{
+    (void)unused;
+    for (;;) {
+        uint64_t before_ns = grove_now_ns(), took_ns;
+
+        if (grove_sleep_await(1) != 0)
+            return;
+        took_ns = grove_now_ns() - before_ns;
+        if (took_ns > latest_ns)
+            latest_ns = took_ns;
+    }
+}
+
+static void long_queue(unsigned ms)
+{
+    static struct script scripts[64];
+    grove_ref who = stage_spawn("busy");
+    uint64_t began_ns;
+
+    for (unsigned i = 0; i < 2000; i++)
+        (void)stage_add(who, 1, NULL);
+    (void)grove_go(note_lateness, NULL, NULL, NULL);
+    (void)grove_sleep_await(10);
+    latest_ns = 0;
+    began_ns = grove_now_ns();
+    for (unsigned i = 0; i < 64; i++) {
+        scripts[i] = (struct script){.act = stall_on_cpu, .ms = ms};
+        (void)stage_send(who, &scripts[i]);
+    }
+    while (scripts[63].n_ends == 0)
+        (void)grove_sleep_await(1);
+    all_ns = grove_now_ns() - began_ns;
+    (void)printf("late_permille=%" PRIu64 "\n", latest_ns * 1000 / all_ns);
+}
+
+static const struct {
+    const char *name;
+    void (*run)(unsigned ms);
+} places[] = {
+    {"greenlet", in_greenlet},  {"main", in_main},     {"main alone", in_main_alone},
+    {"between", between_turns}, {"queue", long_queue},
+};
+
 /* --- the program --------------------------------------------------------------------------------- */
 
 static void print_stalls(void)
@@ -300,8 +401,9 @@ static void print_stalls(void)
 int main(int argc, char **argv)
 {
     struct script script = {.act = plant};
+    void (*place)(unsigned ms) = NULL;
     grove_ref slow;
-    int rc;
+    int rc = 0;
 
     if (argc == 4 && strcmp(argv[1], "starved") == 0)
         make_rivals();
@@ -310,12 +412,19 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++)
         if (strcmp(argv[1], ways[i].name) == 0)
             the_way = ways[i].act;
-    if (the_way == NULL)
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+        if (strcmp(argv[1], places[i].name) == 0)
+            place = places[i].run;
+    if (the_way == NULL && place == NULL)
         return 2;
     script.ms = (uint32_t)atoi(argv[3]);
     slow = stage_spawn_on(grove_loops() - 1, "slow");
+    (void)grove_sleep_await(WARM_MS); /* The watch has read by then what names lines. */
     for (int i = 0; i < atoi(argv[2]); i++) {
-        rc = stage_perform(slow, &script);
+        if (place != NULL)
+            place(script.ms);
+        else
+            rc = stage_perform(slow, &script);
         if (rc != 0)
             (void)fprintf(stderr, "stall_program: %s\n", grove_error_name(rc));
         (void)grove_sleep_await(REST_MS); /* main is never stopped. */
