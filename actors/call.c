@@ -73,9 +73,12 @@ bool gv_call_withdraw(struct gv_loop *loop, struct gv_call *call)
 
 bool gv_call_give_up(struct gv_loop *loop, struct gv_call *call)
 {
+    uint64_t id = call->id;
     bool unseen = gv_call_withdraw(loop, call);
 
-    gv_call_give(loop, call);
+    /* A target here may have answered at once, such as a pool that ends. */
+    if (gv_call_find(loop, id) == call)
+        gv_call_give(loop, call);
     return unseen;
 }
 

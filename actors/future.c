@@ -95,7 +95,11 @@ int grove_call_start(grove_ref ref, const struct grove_service *service, uint32_
 
 static void give_up(struct gv_loop *loop, struct gv_call *call)
 {
-    if (!call->answered)
+    bool waits = !call->answered;
+
+    /* A target here may answer at once: that must not reach the future, which may be gone. */
+    call->answered = 1;
+    if (waits)
         (void)gv_call_withdraw(loop, call); /* Nobody asks what became of it. */
     if (call->reply != NULL)
         gv_message_give(&loop->blocks, call->reply);
