@@ -107,8 +107,10 @@ static void forget(struct gv_loop *loop, struct gv_actor *actor)
 
     gv_holdings_close(&list->held);
     gv_doom_lift(loop, list);
-    if (list->kept != NULL)
+    if (list->kept != NULL) {
         gv_alarms_end(loop, &list->kept->alarms);
+        gv_replies_end(loop, &list->kept->replies);
+    }
     gv_monitors_forget(loop, list);
     memset(gv_actor_state(actor), 0, actor->type->state_bytes);
     memset(gv_actor_birth(actor), 0, sizeof(struct gv_birth));

@@ -259,6 +259,26 @@ static void test_the_end_of_an_actor_fails_all_it_was_to_answer(void **state)
     assert_int_equal(failed.failure.started, GROVE_STARTED_YES);
 }
 
+static void test_a_restart_fails_all_that_was_to_be_answered(void **state)
+{
+    (void)state;
+    struct grove_child child = {.service = &play_service_table, .functions = &stage_player};
+    grove_ref top = GROVE_NOBODY, ref = GROVE_NOBODY;
+    struct asker asker = {0};
+
+    assert_int_equal(grove_supervise(&(struct grove_supervisor_options){0}, &top), 0);
+    assert_int_equal(grove_supervisor_add(top, &child, &ref), 0);
+    ask(&asker, ref, act_defer);
+    assert_false(asker.done);
+    assert_int_equal(tell(ref, (struct script){.act = act_fail}), GROVE_EDOWN);
+    let_pass(20);
+    assert_true(asker.done);
+    assert_int_equal(asker.rc, GROVE_EDOWN);
+    assert_int_equal(asker.failure.started, GROVE_STARTED_YES);
+    assert_int_equal(stage_add(ref, 1, NULL), 0); /* It is back. */
+    assert_int_equal(grove_stop_await(top, GROVE_STOP_NOW), 0);
+}
+
 static void test_a_token_is_good_for_one_answer_of_its_own_actor_and_rpc(void **state)
 {
     (void)state;
@@ -442,6 +462,7 @@ int main(void)
         one_loop(test_answers_with_pointers_are_copied_and_futures_may_wait),
         one_loop(test_a_dropped_token_fails_its_caller),
         one_loop(test_the_end_of_an_actor_fails_all_it_was_to_answer),
+        one_loop(test_a_restart_fails_all_that_was_to_be_answered),
         one_loop(test_a_token_is_good_for_one_answer_of_its_own_actor_and_rpc),
         one_loop(test_who_is_asked_by_nobody_cannot_defer),
         one_loop(test_a_token_is_not_wanted_when_its_caller_has_left),
