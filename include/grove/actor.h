@@ -51,6 +51,8 @@ struct grove_spawn_options {
  * live until init has run. options may be NULL. On 0 *ref is the actor,
  * which accepts messages at once; init is its first turn. If init returns
  * not 0 the actor stops and every queued call fails with GROVE_ENOACTOR.
+ * It is never begun anew, and outlives its spawner: to have it restarted, or
+ * end with others, add it to a supervisor (supervise.h).
  * Errors: GROVE_EUSAGE (grove_why() says what is missing), GROVE_ENOMEM,
  * GROVE_ESTOPPING. Never suspends.
  */
