@@ -50,6 +50,12 @@ struct gv_stream {
 static void arrive(void *object);
 static void leave(void *object);
 
+/* Between processes: what a program says to itself over TCP stays whole, as TCP keeps it. */
+static bool is_link(const struct gv_stream *stream)
+{
+    return stream->identity.pid != stream->poller->process->pid;
+}
+
 static uint64_t sum_of(const uint8_t *bytes, size_t n_bytes)
 {
     uint64_t sum = n_bytes;
@@ -131,10 +137,10 @@ static void part(struct gv_stream *stream, int error)
     struct gv_stream *peer = stream->peer;
 
     stream->peer = NULL;
-    if (peer == NULL)
-        return;
-    peer->out_read = peer->out != NULL && stream->n_in == 0;
-    lose_peer(peer, error);
+    if (peer != NULL) {
+        peer->out_read = peer->out != NULL && stream->n_in == 0;
+        lose_peer(peer, error);
+    }
 }
 
 void gv_sim_stream_close(struct gv_stream *stream)
@@ -226,7 +232,7 @@ static void deliver(struct gv_stream *stream)
     stream->n_in -= n;
     memmove(stream->in, stream->in + n, stream->n_in);
     stream->n_certain = stream->n_certain > n ? stream->n_certain - n : 0;
-    if (gv_sim_strikes(GROVE_SIM_FLIP, GV_SIM_WORLD, gv_sim_mix.flip_ppm))
+    if (is_link(stream) && gv_sim_strikes(GROVE_SIM_FLIP, GV_SIM_WORLD, gv_sim_mix.flip_ppm))
         gv_sim_wire_spoil(GROVE_SIM_FLIP, &(struct gv_sim_bytes){bytes, n});
     gv_sim_note("received", n, sum_of(bytes, n));
     make_room(stream);
@@ -273,7 +279,6 @@ static void arrive(void *object)
         end(stream);
 }
 
-/* Bytes set out for the other end. */
 static void append(struct gv_stream *peer, const uint8_t *bytes, size_t n_bytes)
 {
     uint8_t *in = realloc(peer->in, peer->n_in + n_bytes + 1);
@@ -329,11 +334,11 @@ static void carry(struct gv_stream *stream, const uint8_t *bytes, size_t n_bytes
     memcpy(write.bytes, bytes, n_bytes);
     if (stream->poller->process->parent != NULL)
         lie(stream, &write);
-    if (gv_sim_strikes(GROVE_SIM_LOSE, GV_SIM_WORLD, mix->lose_ppm))
+    if (is_link(stream) && gv_sim_strikes(GROVE_SIM_LOSE, GV_SIM_WORLD, mix->lose_ppm))
         stream->spoilt |= GROVE_SIM_BIT(GROVE_SIM_LOSE);
-    if (gv_sim_strikes(GROVE_SIM_DOUBLE, GV_SIM_WORLD, mix->double_ppm))
+    if (is_link(stream) && gv_sim_strikes(GROVE_SIM_DOUBLE, GV_SIM_WORLD, mix->double_ppm))
         stream->spoilt |= GROVE_SIM_BIT(GROVE_SIM_DOUBLE);
-    if (gv_sim_strikes(GROVE_SIM_REORDER, GV_SIM_WORLD, mix->reorder_ppm))
+    if (is_link(stream) && gv_sim_strikes(GROVE_SIM_REORDER, GV_SIM_WORLD, mix->reorder_ppm))
         stream->spoilt |= GROVE_SIM_BIT(GROVE_SIM_REORDER);
     for (unsigned kind = 0; kind < GROVE_SIM_FAULTS; kind++) {
         if (stream->spoilt & GROVE_SIM_BIT(kind))
