@@ -88,6 +88,15 @@ static int check_functions(const struct grove_service *service, const void *func
     return 0;
 }
 
+/* True if a handler of this service may let others in beside it. */
+static bool interleaves(const struct grove_service *service)
+{
+    for (uint32_t i = 0; i < service->n_methods; i++)
+        if (service->methods[i].readonly || service->methods[i].reentrant)
+            return true;
+    return false;
+}
+
 static uint32_t slot_bytes(const struct grove_actor_functions *head)
 {
     size_t bytes = sizeof(struct gv_actor) + head->state_bytes;
@@ -124,6 +133,7 @@ static GV_RARE const struct gv_type *add_type(const struct grove_service *servic
             .has_deinit = head->deinit != NULL,
             .has_down = head->down != NULL,
             .on_error = head->restart_on_error,
+            .stays = interleaves(service),
         };
         found = &types[n_types++];
         atomic_store_explicit(place, found, memory_order_release);
@@ -173,6 +183,8 @@ void gv_actor_free_parts(struct gv_actor *actor)
         free(*(void **)(void *)actor->state);
     if (rare != NULL)
         free(rare->why);
+    if (rare != NULL)
+        free(rare->beside);
     free(rare);
 }
 
@@ -233,7 +245,7 @@ static GV_INLINE int fill(struct gv_loop *loop, struct gv_actor *actor, const st
     int rc;
 
     actor->type = order->type;
-    actor->task.pinned = options->pinned;
+    actor->task.pinned = options->pinned | order->type->stays;
     rc = gv_task_bound(&actor->task, options->depth_max, options->bytes_max);
     if (rc != 0)
         return rc;

@@ -40,6 +40,7 @@ struct gv_type {
     bool lacks;           /* functions of some rpcs that are not an actor's */
     bool has_init, has_deinit, has_down;
     bool on_error; /* a handler that returns < 0 has failed */
+    bool stays; /* some of its rpcs may be handled beside others: never lent */
     size_t state_bytes;
 };
 
@@ -57,6 +58,7 @@ struct gv_rare {
     struct gv_waitlist waitlist;
     char label[GV_LABEL_BYTES];
     struct gv_post *post; /* its place under a supervisor, see post.h */
+    struct gv_beside *beside; /* further turns; NULL: there never were any */
     char *why; /* of its failure, on the heap; NULL: it has not failed, or without memory */
 };
 
@@ -165,6 +167,9 @@ int gv_actor_judge(struct gv_turn *turn, int code);
 /* The turn has called grove_fail: this incarnation of the actor ends, its callers are told. */
 void gv_actor_failed(const struct gv_turn *turn);
 
+/* The same for an actor that was open, is to stop, or has mail. */
+void gv_actor_rest_apart(struct gv_loop *loop, struct gv_actor *actor);
+
 /* A turn outside of a run is over: what mail came meanwhile, or the end, is for the next run. */
 static inline void gv_actor_rest(struct gv_loop *loop, struct gv_actor *actor)
 {
@@ -172,8 +177,9 @@ static inline void gv_actor_rest(struct gv_loop *loop, struct gv_actor *actor)
 
     task->flags &= (uint8_t)~GV_TASK_BUSY;
     /* Who waits for room waits behind mail. */
-    if (gv_unlikely(task->mailbox.head != NULL || task->flags & (GV_TASK_STOPPING | GV_TASK_NOW)))
-        gv_sched_ready(loop, task);
+    if (gv_unlikely(task->mailbox.head != NULL
+                    || task->flags & (GV_TASK_STOPPING | GV_TASK_NOW | GV_TASK_RECEIVING)))
+        gv_actor_rest_apart(loop, actor);
 }
 
 /* Before a turn ends: gives up its futures. */

@@ -58,6 +58,7 @@ struct gv_call {
     uint64_t target;          /* task id */
     struct gv_timer timer;    /* of futures and callbacks; a parked turn has its own */
     struct gv_call *next;     /* free list; of a future: its turn's other ones */
+    struct gv_turn *turn;     /* of a future: who started it */
     struct gv_message *reply; /* of a future: the answer until it is awaited; else not used */
     union {
         struct gv_wait *wait;

@@ -15,6 +15,7 @@
 
 #include "actors/abandon.h"
 #include "actors/alarm.h"
+#include "actors/beside.h"
 #include "actors/call.h"
 #include "actors/deadletter.h"
 #include "actors/deadlock.h"
@@ -144,12 +145,67 @@ static GV_INLINE void handle(struct gv_loop *loop, struct gv_actor *actor, struc
     gv_turn_end(loop, &turn);
 }
 
-/* It is to stop, or to be restarted. */
+void gv_actor_handle_beside(struct gv_loop *loop, struct gv_side *side, struct gv_message *message)
+{
+    struct gv_actor *actor = side->actor;
+    const struct gv_type *type = actor->type;
+    struct gv_envelope envelope;
+    struct gv_turn turn;
+    int code = obstacle(loop, type, message);
+
+    if (code != 0) {
+        handle_other(loop, actor, &actor->task, message, code);
+        return;
+    }
+    turn.task = &actor->task;
+    turn.message = message;
+    turn.method = &type->methods[message->method - type->first_index];
+    turn.index = message->method;
+    turn.deadline_ms = message->deadline_ms;
+    gv_turn_begin(loop, &turn);
+    gv_beside_begun(side, &turn);
+    code =
+        turn.method->thunk(type->functions, gv_actor_state(actor), message->body,
+                           message->call != 0 ? gv_envelope_open(&envelope, loop, message) : NULL);
+    if (turn.odd)
+        code = end_oddly(&turn, code);
+    gv_turn_settle(loop, &turn);
+    if (code == 0)
+        gv_envelope_send(loop, &envelope, message);
+    else
+        gv_envelope_fail(loop, &turn, &envelope, code);
+    gv_turn_end(loop, &turn);
+}
+
+/* After a turn of one that was open, or for whose room others wait. */
+static GV_RARE void look_around(struct gv_loop *loop, struct gv_actor *actor)
+{
+    struct gv_task *task = &actor->task;
+
+    if (task->flags & GV_TASK_RECEIVING && gv_beside_main_ended(loop, actor))
+        return;
+    if (task->flags & GV_TASK_WAITED)
+        gv_task_let_in(loop, task);
+}
+
+void gv_actor_rest_apart(struct gv_loop *loop, struct gv_actor *actor)
+{
+    struct gv_task *task = &actor->task;
+
+    if (task->flags & GV_TASK_RECEIVING && gv_beside_main_ended(loop, actor))
+        task->flags |= GV_TASK_BUSY; /* Until the last of its turns ends. */
+    else if (task->mailbox.head != NULL || task->flags & (GV_TASK_STOPPING | GV_TASK_NOW))
+        gv_sched_ready(loop, task);
+}
+
+/* It is to stop, or to be restarted; or further turns of it are open. */
 static GV_APART void leave(struct gv_loop *loop, struct gv_actor *actor)
 {
     struct gv_task *task = &actor->task;
 
-    if (!(task->flags & GV_TASK_NOW) && task->mailbox.head != NULL)
+    if (task->flags & GV_TASK_RECEIVING)
+        task->flags |= GV_TASK_BUSY;
+    else if (!(task->flags & GV_TASK_NOW) && task->mailbox.head != NULL)
         gv_sched_ready(loop, task);
     else if (gv_actor_post(actor) != NULL)
         gv_post_leave(loop, actor);
@@ -168,20 +224,20 @@ static GV_INLINE void run(struct gv_loop *loop, struct gv_task *task)
         loop->budget--;
         gv_actor_first_turn(loop, actor);
     }
-    while (n-- > 0 && !(task->flags & GV_TASK_NOW)) {
+    while (n-- > 0 && !(task->flags & (GV_TASK_NOW | GV_TASK_RECEIVING))) {
         struct gv_message *message = gv_mailbox_take(&task->mailbox);
 
         if (message == NULL)
             break;
         loop->budget--;
         handle(loop, actor, task, message);
-        if (gv_unlikely(task->flags & GV_TASK_WAITED))
-            gv_task_let_in(loop, task);
+        if (gv_unlikely(task->flags & (GV_TASK_WAITED | GV_TASK_RECEIVING)))
+            look_around(loop, actor);
         if (loop->budget <= 0)
             break;
     }
     task->flags &= (uint8_t)~GV_TASK_BUSY;
-    if (gv_unlikely(task->flags & (GV_TASK_STOPPING | GV_TASK_NOW)))
+    if (gv_unlikely(task->flags & (GV_TASK_STOPPING | GV_TASK_NOW | GV_TASK_RECEIVING)))
         leave(loop, actor);
     else if (task->mailbox.head != NULL)
         gv_sched_ready(loop, task);
@@ -345,6 +401,9 @@ const struct gv_task_class gv_actor_class = {
     .waitlist = actor_waitlist,
     .describe = describe_actor,
     .peek = peek_actor,
+    .mail_came = gv_beside_mail_came,
+    .parked = gv_beside_parked,
+    .cancel = gv_beside_cancel,
     .guest = &guest_class,
     .form = GV_FORM_STRUCT,
     .kind = GROVE_REF_ACTOR,

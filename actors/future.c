@@ -71,6 +71,7 @@ int grove_call_start(grove_ref ref, const struct grove_service *service, uint32_
     call->answered = 0;
     call->reply = NULL;
     call->sink.future = future;
+    call->turn = verb.turn;
     verb.message->call = call->id;
     verb.message->deadline_ms = verb.deadline_ms;
     rc = gv_mail_post(verb.loop, verb.task, verb.message);

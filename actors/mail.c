@@ -5,6 +5,7 @@
 #include <grove/error.h>
 
 #include "actors/call.h"
+#include "actors/chain.h"
 #include "actors/deadletter.h"
 #include "actors/deadlock.h"
 #include "actors/edition.h"
@@ -148,7 +149,10 @@ static int put(struct gv_loop *loop, struct gv_task *task, struct gv_message *me
         return rc;
     if (gv_unlikely(gv_methods[message->method].drops_oldest))
         return put_pushing_out(loop, task, message);
-    return message->call != 0 ? gv_task_wait_for_room(task, message) : rc;
+    rc = message->call != 0 ? gv_task_wait_for_room(task, message) : rc;
+    if (rc == 0 && task->flags & GV_TASK_RECEIVING)
+        gv_task_mail_came(loop, task); /* One for whom it is open need not wait for room. */
+    return rc;
 }
 
 static void post_far(struct gv_loop *loop, unsigned home, struct gv_message *message)
@@ -273,6 +277,10 @@ static inline struct gv_task *find_target(struct gv_loop *loop, uint64_t to)
 static GV_APART void signal_came(struct gv_loop *loop, struct gv_task *task,
                                  struct gv_message *message)
 {
+    if (message->method == GV_SIGNAL_CHAIN) {
+        gv_chain_came(loop, message);
+        return;
+    }
     if (message->method == GV_SIGNAL_PROBE) {
         gv_deadlock_probe_came(loop, task, message);
         return;

@@ -16,6 +16,7 @@
 #include <grove/file.h>
 #include <grove/group.h>
 #include <grove/init.h>
+#include <grove/interleave.h>
 #include <grove/memory.h>
 #include <grove/monitor.h>
 #include <grove/name.h>

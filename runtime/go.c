@@ -196,10 +196,22 @@ struct gv_message *gv_task_take_back(struct gv_loop *loop, struct gv_task *task,
     return message;
 }
 
+/* Cancels the turn, or turns, that handle this call, 0 for any. False if there is none. */
+static bool cancel_turns(struct gv_loop *loop, struct gv_task *task, uint64_t call)
+{
+    struct gv_turn *turn = task->turn;
+
+    if (task->class->cancel != NULL && task->flags & GV_TASK_RECEIVING)
+        return task->class->cancel(loop, task, call);
+    if (turn == NULL || (call != 0 && (turn->message == NULL || turn->message->call != call)))
+        return false;
+    gv_turn_cancel(loop, turn);
+    return true;
+}
+
 bool gv_task_give_up(struct gv_loop *loop, struct gv_task *task, uint64_t call)
 {
     struct gv_message *request = gv_task_take_back(loop, task, call);
-    struct gv_turn *turn = task->turn;
 
     if (request != NULL) {
         bool begun = request->form_flags & GV_FLAG_BEGUN;
@@ -208,9 +220,8 @@ bool gv_task_give_up(struct gv_loop *loop, struct gv_task *task, uint64_t call)
         return !begun;
     }
     /* By the call, not by the task: the next message's turn may have begun. */
-    if (turn != NULL && turn->message != NULL && turn->message->call == call)
-        gv_turn_cancel(loop, turn);
-    else if (!gv_task_is_out(task) && gv_runtime.upcalls->forgotten != NULL)
+    if (!cancel_turns(loop, task, call) && !gv_task_is_out(task)
+        && gv_runtime.upcalls->forgotten != NULL)
         gv_runtime.upcalls->forgotten(loop, task, call);
     return false;
 }
@@ -283,13 +294,17 @@ void gv_task_cancel(struct gv_loop *loop, struct gv_task *task)
     if (gv_task_is_out(task))
         gv_lend_stop(loop, task, true);
     else
-        gv_turn_cancel(loop, task->turn);
+        (void)cancel_turns(loop, task, 0); /* One that waits for nothing is as good. */
 }
 
 /* --- mail in straight lines --------------------------------------------------------------------- */
 
 void gv_task_mail_came(struct gv_loop *loop, struct gv_task *task)
 {
+    if (task->class->mail_came != NULL) {
+        task->class->mail_came(loop, task);
+        return;
+    }
     task->flags &= (uint8_t)~GV_TASK_RECEIVING;
     if (!task->turn->wait->woken)
         gv_wake(loop, task->turn->wait, 0);

@@ -44,6 +44,8 @@ enum gv_message_flag {
     GV_FLAG_COUNTED = 16, /* charged to a window of the loop that `call` says, see mail.h */
     GV_FLAG_TEXT = 32,    /* reply that is no 0: the body is the reason, NUL-terminated */
     GV_FLAG_ENTRY = 64,   /* request: answered as soon as it has entered the mailbox */
+    GV_FLAG_STRANGER = 32, /* request: known to have nothing of its actor's grants behind it */
+    GV_FLAG_ASKED = 128,   /* request: a petition has been sent for it, see actors/chain.h */
 };
 
 /* What a message can be besides an rpc: values of `method`. All use the system lane. */
@@ -60,6 +62,7 @@ enum gv_signal {
     GV_SIGNAL_REPORT = 0xff08,  /* these two see actors/post.h */
     GV_SIGNAL_ORDER = 0xff09,
     GV_SIGNAL_SUPERVISE = 0xff0a, /* a wish for a supervisor, see actors/supervisor.h */
+    GV_SIGNAL_CHAIN = 0xff31,     /* who stands behind a call, see actors/chain.h */
     GV_SIGNAL_ALARM = 0xff20,     /* from a borrower: arm or free a timer, see actors/alarm.h */
     GV_SIGNAL_MOVED = 0xff21,   /* body: a call, and who is to answer it now, see actors/reply.h */
     GV_SIGNAL_PUBLISH = 0xff30, /* to all members of a group on a loop, see actors/edition.h */

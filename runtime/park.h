@@ -26,8 +26,11 @@
 /* Fires at the deadline of a wait. */
 void gv_wait_expired(struct gv_timer *timer);
 
-/* A turn that runs inline parks, and its callers with it: from now on their deadlines end what it waits for. */
-void gv_park_above(struct gv_loop *loop, struct gv_turn *turn);
+/*
+ * A turn parks that others may be let in beside; or one that runs inline,
+ * and its callers with it: from now on their deadlines end what it waits for.
+ */
+void gv_park_apart(struct gv_loop *loop, struct gv_turn *turn);
 
 /* Reads the clock in a turn of main: ends the tick if its time is over. */
 void gv_main_look(struct gv_loop *loop);
@@ -143,8 +146,8 @@ static inline void gv_park_leave(struct gv_loop *loop, struct gv_turn *turn, str
         gv_turn_clock_end(loop);
     turn->stack = loop->stack;
     turn->parked = 1;
-    if (gv_unlikely(turn->below != NULL))
-        gv_park_above(loop, turn);
+    if (gv_unlikely(turn->below != NULL || turn->opens != 0))
+        gv_park_apart(loop, turn);
     loop->inlined[turn->index] = GV_INLINE_NEVER;
     gv_loop_set_turn(loop, NULL);
     gv_figure_set32(&loop->n_parked, loop->n_parked + 1);

@@ -130,10 +130,19 @@ static void caller_expired(struct gv_timer *timer)
     gv_turn_cancel(gv_loop_here, wait->above);
 }
 
-void gv_park_above(struct gv_loop *loop, struct gv_turn *turn)
+/* Whoever may come in beside it does so from now on. */
+static void open_task(struct gv_loop *loop, struct gv_turn *turn)
 {
+    if (turn->opens != 0 && turn->task != NULL && turn->task->class->parked != NULL)
+        turn->task->class->parked(loop, turn);
+}
+
+void gv_park_apart(struct gv_loop *loop, struct gv_turn *turn)
+{
+    open_task(loop, turn);
     for (struct gv_wait *wait = turn->below; wait != NULL; wait = wait->turn->below) {
         wait->turn->parked = 1;
+        open_task(loop, wait->turn);
         loop->inlined[wait->turn->index] = GV_INLINE_NEVER;
         if (wait->deadline_ms != 0 && !gv_timer_is_armed(&wait->timer)) {
             wait->timer.fire = caller_expired;

@@ -69,7 +69,7 @@ static inline void gv_turn_begin(struct gv_loop *loop, struct gv_turn *turn)
     turn->letter = NULL;
     turn->futures = NULL;
     turn->arena.chunk = NULL;
-    turn->cancelled = turn->odd = turn->parked = turn->noted = turn->n_shields = 0;
+    turn->cancelled = turn->odd = turn->parked = turn->noted = turn->n_shields = turn->opens = 0;
     if (task != NULL)
         task->turn = turn;
     gv_loop_set_turn(loop, turn);

@@ -35,7 +35,7 @@ struct gv_turn;
 enum gv_task_flag {
     GV_TASK_QUEUED = 1,    /* stands in the run queue */
     GV_TASK_BUSY = 2,      /* a turn has begun and not ended */
-    GV_TASK_RECEIVING = 4, /* parked in receive: the next mail wakes it */
+    GV_TASK_RECEIVING = 4, /* new mail is looked at though it is busy: a parked receive, an open actor */
     GV_TASK_STOPPING = 8,  /* takes no new mail */
     GV_TASK_NOW = 16,      /* stops after this turn, whatever is queued */
     GV_TASK_LINGERS = 32,  /* has stood in the run queue since lending came by */
@@ -59,6 +59,14 @@ struct gv_task_class {
     void (*describe)(const struct gv_task *task, char *text, size_t room);
     /* The same on any thread, while the task may end: looks at it through read alone. NULL: its name will do. */
     void (*peek)(const struct gv_task *task, gv_read_fn read, char *text, size_t room);
+    /*
+     * Of a class whose tasks may have several turns: mail came for an open
+     * one; a turn with `opens` has parked; the turns that handle this call,
+     * 0 for all, are cancelled, false if there are none. NULL if there is never more than one.
+     */
+    void (*mail_came)(struct gv_loop *loop, struct gv_task *task);
+    void (*parked)(struct gv_loop *loop, struct gv_turn *turn);
+    bool (*cancel)(struct gv_loop *loop, struct gv_task *task, uint64_t call);
     /* Of those that stand in for its tasks on other loops, which get no signals; NULL: they are never lent. */
     const struct gv_task_class *guest;
     uint8_t form;         /* enum gv_form in which requests to it are packed */

@@ -55,6 +55,7 @@ enum gv_wait_kind {
     GV_WAIT_STOP,  /* the end of another task */
     GV_WAIT_SPAWN, /* the init of a child */
     GV_WAIT_IO,    /* something of the outside */
+    GV_WAIT_BESIDE, /* the end of turns of its own actor that it has let in */
     GV_WAIT_OUT,   /* its task is out: what it waits for, if anything, only the borrower knows */
 };
 
@@ -66,6 +67,12 @@ enum gv_turn_odd {
     GV_ODD_STASHED = 32,  /* its message is put aside, see actors/stash.h */
     GV_ODD_NOYIELD = 16,  /* in a region in which it may not park, see runtime/noyield.h */
     GV_ODD_ALONE = 8,     /* it runs inline, and its caller was abandoned: its stack ends with it */
+};
+
+/* Whom a parked turn lets in beside it; actors/beside.h. */
+enum gv_turn_opens {
+    GV_OPENS_READS = 1,  /* it only reads: others that do */
+    GV_OPENS_GRANTS = 2, /* what it has called itself */
 };
 
 /* Why a turn is parked. Lies in its frame. */
@@ -117,6 +124,8 @@ struct gv_turn {
     uint8_t parked;           /* it has parked, or a turn that runs inline above it */
     uint8_t noted;            /* the rest holds the last failure; else it is not initialised */
     uint8_t n_shields;        /* open ones; shield.h */
+    uint8_t opens;            /* enum gv_turn_opens: others may be let in beside it while it is parked */
+    uint64_t grants;          /* number of its grant; only with GV_OPENS_GRANTS */
     struct gv_shield *shield; /* set while there are any; else not initialised */
     struct gv_defer *defers;  /* newest first; only with GV_ODD_DEFERS */
     const ProtobufCEnumDescriptor *refused_by; /* enum of the refusal an await brought */

@@ -141,6 +141,8 @@ struct grove_method {
     uint8_t idempotency;      /* enum grove_idempotency */
     uint8_t audience;         /* enum grove_audience */
     uint8_t overflow;         /* enum grove_overflow */
+    uint8_t readonly;         /* its handlers may be parked beside each other, see interleave.h */
+    uint8_t reentrant;        /* its handler may let its own chain in */
 };
 
 /* One field of a message, with what protobuf-c's own descriptors lack. */

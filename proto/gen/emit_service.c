@@ -20,8 +20,8 @@ static void emit_member(const struct gen_service *service, const struct gen_meth
         gen_put(out, "    int (*%s)(const %s *request, %s *response);\n", method->member,
                 method->request->c_type, method->response->c_type);
     else
-        gen_put(out, "    int (*%s)(struct %s *me, const %s *request,\n        %s *response);\n",
-                method->member, service->state, method->request->c_type, method->response->c_type);
+        gen_put(out, "    int (*%s)(%sstruct %s *me, const %s *request,\n        %s *response);\n",
+                method->member, method->readonly ? "const " : "", service->state, method->request->c_type, method->response->c_type);
 }
 
 static void emit_functions(const struct gen_service *service, struct gen_text *out)
@@ -92,6 +92,7 @@ void gen_emit_header(const struct gen_unit *unit, struct gen_text *out)
     gen_put(out, "#include <stdbool.h>\n#include <stddef.h>\n\n"
                  "#include <grove/actor.h>\n#include <grove/call.h>\n"
                  "#include <grove/group.h>\n"
+                 "#include <grove/interleave.h>\n"
                  "#include <grove/method.h>\n#include <grove/monitor.h>\n"
                  "#include <grove/reply.h>\n#include <grove/timer.h>\n\n");
     gen_put(out, "#include \"%s.pb-c.h\"\n\n", unit->base);
@@ -116,6 +117,8 @@ static void emit_thunk(const struct gen_service *service, const struct gen_metho
             method->response->c_upper);
     if (is_worker)
         gen_put(out, "    (void)state;\n");
+    if (method->readonly)
+        gen_put(out, "    grove_turn_reads();\n");
     gen_put(out,
             "    open_%s(&request.base, body);\n"
             "    int rc = service->%s(%s&request, &response);\n"
@@ -184,7 +187,7 @@ static void emit_method(const struct gen_unit *unit, const struct gen_service *s
             "        .timeout_ms = %" PRIu64 ",\n        .key_field = %" PRIu32 ",\n"
             "        .placement_field = %" PRIu32 ",\n        .kind = GROVE_UNARY,\n"
             "        .isolation = %s,\n        .idempotency = %u,\n"
-            "        .audience = %" PRIu64 ",\n        .overflow = %s,\n    },\n",
+            "        .audience = %" PRIu64 ",\n        .overflow = %s,\n",
             method->timeout_ms, gen_marked_field(method->request->message, GEN_OPTION_KEY),
             gen_marked_field(method->request->message, GEN_OPTION_PLACEMENT),
             method->isolation == GEN_WORKER   ? "GROVE_WORKER_PROCESS"
@@ -192,6 +195,11 @@ static void emit_method(const struct gen_unit *unit, const struct gen_service *s
                                               : "GROVE_INLINE",
             method->idempotency, method->audience,
             method->overflow != 0 ? "GROVE_DROP_OLDEST" : "GROVE_REFUSE_NEWEST");
+    if (method->readonly)
+        gen_put(out, "        .readonly = 1,\n");
+    if (method->reentrant)
+        gen_put(out, "        .reentrant = 1,\n");
+    gen_put(out, "    },\n");
 }
 
 static bool has_refusal_codes(const struct gen_service *service)
