@@ -4,6 +4,7 @@
 #include <grove/error.h>
 
 #include "actors/actor.h"
+#include "actors/beside.h"
 #include "actors/call.h"
 #include "actors/deadlock.h"
 #include "actors/defer.h"
@@ -144,6 +145,11 @@ void gv_abandon(struct gv_loop *loop, struct gv_task *task)
 {
     struct gv_turn *turn = task->turn, *top = turn;
 
+    if (turn == &gv_turn_beside) {
+        gv_beside_end_waits(loop,
+                            task); /* Each ends by itself; what it had open is seen to there. */
+        return;
+    }
     while (top->wait != NULL && top->wait->above != NULL)
         top = top->wait->above;
     if (turn->below != NULL || top->wait == NULL || top->stack == NULL

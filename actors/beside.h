@@ -37,7 +37,8 @@
 #include "actors/actor.h"
 #include "actors/chain.h"
 
-#define GV_BESIDE_MAX 63u
+#define GV_BESIDE_MAX   63u
+#define GV_BESIDE_HEARD 4u /* answers of petitions that are kept */
 
 /* One message that was let in. */
 struct gv_side {
@@ -50,12 +51,20 @@ struct gv_side {
     bool reads;                 /* it is a reader among readers */
 };
 
+/* What a petition found behind a call that must wait all the same. */
+struct gv_heard {
+    uint64_t call; /* 0: none */
+    struct gv_chain_walk walk;
+};
+
 /* Of an actor with sides; hangs on its rare part. */
 struct gv_beside {
     struct gv_side *newest;
     struct gv_turn *main; /* that of the actor's own run, NULL if that has ended */
     uint32_t n;           /* sides */
     bool looking;         /* somebody looks already who may come in */
+    uint8_t n_heard;      /* ever, modulo 256 */
+    struct gv_heard heard[GV_BESIDE_HEARD]; /* the last ones */
 };
 
 /* What `turn` of an actor with sides points to: a turn parked in a wait that says nothing. Never written. */
@@ -66,6 +75,9 @@ void gv_beside_mail_came(struct gv_loop *loop, struct gv_task *task);
 void gv_beside_parked(struct gv_loop *loop, struct gv_turn *turn);
 bool gv_beside_cancel(struct gv_loop *loop, struct gv_task *task, uint64_t call);
 
+/* The stop deadline of an actor with sides: the awaits of all its turns fail from now on, also behind shields. */
+void gv_beside_end_waits(struct gv_loop *loop, struct gv_task *task);
+
 /* A turn of the actor's own run, or one that ran inline, has ended: true if the actor stays busy, as sides are open. */
 bool gv_beside_main_ended(struct gv_loop *loop, struct gv_actor *actor);
 
@@ -75,10 +87,16 @@ void gv_beside_heard(struct gv_loop *loop, struct gv_task *task, uint64_t call,
 
 /* What somebody waits for at a task, as the search for circles sees it. */
 struct gv_edge {
-    const struct gv_wait *wait; /* NULL: on another loop */
-    uint64_t call;              /* 0: none, or it has not been sent */
-    uint16_t method;
-    uint8_t kind; /* enum gv_wait_kind */
+    const struct gv_wait *wait;        /* NULL: on another loop */
+    uint64_t call;                     /* 0: none, or it has not been sent */
+    const struct grove_method *method; /* NULL: of none */
+    uint8_t kind;                      /* enum gv_wait_kind */
+};
+
+/* Room for the turns below. */
+struct gv_blockers {
+    struct gv_turn *turns[1 + GV_BESIDE_MAX];
+    bool unknown;
 };
 
 /*

@@ -16,7 +16,7 @@ static const struct gv_turn *caller_of(struct gv_loop *loop, uint64_t id)
 
     if (call == NULL)
         return NULL;
-    if (call->kind == GV_SINK_WAIT)
+    if (call->kind == GV_SINK_WAIT || call->kind == GV_SINK_INLINE)
         return call->sink.wait->turn;
     return call->kind == GV_SINK_FUTURE ? call->turn : NULL;
 }
@@ -25,8 +25,8 @@ static const struct gv_turn *caller_of(struct gv_loop *loop, uint64_t id)
 static uint64_t climb(struct gv_chain_walk *walk, const struct gv_turn *turn)
 {
     for (;; turn = turn->below->turn) {
-        if (turn->opens & GV_OPENS_GRANTS && turn->task != NULL && gv_task_id(turn->task) == walk->task
-            && walk->n < GV_CHAIN_GRANTS)
+        if (turn->opens & GV_OPENS_GRANTS && turn->task != NULL
+            && gv_task_id(turn->task) == walk->task && walk->n < GV_CHAIN_GRANTS)
             walk->grants[walk->n++] = turn->grants;
         if (turn->below == NULL)
             return turn->message != NULL ? turn->message->call : 0;

@@ -1,156 +1,248 @@
 #include "actors/deadlock.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "actors/edge.h"
 #include "runtime/park.h"
 #include "runtime/runtime.h"
 #include "runtime/sched.h"
 
-#define NODES_MAX      256u /* tasks looked at in one local walk */
-#define HOPS_MAX       64u  /* waits a probe follows */
-#define SHARES_MAX     256u /* copies of a probe on their way at once */
-#define FIRST_PROBE_MS 1u
-#define LAST_PROBE_MS  1024u
+#define NODES_MAX  65536u /* waits looked at in one local walk */
+#define NODES_HERE 64u    /* of them without memory of the heap */
+#define JUDGED_MAX 1024u  /* in a walk that meets an `any` */
 
 /* --- following waits -------------------------------------------------------------------------- */
 
-/* What a task waits for; nothing, if that has come and it only has not run since. */
-static struct gv_wait *wait_of(const struct gv_task *task)
+/* The turns that a wait's i-th target, a task of this loop, must end before it wakes. */
+static unsigned blockers_of(struct gv_loop *loop, const struct gv_wait *wait, unsigned i,
+                            struct gv_task *task, struct gv_blockers *blockers)
 {
-    struct gv_wait *wait = task->turn != NULL ? task->turn->wait : NULL;
+    const struct gv_edge edge = gv_wait_edge(wait, i);
 
-    return wait != NULL && !wait->woken ? wait : NULL;
-}
-
-/* A task whose wait another loop knows: one that lives there, or that it has borrowed. */
-static bool is_elsewhere(const struct gv_loop *loop, const struct gv_task *task)
-{
-    return task->loop != loop->index || gv_task_is_out(task);
-}
-
-/* How many targets a wait has that must all come before it wakes. */
-static unsigned n_targets(const struct gv_wait *wait)
-{
-    switch ((enum gv_wait_kind)wait->kind) {
-    case GV_WAIT_CALL:
-    case GV_WAIT_ROOM:
-    case GV_WAIT_STOP:
-    case GV_WAIT_SPAWN:
-        return 1;
-    case GV_WAIT_ALL:
-        return wait->n_futures;
-    case GV_WAIT_ANY:
-        return wait->n_futures == 1 ? 1 : 0;
-    case GV_WAIT_SLEEP:
-    case GV_WAIT_YIELD:
-    case GV_WAIT_MAIL:
-    case GV_WAIT_IO:
-    case GV_WAIT_OUT:
-        break;
-    }
-    return 0;
-}
-
-/* The i-th target of a wait, 0 if that one has come. */
-static uint64_t target_of(const struct gv_wait *wait, unsigned i)
-{
-    if (wait->kind != GV_WAIT_ALL && wait->kind != GV_WAIT_ANY)
-        return wait->target;
-    return wait->futures[i]->done ? 0 : wait->futures[i]->target;
-}
-
-/*
- * What a search leaves in the waits it meets. serial is of the loop of the
- * task where it began, and used once. Without marks, `all` waits that meet
- * again and again would double a search at every step.
- */
-static uint64_t mark_of(const struct gv_task *origin, uint64_t serial)
-{
-    return (gv_task_id(origin) ^ serial << 8) * UINT64_C(0x9e3779b97f4a7c15) | 1;
+    blockers->unknown = false;
+    if (!gv_wait_is_inline(wait))
+        return gv_beside_blockers(loop, task, &edge, blockers->turns, &blockers->unknown);
+    blockers->turns[0] = wait->above;
+    return 1;
 }
 
 /* --- one loop --------------------------------------------------------------------------------- */
 
 struct node {
-    struct gv_task *task;
+    struct gv_wait *wait; /* of whom */
     uint32_t parent;
 };
 
 struct walk {
-    struct node nodes[NODES_MAX];
-    uint32_t n;
+    struct node *nodes; /* here, or on the heap */
+    uint32_t n, room;
+    uint32_t last;   /* the node whose target is where the walk began */
+    bool has_choice; /* it has met an `any` of several */
+    bool is_full;
     uint64_t mark; /* of this walk: a wait that bears it has been met */
+    struct gv_blockers blockers;
+    struct node here[NODES_HERE];
 };
 
-/* Writes "me -> … -> last -> me" by going back over the parents. */
-static void name_cycle(struct walk *walk, uint32_t last, char *text, size_t room)
+static void describe_node(const struct walk *walk, uint32_t i, char *text, size_t room)
 {
-    uint32_t path[NODES_MAX], n = 0;
-    size_t used = 0;
+    const struct gv_task *task = walk->nodes[i].wait->turn->task;
 
-    for (uint32_t i = last; i != 0; i = walk->nodes[i].parent)
-        path[n++] = i;
-    path[n++] = 0;
-    for (uint32_t i = n; i-- > 0 && used + 1 < room;) {
-        char name[64];
-
-        walk->nodes[path[i]].task->class->describe(walk->nodes[path[i]].task, name, sizeof name);
-        used += (size_t)snprintf(text + used, room - used, "%s%s", used > 0 ? " -> " : "", name);
-    }
-    if (used + 1 < room) {
-        char name[64];
-
-        walk->nodes[0].task->class->describe(walk->nodes[0].task, name, sizeof name);
-        (void)snprintf(text + used, room - used, " -> %s",
-                       name); /* A cut circle is still named at its begin. */
-    }
+    if (task != NULL)
+        task->class->describe(task, text, room);
+    else
+        (void)snprintf(text, room, "main"); /* It fits. */
 }
 
-/* Adds the targets of a wait; true when one of them is where the walk began. */
-static bool follow(struct gv_loop *loop, struct walk *walk, const struct gv_wait *wait,
-                   uint32_t parent, struct gv_cycle *cycle)
+/* Writes "me -> … -> last -> me"; of long circles the beginning. */
+static void name_cycle(const struct walk *walk, char *text, size_t room)
 {
-    unsigned n = n_targets(wait);
+    uint32_t depth = 0;
+    size_t used = 0;
+    char name[64];
 
-    for (unsigned i = 0; i < n && walk->n < NODES_MAX; i++) {
-        uint64_t id = target_of(wait, i);
+    for (uint32_t i = walk->last; i != 0; i = walk->nodes[i].parent)
+        depth++;
+    for (uint32_t k = 0; k <= depth && used + 1 < room; k++) {
+        uint32_t i = walk->last;
+
+        for (uint32_t up = depth - k; up > 0; up--)
+            i = walk->nodes[i].parent;
+        describe_node(walk, i, name, sizeof name);
+        used += (size_t)snprintf(text + used, room - used, "%s%s", used > 0 ? " -> " : "", name);
+    }
+    describe_node(walk, 0, name, sizeof name);
+    if (used + 1 < room)
+        (void)snprintf(text + used, room - used, " -> %s",
+                       name); /* A cut circle is still named at its begin. */
+}
+
+static void add(struct walk *walk, struct gv_wait *wait, uint32_t parent)
+{
+    if (walk->n == walk->room) {
+        bool is_here = walk->nodes == walk->here;
+        struct node *nodes =
+            walk->room < NODES_MAX
+                ? realloc(is_here ? NULL : walk->nodes, 2 * (size_t)walk->room * sizeof *nodes)
+                : NULL;
+
+        if (nodes == NULL) {
+            walk->is_full = true;
+            return;
+        }
+        if (is_here)
+            memcpy(nodes, walk->here, sizeof walk->here);
+        walk->nodes = nodes;
+        walk->room *= 2;
+    }
+    wait->searched = walk->mark;
+    walk->nodes[walk->n++] = (struct node){wait, parent};
+}
+
+/* Adds what node `at` waits for; true when that is where the walk began. */
+static bool follow(struct gv_loop *loop, struct walk *walk, uint32_t at, struct gv_cycle *cycle)
+{
+    const struct gv_wait *wait = walk->nodes[at].wait;
+    const struct gv_turn *origin = walk->nodes[0].wait->turn;
+    unsigned n = gv_wait_targets(wait);
+
+    for (unsigned i = 0; i < n && !walk->is_full; i++) {
+        uint64_t id = gv_wait_target(wait, i);
         struct gv_task *task = id != 0 ? gv_slot_find(id) : NULL;
-        struct gv_wait *next;
+        unsigned n_turns;
 
         if (task == NULL)
             continue;
         /* By id: who began the walk may be a guest. */
-        if (id == gv_task_id(walk->nodes[0].task)) {
-            name_cycle(walk, parent, cycle->text, sizeof cycle->text);
+        if (id == gv_task_id(origin->task) && !(origin->task->flags & GV_TASK_RECEIVING)) {
+            walk->last = at;
             return true;
         }
-        if (is_elsewhere(loop, task)) {
+        if (gv_task_is_elsewhere(loop, task)) {
             cycle->far = true;
             continue;
         }
-        next = wait_of(task);
-        if (next == NULL || next->searched == walk->mark)
-            continue;
-        next->searched = walk->mark;
-        walk->nodes[walk->n++] = (struct node){task, parent};
+        n_turns = blockers_of(loop, wait, i, task, &walk->blockers);
+        cycle->far |= walk->blockers.unknown;
+        for (unsigned k = 0; k < n_turns; k++) {
+            struct gv_wait *next = gv_wait_of(walk->blockers.turns[k]);
+
+            if (walk->blockers.turns[k] == origin) {
+                walk->last = at;
+                return true;
+            }
+            if (next != NULL && next->searched != walk->mark)
+                add(walk, next, at);
+        }
     }
     return false;
 }
 
-static bool walk_closes(struct gv_loop *loop, struct gv_wait *wait, struct gv_cycle *cycle)
+/* Follows what must come; of an `any` only that there is one. */
+static bool walk_closes(struct gv_loop *loop, struct walk *walk, struct gv_cycle *cycle)
 {
-    struct walk walk;
-
-    walk.nodes[0] = (struct node){wait->turn->task, 0};
-    walk.n = 1;
-    walk.mark = mark_of(walk.nodes[0].task, gv_loop_next_wait(loop));
-    if (follow(loop, &walk, wait, 0, cycle))
-        return true;
-    for (uint32_t i = 1; i < walk.n; i++)
-        if (follow(loop, &walk, wait_of(walk.nodes[i].task), i, cycle))
+    for (uint32_t i = 0; i < walk->n; i++) {
+        if (gv_wait_is_choice(walk->nodes[i].wait))
+            walk->has_choice = true;
+        else if (follow(loop, walk, i, cycle))
             return true;
+    }
     return false;
+}
+
+/* --- one loop, with a choice ------------------------------------------------------------------- */
+
+/*
+ * Where a wait can be ended by one of several, a circle is not enough: each
+ * of the others must be stuck too. So all that is reachable is looked at,
+ * and what can still go on is taken out until nothing changes. The rest
+ * waits for itself alone; if where the walk began is among it, its wait
+ * closes the circle.
+ */
+
+static bool is_stuck(const struct walk *walk, const struct gv_wait *wait)
+{
+    return wait->searched == walk->mark;
+}
+
+/* True if the i-th target of a wait may still come. */
+static bool may_come(struct gv_loop *loop, struct walk *walk, const struct gv_wait *wait,
+                     unsigned i)
+{
+    uint64_t id = gv_wait_target(wait, i);
+    struct gv_task *task = id != 0 ? gv_slot_find(id) : NULL;
+    unsigned n;
+
+    if (task == NULL || gv_task_is_elsewhere(loop, task))
+        return true;
+    n = blockers_of(loop, wait, i, task, &walk->blockers);
+    if (walk->blockers.unknown)
+        return true;
+    for (unsigned k = 0; k < n; k++) {
+        const struct gv_turn *turn = walk->blockers.turns[k];
+        const struct gv_wait *next =
+            turn == walk->nodes[0].wait->turn ? walk->nodes[0].wait : gv_wait_of(turn);
+
+        if (next != NULL && is_stuck(walk, next))
+            return false;
+    }
+    return true;
+}
+
+static bool may_wake(struct gv_loop *loop, struct walk *walk, const struct gv_wait *wait)
+{
+    unsigned n = gv_wait_targets(wait);
+    bool choice = gv_wait_is_choice(wait);
+
+    for (unsigned i = 0; i < n; i++)
+        if (may_come(loop, walk, wait, i) == choice)
+            return choice;
+    return !choice;
+}
+
+/* The rest of what is reachable, behind the walk; then who of it is stuck. True if the one is who began. */
+static bool choice_closes(struct gv_loop *loop, struct walk *walk, struct gv_cycle *cycle)
+{
+    bool any = true, closes = false;
+
+    walk->last = UINT32_MAX;
+    for (uint32_t i = 0; i < walk->n; i++)
+        closes |= follow(loop, walk, i, cycle);
+    if (!closes || walk->is_full || walk->n > JUDGED_MAX)
+        return false;
+    while (any) {
+        any = false;
+        for (uint32_t i = walk->n; i-- > 0;) {
+            struct gv_wait *wait = walk->nodes[i].wait;
+
+            if (!is_stuck(walk, wait) || !may_wake(loop, walk, wait))
+                continue;
+            wait->searched = 0;
+            any = true;
+        }
+    }
+    return is_stuck(walk, walk->nodes[0].wait);
+}
+
+static bool closes(struct gv_loop *loop, struct gv_wait *wait, struct gv_cycle *cycle)
+{
+    struct walk walk = {.n = 1, .room = NODES_HERE};
+    bool found;
+
+    walk.nodes = walk.here;
+    walk.here[0] = (struct node){wait, 0};
+    walk.mark = gv_search_mark(wait->turn->task, gv_loop_next_wait(loop));
+    wait->searched = walk.mark;
+    found = walk_closes(loop, &walk, cycle);
+    if (!found && walk.has_choice)
+        found = choice_closes(loop, &walk, cycle);
+    if (found)
+        name_cycle(&walk, cycle->text, sizeof cycle->text);
+    if (walk.nodes != walk.here)
+        free(walk.nodes);
+    return found;
 }
 
 /*
@@ -173,199 +265,9 @@ bool gv_deadlock_closes(struct gv_loop *loop, struct gv_wait *wait, struct gv_cy
     cycle->text[0] = '\0';
     if (wait->turn->task == NULL)
         return false; /* Nobody can call main. */
-    if (walk_closes(loop, wait, cycle))
+    if (closes(loop, wait, cycle))
         return true;
     if (cycle->far)
         cycle->order = next_order(); /* before the request leaves */
     return false;
-}
-
-/* --- over loops: probes ----------------------------------------------------------------------- */
-
-struct probe {
-    uint64_t origin;     /* task whose wait is probed */
-    uint64_t number;     /* of that wait */
-    uint64_t mark;       /* of this lap */
-    uint64_t path;       /* digest of the waits met in this lap */
-    uint64_t first_path; /* of those in the first lap */
-    uint64_t newest;     /* order of the newest wait met that sends probes */
-    uint16_t hops;
-    uint16_t shares; /* into so many copies it may still split, in this lap */
-    uint16_t lap;
-    char text[160]; /* names met in the second lap */
-};
-
-static struct probe *probe_of(struct gv_message *message)
-{
-    return (struct probe *)(void *)message->body;
-}
-
-static void note_wait(struct probe *probe, const struct gv_task *task, const struct gv_wait *wait)
-{
-    uint64_t id = gv_task_id(task);
-    size_t used = strlen(probe->text);
-
-    probe->path = (probe->path ^ id) * UINT64_C(0x9e3779b97f4a7c15) + wait->number;
-    /* A wait that looked no further than its own loop sends no probe: were it chosen, nobody would be told. */
-    if (wait->cycle != NULL && probe->newest < wait->cycle->order)
-        probe->newest = wait->cycle->order;
-    /* Most probes end in their first lap, and need no names. */
-    if (probe->lap == 1 && used + 8 < sizeof probe->text) {
-        char name[64];
-
-        task->class->describe(task, name, sizeof name);
-        (void)snprintf(probe->text + used, sizeof probe->text - used, "%s -> ",
-                       name); /* A cut path is still a path. */
-    }
-}
-
-/* Where a probe for a task goes that is elsewhere: to its home, and from there on to who has borrowed it. */
-static unsigned loop_of(const struct gv_loop *loop, const struct gv_task *task)
-{
-    return task->loop != loop->index ? task->loop : gv_lend_borrower(task);
-}
-
-/* Sends a copy of the probe to each target of the wait; those that stay here are returned as a list. */
-static struct gv_message *spread(struct gv_loop *loop, const struct probe *probe,
-                                 const struct gv_wait *wait, struct gv_message *list)
-{
-    unsigned n = n_targets(wait), shares = n > 0 ? probe->shares / n : 0;
-
-    /* Searches from many sides wipe out each other's marks: what bounds them then is this. */
-    if (shares == 0) {
-        n = n < probe->shares ? n : probe->shares;
-        shares = 1;
-    }
-    for (unsigned i = 0; i < n; i++) {
-        uint64_t id = target_of(wait, i);
-        struct gv_task *task = id != 0 ? gv_slot_find(id) : NULL;
-        struct gv_message *copy =
-            task != NULL ? gv_message_take(&loop->blocks, sizeof *probe) : NULL;
-
-        if (copy == NULL)
-            continue; /* Without memory this probe is lost; the next one comes later. */
-        copy->method = GV_SIGNAL_PROBE;
-        copy->to = id;
-        *probe_of(copy) = *probe;
-        probe_of(copy)->shares = (uint16_t)shares;
-        if (is_elsewhere(loop, task)) {
-            gv_loop_post(loop, loop_of(loop, task), copy);
-        } else {
-            copy->next = list;
-            list = copy;
-        }
-    }
-    return list;
-}
-
-/* The probe is home. Returns true if it must go round once more. */
-static bool came_home(struct gv_loop *loop, struct gv_wait *wait, struct probe *probe)
-{
-    struct gv_cycle *cycle = wait->cycle;
-
-    if (wait->number != probe->number || cycle == NULL || probe->newest != cycle->order)
-        return false;
-    if (probe->lap == 0) {
-        if (wait->searched == probe->mark)
-            return false; /* It came by a shorter way already. */
-        wait->searched = probe->mark;
-        probe->lap = 1;
-        probe->mark = ~probe->mark;
-        probe->first_path = probe->path;
-        probe->path = 0;
-        probe->hops = 0;
-        probe->shares = SHARES_MAX;
-        return true;
-    }
-    if (probe->path != probe->first_path)
-        return false;
-    (void)snprintf(cycle->text, sizeof cycle->text, "%sback to it",
-                   probe->text); /* Its room is the larger one. */
-    gv_wake(loop, wait, GROVE_EDEADLK);
-    return false;
-}
-
-/* One probe at one task: follows its wait. Returns the list with what stays on this loop. */
-static struct gv_message *visit(struct gv_loop *loop, struct gv_task *task,
-                                struct gv_message *message, struct gv_message *list)
-{
-    struct gv_wait *wait = task != NULL ? wait_of(task) : NULL;
-    struct probe *probe = probe_of(message);
-
-    if (wait == NULL || probe->hops++ >= HOPS_MAX)
-        return list;
-    if (gv_task_id(task) == probe->origin) {
-        if (!came_home(loop, wait, probe))
-            return list;
-    } else if (wait->searched == probe->mark) {
-        return list;
-    } else {
-        wait->searched = probe->mark;
-    }
-    note_wait(probe, task, wait);
-    return spread(loop, probe, wait, list);
-}
-
-void gv_deadlock_probe_came(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)
-{
-    struct gv_message *list;
-
-    if (task != NULL && task->loop == loop->index && gv_task_is_out(task)) {
-        gv_loop_post(loop, gv_lend_borrower(task), message);
-        return;
-    }
-    if (task != NULL && task->loop != loop->index)
-        task = gv_guest_find(
-            loop, message->to); /* NULL: it is on its way home. A later probe meets it. */
-    list = visit(loop, task, message, NULL);
-
-    gv_message_give(&loop->blocks, message);
-    while (list != NULL) {
-        message = list;
-        list = list->next;
-        list = visit(loop, gv_slot_find(message->to), message, list);
-        gv_message_give(&loop->blocks, message);
-    }
-}
-
-static void send_probe(struct gv_timer *timer)
-{
-    struct gv_loop *loop = gv_loop_here;
-    struct gv_cycle *cycle = (struct gv_cycle *)((char *)timer - offsetof(struct gv_cycle, timer));
-    struct gv_wait *wait = cycle->wait;
-    struct gv_task *task = wait->turn->task;
-    struct probe probe = {.origin = gv_task_id(task), .number = wait->number, .shares = SHARES_MAX};
-    struct gv_message *list;
-
-    probe.mark = mark_of(task, gv_loop_next_wait(loop));
-    note_wait(&probe, task, wait);
-    list = spread(loop, &probe, wait, NULL);
-    while (list != NULL) {
-        struct gv_message *message = list;
-
-        list = list->next;
-        gv_deadlock_probe_came(loop, gv_slot_find(message->to), message);
-    }
-    if (wait->woken)
-        return;
-    cycle->delay_ms = cycle->delay_ms < LAST_PROBE_MS ? cycle->delay_ms * 2 : LAST_PROBE_MS;
-    gv_wheel_arm(&loop->wheel, &cycle->timer, loop->now_ms + cycle->delay_ms);
-}
-
-void gv_deadlock_watch(struct gv_loop *loop, struct gv_wait *wait, struct gv_cycle *cycle)
-{
-    if (!cycle->far)
-        return;
-    cycle->wait = wait;
-    cycle->delay_ms = FIRST_PROBE_MS;
-    cycle->text[0] = '\0';
-    wait->cycle = cycle;
-    cycle->timer = (struct gv_timer){.fire = send_probe};
-    gv_wheel_arm(&loop->wheel, &cycle->timer, loop->now_ms + FIRST_PROBE_MS);
-}
-
-void gv_deadlock_unwatch(struct gv_loop *loop, struct gv_cycle *cycle)
-{
-    if (cycle->wait != NULL)
-        gv_wheel_disarm(&loop->wheel, &cycle->timer);
 }

@@ -41,9 +41,9 @@ enum gv_message_flag {
     GV_FLAG_NO_STARTED = 8, /* reply: the handler never began */
     GV_FLAG_BEGUN =
         8, /* request: a handler has begun with it, which delegated it or put it aside */
-    GV_FLAG_COUNTED = 16, /* charged to a window of the loop that `call` says, see mail.h */
-    GV_FLAG_TEXT = 32,    /* reply that is no 0: the body is the reason, NUL-terminated */
-    GV_FLAG_ENTRY = 64,   /* request: answered as soon as it has entered the mailbox */
+    GV_FLAG_COUNTED = 16,  /* charged to a window of the loop that `call` says, see mail.h */
+    GV_FLAG_TEXT = 32,     /* reply that is no 0: the body is the reason, NUL-terminated */
+    GV_FLAG_ENTRY = 64,    /* request: answered as soon as it has entered the mailbox */
     GV_FLAG_STRANGER = 32, /* request: known to have nothing of its actor's grants behind it */
     GV_FLAG_ASKED = 128,   /* request: a petition has been sent for it, see actors/chain.h */
 };

@@ -33,14 +33,15 @@ struct gv_task;
 struct gv_turn;
 
 enum gv_task_flag {
-    GV_TASK_QUEUED = 1,    /* stands in the run queue */
-    GV_TASK_BUSY = 2,      /* a turn has begun and not ended */
-    GV_TASK_RECEIVING = 4, /* new mail is looked at though it is busy: a parked receive, an open actor */
-    GV_TASK_STOPPING = 8,  /* takes no new mail */
-    GV_TASK_NOW = 16,      /* stops after this turn, whatever is queued */
-    GV_TASK_LINGERS = 32,  /* has stood in the run queue since lending came by */
-    GV_TASK_WAITED = 64,   /* messages wait for room in its mailbox */
-    GV_TASK_UNBORN = 128,  /* its first turn has not succeeded */
+    GV_TASK_QUEUED = 1, /* stands in the run queue */
+    GV_TASK_BUSY = 2,   /* a turn has begun and not ended */
+    GV_TASK_RECEIVING =
+        4, /* new mail is looked at though it is busy: a parked receive, an open actor */
+    GV_TASK_STOPPING = 8, /* takes no new mail */
+    GV_TASK_NOW = 16,     /* stops after this turn, whatever is queued */
+    GV_TASK_LINGERS = 32, /* has stood in the run queue since lending came by */
+    GV_TASK_WAITED = 64,  /* messages wait for room in its mailbox */
+    GV_TASK_UNBORN = 128, /* its first turn has not succeeded */
 };
 
 /* Copies memory that may not be there; false: it is not. */

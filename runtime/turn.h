@@ -47,16 +47,16 @@ struct gv_turn;
 enum gv_wait_kind {
     GV_WAIT_SLEEP,
     GV_WAIT_YIELD,
-    GV_WAIT_MAIL,  /* receive */
-    GV_WAIT_CALL,  /* the answer of one call */
-    GV_WAIT_ROOM,  /* room in a mailbox */
-    GV_WAIT_ALL,   /* all of some futures */
-    GV_WAIT_ANY,   /* one of some futures */
-    GV_WAIT_STOP,  /* the end of another task */
-    GV_WAIT_SPAWN, /* the init of a child */
-    GV_WAIT_IO,    /* something of the outside */
-    GV_WAIT_BESIDE, /* the end of turns of its own actor that it has let in */
-    GV_WAIT_OUT,   /* its task is out: what it waits for, if anything, only the borrower knows */
+    GV_WAIT_MAIL,   /* receive */
+    GV_WAIT_CALL,   /* the answer of one call */
+    GV_WAIT_ROOM,   /* room in a mailbox */
+    GV_WAIT_ALL,    /* all of some futures */
+    GV_WAIT_ANY,    /* one of some futures */
+    GV_WAIT_STOP,   /* the end of another task */
+    GV_WAIT_SPAWN,  /* the init of a child */
+    GV_WAIT_IO,     /* something of the outside */
+    GV_WAIT_BESIDE, /* the end of turns of its own actor that it has let in; not to be cancelled */
+    GV_WAIT_OUT,    /* its task is out: what it waits for, if anything, only the borrower knows */
 };
 
 /* What a handler did that its turn's end must see to: one test for all of it. */

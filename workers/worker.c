@@ -272,10 +272,7 @@ static void run(struct gv_worker *worker, const struct task *task)
 
 bool gv_worker_is_given_up(const struct gv_worker *worker)
 {
-    uint64_t job = atomic_load_explicit(&worker->status->job, memory_order_relaxed);
-
-    /* relaxed: our own store, and a hint of the pool's. */
-    return job == atomic_load_explicit(&worker->status->given_up, memory_order_relaxed)
+    return worker->status->job == worker->status->given_up
            || (worker->deadline_ns != 0
                && worker->env->now_ns(worker->env->world) >= worker->deadline_ns);
 }

@@ -21,7 +21,8 @@ static void emit_member(const struct gen_service *service, const struct gen_meth
                 method->request->c_type, method->response->c_type);
     else
         gen_put(out, "    int (*%s)(%sstruct %s *me, const %s *request,\n        %s *response);\n",
-                method->member, method->readonly ? "const " : "", service->state, method->request->c_type, method->response->c_type);
+                method->member, method->readonly ? "const " : "", service->state,
+                method->request->c_type, method->response->c_type);
 }
 
 static void emit_functions(const struct gen_service *service, struct gen_text *out)

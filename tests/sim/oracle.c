@@ -11,6 +11,7 @@ struct wait {
     struct oracle_arm arms[ORACLE_ARMS_MAX];
     unsigned n_arms; /* 0: it does not wait */
     enum oracle_kind kind;
+    bool came;           /* of an `any`: one has come, and it wakes soon */
     bool circled;        /* a circle stood at some moment of this wait */
     uint64_t circled_ns; /* when the last one that grove must find was closed, 0 if none was */
 };
@@ -78,6 +79,56 @@ static void note_circles(unsigned newest, bool with_stops)
     }
 }
 
+/* True if something that the task waits for may still come, as far as stuck says. */
+static bool may_wake(const struct wait *wait, const bool *stuck)
+{
+    bool choice = wait->kind == ORACLE_ANY;
+
+    if (wait->n_arms == 0 || wait->came)
+        return true;
+    for (unsigned i = 0; i < wait->n_arms; i++)
+        if (!stuck[wait->arms[i].target] == choice)
+            return choice;
+    return !choice;
+}
+
+/* Marks all that `task` waits for among the stuck ones, with every arm of an `any`. */
+static void mark_stuck(unsigned task, const bool *stuck, bool *marked)
+{
+    for (unsigned i = 0; i < waits[task].n_arms; i++) {
+        unsigned target = waits[task].arms[i].target;
+
+        if (stuck[target] && !marked[target]) {
+            marked[target] = true;
+            mark_stuck(target, stuck, marked); /* As deep as there are tasks. */
+        }
+    }
+}
+
+/* Notes the circles in which each arm of some `any` leads back: whoever can still go on is taken out, the rest is stuck. */
+static void note_stuck(void)
+{
+    bool stuck[ORACLE_TASKS_MAX], any = true;
+
+    memset(stuck, true, sizeof stuck);
+    while (any) {
+        any = false;
+        for (unsigned task = 0; task < ORACLE_TASKS_MAX; task++)
+            if (stuck[task] && may_wake(&waits[task], stuck)) {
+                stuck[task] = false;
+                any = true;
+            }
+    }
+    for (unsigned task = 0; task < ORACLE_TASKS_MAX; task++) {
+        bool marked[ORACLE_TASKS_MAX] = {false};
+
+        if (!stuck[task])
+            continue;
+        mark_stuck(task, stuck, marked);
+        waits[task].circled |= marked[task];
+    }
+}
+
 void oracle_wait(unsigned task, enum oracle_kind kind, const struct oracle_arm *arms,
                  unsigned n_arms)
 {
@@ -93,6 +144,7 @@ void oracle_wait(unsigned task, enum oracle_kind kind, const struct oracle_arm *
                  (uint64_t)arms[i].target << 32 | arms[i].call);
     note_circles(task, true);
     note_circles(task, false);
+    note_stuck();
 }
 
 void oracle_call_over(unsigned call)
@@ -101,8 +153,10 @@ void oracle_call_over(unsigned call)
         struct wait *wait = &waits[task];
 
         for (unsigned i = 0; i < wait->n_arms; i++)
-            if (wait->arms[i].call == call)
+            if (wait->arms[i].call == call) {
                 wait->arms[i] = wait->arms[--wait->n_arms];
+                wait->came = wait->kind == ORACLE_ANY;
+            }
     }
 }
 
