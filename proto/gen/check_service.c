@@ -29,10 +29,10 @@ static void check_built(struct gen *gen, const struct gen_method *method)
             gen, &overflow,
             "a WORKER rpc waits in its pool's queue, from which nothing is dropped; remove "
             "(grove.overflow), and make the queue as long as you want (queue_max)");
-    if ((method->readonly || method->reentrant) && method->isolation == GEN_WORKER)
-        gen_complain(gen, &isolation,
-                     "a WORKER rpc has no actor whose other messages could wait for it; remove "
-                     "(grove.%s)",
+    if ((method->readonly || method->reentrant) && method->isolation != GEN_INLINE)
+        gen_complain(gen, &method->place,
+                     "only an INLINE rpc lets others in while it waits; remove (grove.%s), or the "
+                     "isolation",
                      method->readonly ? "readonly" : "reentrant");
     if (method->pool != NULL && strpbrk(method->pool, "\"\\\n\r") != NULL)
         gen_complain(gen, &pool,
