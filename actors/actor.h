@@ -40,7 +40,7 @@ struct gv_type {
     bool lacks;           /* functions of some rpcs that are not an actor's */
     bool has_init, has_deinit, has_down;
     bool on_error; /* a handler that returns < 0 has failed */
-    bool stays; /* some of its rpcs may be handled beside others: never lent */
+    bool stays;    /* some of its rpcs may be handled beside others: never lent */
     size_t state_bytes;
 };
 
@@ -57,7 +57,7 @@ struct gv_birth {
 struct gv_rare {
     struct gv_waitlist waitlist;
     char label[GV_LABEL_BYTES];
-    struct gv_post *post; /* its place under a supervisor, see post.h */
+    struct gv_post *post;     /* its place under a supervisor, see post.h */
     struct gv_beside *beside; /* further turns; NULL: there never were any */
     char *why; /* of its failure, on the heap; NULL: it has not failed, or without memory */
 };

@@ -59,7 +59,7 @@ enum gv_signal {
     GV_SIGNAL_PARCEL = 0xff05,  /* between loops only: other messages, see parcel.h */
     GV_SIGNAL_MONITOR = 0xff06, /* these two see actors/monitor.h */
     GV_SIGNAL_DEMONITOR = 0xff07,
-    GV_SIGNAL_REPORT = 0xff08,  /* these two see actors/post.h */
+    GV_SIGNAL_REPORT = 0xff08, /* these two see actors/post.h */
     GV_SIGNAL_ORDER = 0xff09,
     GV_SIGNAL_SUPERVISE = 0xff0a, /* a wish for a supervisor, see actors/supervisor.h */
     GV_SIGNAL_CHAIN = 0xff31,     /* who stands behind a call, see actors/chain.h */
