@@ -45,6 +45,7 @@ struct watch {
     struct gv_shares shares;
     uint64_t stolen_ns; /* at the first look */
     bool reported;      /* stall is in the ring */
+    bool written;       /* and in the log */
     struct gv_stall_facts facts;
 };
 
@@ -195,12 +196,13 @@ static bool may_write(uint64_t now_ns)
     return true;
 }
 
-static void write_out(const struct grove_stall *stall, const char *text)
+/* True if it was written. */
+static bool write_out(const struct grove_stall *stall, const char *text)
 {
     if (!the.fail && gv_option_number(GV_OPTION_LOG_LEVEL) < GV_LOG_WARN)
-        return;
+        return false;
     if (!the.fail && !may_write(the.monitor->now_ns()))
-        return;
+        return false;
     gv_log_text(text, strlen(text));
     gv_stall_count_reported();
     if (the.n_left_out > 0)
@@ -209,6 +211,7 @@ static void write_out(const struct grove_stall *stall, const char *text)
     the.n_left_out = 0;
     if (the.fail && stall->kind != GROVE_STALL_STARVED)
         the.monitor->end(EXIT_STALLED);
+    return true;
 }
 
 /* Who, where, why. False if it was over before that was known. */
@@ -245,7 +248,7 @@ static bool report(struct gv_loop *loop, struct watch *watch)
     if (!watch->reported)
         gv_figure_set(&loop->n_stalls, loop->n_stalls + 1);
     watch->reported = true;
-    write_out(stall, text);
+    watch->written |= write_out(stall, text);
     return true;
 }
 
@@ -262,7 +265,7 @@ static void finish(struct gv_loop *loop, struct watch *watch)
     stall->over = true;
     gv_figure_set(&loop->stalled_ns, loop->stalled_ns + stall->took_ns);
     gv_stall_keep_again(stall, NULL);
-    if (stall->kind != before || stall->took_ns >= 4 * the.threshold_ns)
+    if (watch->written && (stall->kind != before || stall->took_ns >= 4 * the.threshold_ns))
         gv_log(GV_LOG_WARN, "stall.over", "number=%llu loop=%u actor=%s method=%s ms=%llu kind=%s",
                (unsigned long long)stall->number, stall->loop, stall->actor, stall->method,
                (unsigned long long)(stall->took_ns / 1000000), gv_stall_kind_name(stall->kind));
@@ -439,7 +442,7 @@ void gv_stall_close(void)
         the.monitor->join();
     for (unsigned i = 0; the.monitor != NULL && i < gv_runtime.n_loops; i++)
         finish(gv_runtime.loops[i], &the.watches[i]);
-    the.monitor = NULL;
+    /* the.monitor stays until the next open: a loop's thread may only now begin, and looks at it. */
 }
 
 void gv_stall_enter(struct gv_loop *loop)

@@ -479,22 +479,21 @@ int gv_worker_open(const struct gv_worker_options *options, struct gv_worker **r
     worker->n_served = list_methods(options, NULL);
     worker->served = calloc(worker->n_served + 1, sizeof *worker->served);
     if (worker->served == NULL)
-        goto close_worker;
+        goto out;
     (void)list_methods(options, worker->served); /* It counts the same again. */
     rc = worker->env->page_inherit(worker->env->world, options->page_fd, GV_WORKER_PAGE_BYTES,
                                    &worker->page);
     if (rc != 0)
-        goto close_worker;
+        goto out;
     worker->status = worker->page.memory;
     rc = worker->status->magic == GV_WORKER_PAGE_MAGIC ? 0 : GROVE_EPROTO;
     if (rc == 0)
         rc = gv_link_dial(&worker->link, &link_options, options->poller, worker->status->url);
-    if (rc != 0)
-        goto close_worker;
-    *result = worker;
-    return 0;
 
-close_worker:
-    gv_worker_close(worker);
+out:
+    if (rc == 0)
+        *result = worker;
+    else
+        gv_worker_close(worker);
     return rc;
 }

@@ -429,8 +429,9 @@ static void test_an_await_beyond_the_last_stack_fails_and_the_system_goes_on(voi
 
 static void test_a_far_await_without_a_stack_sends_nothing(void **state)
 {
-    struct script nap = {.act = act_nap, .ms = 20}, never = {.act = act_nothing};
+    struct script nap = {.act = act_nap, .ms = 60000}, never = {.act = act_nothing};
     struct script call = {.act = act_relay, .next = &never};
+    grove_ref sleeper;
 
     (void)state;
     stage_open_loops(2);
@@ -438,12 +439,14 @@ static void test_a_far_await_without_a_stack_sends_nothing(void **state)
     assert_int_equal(grove_option_set("inline", "0"), 0);
     assert_int_equal(grove_option_set("lend", "0"), 0); /* A lent nap takes no stack here. */
     call.to = stage_spawn_on(1, NULL);
-    assert_int_equal(stage_send(stage_spawn(NULL), &nap), 0);
+    sleeper = stage_spawn(NULL);
+    assert_int_equal(stage_send(sleeper, &nap), 0);
     assert_int_equal(grove_sleep_await(1), 0);
     assert_int_equal(stage_perform(stage_spawn(NULL), &call), GROVE_ENOSTACK);
     assert_int_equal(call.failure.started, GROVE_STARTED_NO);
     assert_int_equal(stage_add(call.to, 1, NULL), 0);
     assert_int_equal(never.n_runs, 0);
+    assert_int_equal(grove_stop_await(sleeper, GROVE_STOP_KILL), 0);
     stage_settle();
     stage_close();
 }
