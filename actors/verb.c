@@ -213,15 +213,13 @@ int gv_verb_begin(struct gv_verb *verb, grove_ref ref, const struct grove_servic
 /* --- send ------------------------------------------------------------------------------------- */
 
 /* There is no task behind this ref: it may be a group. */
-static GV_RARE int send_elsewhere(const struct gv_verb *verb, grove_ref ref,
-                                  const struct grove_service *service,
+static GV_RARE int send_elsewhere(struct gv_turn *turn, grove_ref ref,
+                                  const struct grove_service *service, uint32_t method,
                                   const ProtobufCMessage *request)
 {
-    uint32_t method = (uint32_t)(verb->method - service->methods);
-
     if (gv_ref_kind(ref) == GROVE_REF_GROUP)
         return grove_group_publish(ref, service, method, request, NULL);
-    return refused(verb->turn, GROVE_ENOACTOR);
+    return refused(turn, GROVE_ENOACTOR);
 }
 
 int grove_send(grove_ref ref, const struct grove_service *service, uint32_t method,
@@ -239,7 +237,7 @@ int grove_send(grove_ref ref, const struct grove_service *service, uint32_t meth
         verb.turn->within_ms = 0;
     verb.task = gv_mail_task(ref);
     if (gv_unlikely(verb.task == NULL))
-        return send_elsewhere(&verb, ref, service, request);
+        return send_elsewhere(verb.turn, ref, service, method, request);
     rc = make(&verb, ref, request);
     if (gv_unlikely(rc != 0))
         return rc;
