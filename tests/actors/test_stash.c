@@ -207,10 +207,15 @@ static void test_a_caller_that_leaves_is_taken_out_of_the_stash(void **state)
     assert_int_equal(shop.n_stashed, 1);
     assert_int_equal(grove_future_await(&future), GROVE_ETIMEDOUT);
     assert_int_not_equal(grove_failure()->started, GROVE_STARTED_NO); /* A handler has seen it. */
+    /* The next one leaves before its deadline. */
+    assert_int_equal(stage_start(ref, &buy, &response, &future), 0);
+    let_pass(1);
+    assert_int_equal(shop.n_stashed, 1);
+    grove_future_cancel(&future);
     assert_int_equal(stage_perform(ref, &open), 0);
     let_pass(1);
     assert_int_equal(shop.n, 0);
-    assert_int_equal(buy.n_runs, 1);
+    assert_int_equal(buy.n_runs, 2);
 }
 
 static void test_the_end_of_an_actor_fails_the_calls_in_its_stash(void **state)

@@ -265,11 +265,30 @@ static void test_a_tick_of_a_timer_is_never_pushed_out(void **state)
     gv_message_give(&blocks, newer);
 }
 
+static void test_what_is_put_back_comes_first_and_is_charged(void **state)
+{
+    struct gv_mailbox list;
+
+    (void)state;
+    gv_mailbox_init(&list);
+    assert_int_equal(gv_mailbox_push(&list, letter(1, 16), DEPTH_MAX, BYTES_MAX), 0);
+    assert_int_equal(gv_mailbox_push(&list, letter(2, 16), DEPTH_MAX, BYTES_MAX), 0);
+    assert_int_equal(push(3), 0);
+    gv_mailbox_push_front(&box, signal_of(9));
+    gv_mailbox_put_back(&box, &list);
+    assert_int_equal(gv_mailbox_depth(&box), 3);
+    assert_true(gv_mailbox_is_empty(&list));
+    assert_int_equal(take(), 9);
+    for (uint64_t call = 1; call <= 3; call++)
+        assert_int_equal(take(), call);
+}
+
 #define with_box(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        with_box(test_what_is_put_back_comes_first_and_is_charged),
         with_box(test_a_tick_of_a_timer_is_never_pushed_out),
         with_box(test_messages_leave_in_the_order_they_came),
         with_box(test_push_refuses_more_than_depth_max),
