@@ -221,7 +221,8 @@ static void go_on(struct gv_loop *loop, struct gv_task *task)
 
 static void side_ended(struct gv_loop *loop, struct gv_side *side)
 {
-    struct gv_task *task = &side->actor->task;
+    struct gv_actor *actor = side->actor;
+    struct gv_task *task = &actor->task;
     struct gv_beside *beside = gv_beside_of(task);
     struct gv_side **place = &beside->newest;
 
@@ -235,7 +236,7 @@ static void side_ended(struct gv_loop *loop, struct gv_side *side)
     if (beside->n == 0 && (beside->main == NULL || beside->main->opens == 0))
         task->flags &= (uint8_t)~GV_TASK_RECEIVING;
     if (beside->n == 0 && beside->main == NULL)
-        gv_actor_rest(loop, side->actor);
+        gv_actor_rest(loop, actor);
     else
         go_on(loop, task);
 }
