@@ -1,7 +1,6 @@
 #include "actors/shutdown.h"
 
 #include <signal.h>
-#include <string.h>
 
 #include <grove/actor.h>
 #include <grove/error.h>
@@ -154,6 +153,11 @@ void gv_ingress_add(struct gv_loop *loop, struct gv_ingress *record)
     ingress[loop->index] = record;
     if (ingress_closed[loop->index])
         record->close(record);
+}
+
+void gv_ingress_open(const struct gv_loop *loop)
+{
+    ingress_closed[loop->index] = false;
 }
 
 void gv_ingress_remove(struct gv_ingress *record)
@@ -456,5 +460,4 @@ void gv_shutdown_close(struct gv_loop *loop)
     stop.n_asked = 0;
     stop.signal = 0;
     atomic_store_explicit(&stop.asked, false, memory_order_relaxed);
-    memset(ingress_closed, 0, sizeof ingress_closed);
 }

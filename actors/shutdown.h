@@ -21,6 +21,9 @@ struct gv_ingress {
     void (*close)(struct gv_ingress *ingress); /* takes it out of the list */
 };
 
+/* The loop begins: nothing of it is closed yet. Before it has a thread. */
+void gv_ingress_open(const struct gv_loop *loop);
+
 /* On its loop, which the running thread is. If the process drains already it is closed at once. */
 void gv_ingress_add(struct gv_loop *loop, struct gv_ingress *ingress);
 void gv_ingress_remove(struct gv_ingress *ingress);

@@ -62,6 +62,7 @@ static void orphaned(struct gv_loop *loop, struct gv_message *message, int code)
 static int loop_opened(struct gv_loop *loop)
 {
     gv_dead_open(loop);
+    gv_ingress_open(loop);
     return gv_calls_open(loop);
 }
 

@@ -28,9 +28,9 @@
 #include <grove/refmessage.h>
 #include <grove/reply.h>
 #include <grove/shutdown.h>
+#include <grove/signal.h>
 #include <grove/sim.h>
 #include <grove/stall.h>
-#include <grove/signal.h>
 #include <grove/stash.h>
 #include <grove/stats.h>
 #include <grove/stream.h>

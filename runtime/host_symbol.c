@@ -25,17 +25,35 @@
 #    include <elfutils/libdw.h>
 #    include <elfutils/libdwfl.h>
 
-#    define FUNCTIONS(X)                                                                          \
-        X(dwfl_begin)                                                                             \
-        X(dwfl_linux_proc_find_elf)                                                               \
-        X(dwfl_standard_find_debuginfo)                                                           \
-        X(dwfl_linux_proc_report) X(dwfl_report_begin) X(dwfl_report_end) X(dwfl_addrmodule)      \
-            X(dwfl_module_addrinfo) X(dwfl_module_getsrc) X(dwfl_lineinfo) X(dwfl_module_addrdie) \
-                X(dwfl_module_info) X(dwfl_module_eh_cfi) X(dwarf_getscopes) X(dwarf_tag)         \
-                    X(dwarf_attr_integrate) X(dwarf_formstring) X(dwarf_getscopes_die)            \
-                        X(dwarf_getsrcfiles) X(dwarf_filesrc) X(dwarf_formudata)                  \
-                            X(dwarf_cfi_addrframe) X(dwarf_frame_cfa) X(dwarf_frame_info)         \
-                                X(dwarf_frame_register)
+/* clang-format 14 never comes to an end with a list like this. */
+/* clang-format off */
+#    define FUNCTIONS(X) \
+        X(dwfl_begin) \
+        X(dwfl_linux_proc_find_elf) \
+        X(dwfl_standard_find_debuginfo) \
+        X(dwfl_linux_proc_report) \
+        X(dwfl_report_begin) \
+        X(dwfl_report_end) \
+        X(dwfl_addrmodule) \
+        X(dwfl_module_addrinfo) \
+        X(dwfl_module_getsrc) \
+        X(dwfl_lineinfo) \
+        X(dwfl_module_addrdie) \
+        X(dwfl_module_info) \
+        X(dwfl_module_eh_cfi) \
+        X(dwarf_getscopes) \
+        X(dwarf_tag) \
+        X(dwarf_attr_integrate) \
+        X(dwarf_formstring) \
+        X(dwarf_getscopes_die) \
+        X(dwarf_getsrcfiles) \
+        X(dwarf_filesrc) \
+        X(dwarf_formudata) \
+        X(dwarf_cfi_addrframe) \
+        X(dwarf_frame_cfa) \
+        X(dwarf_frame_info) \
+        X(dwarf_frame_register)
+/* clang-format on */
 
 static struct {
     bool tried, loaded;

@@ -274,7 +274,8 @@ static void run_tick(struct gv_loop *loop)
     gv_sched_run(loop);
     gv_loop_look(loop);
     adapt_tick(loop, loop->now_ns - start_ns);
-    if (!(loop->turn_clock & GV_TURN_CLOCK_ALL) && loop->now_ns - start_ns > loop->stats.longest_turn_ns)
+    if (!(loop->turn_clock & GV_TURN_CLOCK_ALL)
+        && loop->now_ns - start_ns > loop->stats.longest_turn_ns)
         gv_figure_set(&loop->stats.longest_turn_ns, loop->now_ns - start_ns);
 }
 

@@ -34,6 +34,9 @@ void gv_shares_add(struct gv_shares *shares, const struct gv_look *before,
         shares->unseen_ns += rest;
     } else if (now->on_disk) {
         shares->disk_ns += rest;
+    } else if (now->call == GV_LOOK_NONE) {
+        shares->unseen_ns +=
+            rest; /* It went on while it was looked at: for what it waited is not known. */
     } else {
         shares->blocked_ns += rest;
     }

@@ -121,13 +121,13 @@ struct gv_turn {
         };
         uint16_t barred; /* both at once: 0 if nothing keeps it from parking */
     };
-    uint8_t parked;           /* it has parked, or a turn that runs inline above it */
-    uint8_t noted;            /* the rest holds the last failure; else it is not initialised */
-    uint8_t n_shields;        /* open ones; shield.h */
-    uint8_t opens;            /* enum gv_turn_opens: others may be let in beside it while it is parked */
-    uint64_t grants;          /* number of its grant; only with GV_OPENS_GRANTS */
-    struct gv_shield *shield; /* set while there are any; else not initialised */
-    struct gv_defer *defers;  /* newest first; only with GV_ODD_DEFERS */
+    uint8_t parked;    /* it has parked, or a turn that runs inline above it */
+    uint8_t noted;     /* the rest holds the last failure; else it is not initialised */
+    uint8_t n_shields; /* open ones; shield.h */
+    uint8_t opens;     /* enum gv_turn_opens: others may be let in beside it while it is parked */
+    uint64_t grants;   /* number of its grant; only with GV_OPENS_GRANTS */
+    struct gv_shield *shield;                  /* set while there are any; else not initialised */
+    struct gv_defer *defers;                   /* newest first; only with GV_ODD_DEFERS */
     const ProtobufCEnumDescriptor *refused_by; /* enum of the refusal an await brought */
     struct grove_failure failure; /* of the last await that did not return 0; no text yet: why */
     char why[GV_WHY_BYTES];       /* the failure's text */

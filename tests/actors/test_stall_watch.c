@@ -5,6 +5,7 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -101,28 +102,43 @@ static void skip_where_all_is_slow(void)
         skip();
 }
 
-/* Plants stalls in one way, of which nine of ten must be told with all parts. */
-static void expect(const char *way, const char *kind, const char *a, const char *b)
+/* Plants stalls in one way; counts those told with all parts, and those told in time. */
+static void plant(const char *way, const char *parts[3], unsigned *n_right, unsigned *n_told)
 {
-    unsigned n_right = 0, n_told = 0, n = n_planted();
-
-    skip_where_all_is_slow();
-    for (unsigned left = n; left > 0;) {
+    *n_right = *n_told = 0;
+    for (unsigned left = n_planted(); left > 0;) {
         unsigned now = left < AT_ONCE ? left : AT_ONCE;
 
         run("GROVE_STALL=warn %s %s %u 100", PROGRAM, way, now);
         assert_int_equal(status, 0);
-        n_right += count_lines(kind, a, b);
-        n_told += count_told_in_time();
+        *n_right += count_lines(parts[0], parts[1], parts[2]);
+        *n_told += count_told_in_time();
         left -= now;
     }
-    print_message("%s: %u of %u right, %u told within twice the threshold\n", way, n_right, n,
-                  n_told);
-    if (n_right * 10 < n * 9)
-        fail_msg("only %u of %u right, the last of them:\n%s%s", n_right, n, out, err);
-    /* Where others have the CPU, the watch too is late; who is blocked leaves it one. */
-    if (strcmp(kind, " kind=2 ") == 0 && n_told * 10 < n * 7)
-        fail_msg("only %u of %u told in time:\n%s", n_told, n, out);
+}
+
+/*
+ * Nine of ten must be told with all parts. Where others have the CPU, the watch too is late, and may
+ * miss some: so it has three rounds. One that cannot tell them passes none.
+ */
+static void expect(const char *way, const char *kind, const char *a, const char *b)
+{
+    const char *parts[3] = {kind, a, b};
+    unsigned n_right, n_told, n = n_planted();
+    bool in_time = false;
+
+    skip_where_all_is_slow();
+    for (unsigned round = 0; round < 3; round++) {
+        plant(way, parts, &n_right, &n_told);
+        print_message("%s: %u of %u right, %u told within twice the threshold\n", way, n_right, n,
+                      n_told);
+        /* Who is blocked leaves the watch a CPU. */
+        in_time = strcmp(kind, " kind=2 ") != 0 || n_told * 10 >= n * 7;
+        if (n_right * 10 >= n * 9 && in_time)
+            return;
+    }
+    fail_msg("only %u of %u right, %u in time, the last of them:\n%s%s", n_right, n, n_told, out,
+             err);
 }
 
 static void test_a_sleep_is_blocked_in_nanosleep(void **state)
