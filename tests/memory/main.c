@@ -129,7 +129,7 @@ static int run(const struct operation *operation, unsigned n, bool stays, unsign
 static bool run_apart(const struct operation *operation, unsigned n, bool stays,
                       unsigned *n_requests)
 {
-    int status;
+    int status = -1;
     pid_t pid = fork();
 
     if (pid == 0) {
