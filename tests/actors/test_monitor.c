@@ -23,7 +23,7 @@
 static struct {
     char seen[4 * N_MANY];
     _Atomic unsigned n_seen;
-    unsigned n_downs;
+    _Atomic unsigned n_downs;
     struct grove_down last;
     char why[256];
     grove_monitor_id told[N_MANY];

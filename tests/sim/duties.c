@@ -182,9 +182,12 @@ static void client(void *argument)
         check_outcome(request.call, rc, response.call);
         SIM_CHECK(sim.now_ns - begin_ns < (timeout_ms + LATE_MS) * UINT64_C(1000000),
                   "call %u hangs", request.call);
-        if (sim_draw(SIM_LOAD, 40) == 0) /* Gone already is as good. */
-            (void)grove_stop(play.refs[sim_draw(SIM_LOAD, play.n_gates)],
-                             (enum grove_stop_mode)sim_draw(SIM_LOAD, 3));
+        if (sim_draw(SIM_LOAD, 40) == 0) {
+            grove_ref whom = play.refs[sim_draw(SIM_LOAD, play.n_gates)];
+
+            /* Gone already is as good. */
+            (void)grove_stop(whom, (enum grove_stop_mode)sim_draw(SIM_LOAD, 3));
+        }
     }
     play.n_ended++;
 }
@@ -198,9 +201,9 @@ static void run(void)
         play.seen[i] = play.answered[i] = 0;
     play.n_gates = 1 + sim_draw(SIM_LOAD, GATES_MAX);
     for (unsigned i = 0; i < play.n_gates; i++) {
-        struct grove_spawn_options options = {.place =
-                                                  GROVE_ON_LOOP(sim_draw(SIM_LOAD, grove_loops())),
-                                              .depth_max = 1 + sim_draw(SIM_LOAD, 8)};
+        uint32_t place = sim_draw(SIM_LOAD, grove_loops()), depth_max = 1 + sim_draw(SIM_LOAD, 8);
+        struct grove_spawn_options options = {.place = GROVE_ON_LOOP(place),
+                                              .depth_max = depth_max};
 
         SIM_CHECK(gate_spawn(&functions, NULL, &options, &play.refs[i]) == 0, "no gate");
     }
