@@ -372,7 +372,8 @@ int grove_supervisor_children_await(grove_ref supervisor, struct grove_child_inf
         return rc;
     what = (const struct gv_list *)(const void *)reply->body;
     *n = what->n;
-    memcpy(infos, what->infos, what->n_listed * sizeof infos[0]);
+    if (what->n_listed > 0)
+        memcpy(infos, what->infos, what->n_listed * sizeof infos[0]);
     gv_message_give(&loop->blocks, reply);
     return 0;
 }

@@ -104,8 +104,8 @@ int grove_read_all_await(struct grove_stream *stream, void *bytes, size_t n_byte
 /* Takes a line out of what is kept. False if there is none yet. */
 static bool take_line(struct grove_stream *stream, char *text, size_t room, size_t *n_bytes)
 {
-    const uint8_t *line = stream->unread + stream->unread_at;
-    const uint8_t *end = stream->n_unread > 0 ? memchr(line, '\n', stream->n_unread) : NULL;
+    const uint8_t *line = stream->n_unread > 0 ? stream->unread + stream->unread_at : NULL;
+    const uint8_t *end = line != NULL ? memchr(line, '\n', stream->n_unread) : NULL;
     size_t n = end != NULL ? (size_t)(end - line) : stream->n_unread;
     size_t n_taken = end != NULL ? n + 1 : n;
 
