@@ -17,8 +17,8 @@
 
 #define EXIT_STALLED     70
 #define MINUTE_NS        UINT64_C(60000000000)
-#define WARM_AFTER       8u   /* looks: a program that is over by then needs no names */
-#define TIMES_EVERY      16u  /* looks between two samples of turn times */
+#define WARM_AFTER       4u   /* looks: a program that is over by then needs no names */
+#define TIMES_EVERY      8u  /* looks between two samples of turn times */
 #define PATIENCE_PERCENT 140u /* of the threshold: then it is reported, whatever is known */
 
 #if GV_TSAN
@@ -320,8 +320,8 @@ static bool is_asleep(const struct gv_loop *loop)
     return (gv_figure_read(&loop->rest) & GV_LOOP_ASLEEP) != 0;
 }
 
-/* The same as at the last look. gap_ns: since then. */
-static void look_again(struct gv_loop *loop, struct gv_thread *thread, struct watch *watch,
+/* The same as at the last look. gap_ns: since then. True if it may be a stall. */
+static bool look_again(struct gv_loop *loop, struct gv_thread *thread, struct watch *watch,
                        uint64_t gap_ns)
 {
     bool asleep = watch->key.turn == NULL && is_asleep(loop);
@@ -330,20 +330,20 @@ static void look_again(struct gv_loop *loop, struct gv_thread *thread, struct wa
 
     if (asleep && the.monitor->polls(thread)) {
         forget(loop, watch);
-        return;
+        return false;
     }
     the.monitor->look(thread, &look);
     now = key_of(loop);
     if (!is_same(&now, &watch->key))
-        return; /* The next look will see to it. */
+        return false; /* The next look will see to it. */
     if (look.state == 'T' || look.state == 't') {
         forget(loop, watch);
-        return;
+        return false;
     }
     if (!watch->looked) {
         /* Who was asleep at the last look may have been awake for a moment only. */
         begin(watch, &look, asleep ? 0 : gap_ns);
-        return;
+        return true;
     }
     gv_shares_add(&watch->shares, &watch->last, &look, gap_ns);
     watch->last = look;
@@ -352,20 +352,20 @@ static void look_again(struct gv_loop *loop, struct gv_thread *thread, struct wa
     watch->age_ns += gap_ns;
     if (watch->age_ns >= the.threshold_ns)
         judge(loop, watch);
+    return true;
 }
 
-static void look_at(struct gv_loop *loop, struct watch *watch, uint64_t gap_ns)
+/* True if it does not move. */
+static bool look_at(struct gv_loop *loop, struct watch *watch, uint64_t gap_ns)
 {
     /* acquire: pairs with the release in gv_stall_enter. */
     struct gv_thread *thread = atomic_load_explicit(&loop->thread, memory_order_acquire);
     struct key key = key_of(loop);
 
     if (thread == NULL)
-        return;
-    if (is_same(&key, &watch->key)) {
-        look_again(loop, thread, watch, gap_ns);
-        return;
-    }
+        return false;
+    if (is_same(&key, &watch->key))
+        return look_again(loop, thread, watch, gap_ns);
     if (key.n_turns != watch->key.n_turns && key.n_rounds == watch->key.n_rounds
         && watch->key.turn != NULL)
         ask_to_look(loop);
@@ -373,6 +373,7 @@ static void look_at(struct gv_loop *loop, struct watch *watch, uint64_t gap_ns)
     watch->key = key;
     if (the.n_looks % TIMES_EVERY == loop->index % TIMES_EVERY)
         ask_for_times(loop);
+    return false;
 }
 
 /* What names lines is loaded, and read from a disk perhaps, before the first report needs it. */
@@ -383,22 +384,27 @@ static void warm_up(void)
     (void)the.monitor->name((uintptr_t)warm_up, true, 0, spare.where, sizeof spare.where);
 }
 
+/* Looks half as often while all loops move: a wake disturbs those that share its CPU. */
 static void watch_all(void *unused)
 {
     uint64_t began_ns = the.monitor->now_ns(), ended_ns = began_ns;
+    uint64_t pause_ns = the.pause_ns;
 
     (void)unused;
-    while (the.monitor->wait(the.pause_ns)) {
+    while (the.monitor->wait(pause_ns)) {
         uint64_t now_ns = the.monitor->now_ns();
+        uint64_t slept_ns = now_ns - ended_ns;
         uint64_t gap_ns =
             ended_ns - began_ns
-            + (now_ns - ended_ns < 2 * the.pause_ns ? now_ns - ended_ns : 2 * the.pause_ns);
+            + (slept_ns < pause_ns + the.pause_ns ? slept_ns : pause_ns + the.pause_ns);
 
         began_ns = now_ns;
+        pause_ns = 2 * the.pause_ns;
         if (++the.n_looks == WARM_AFTER)
             warm_up();
         for (unsigned i = 0; i < gv_runtime.n_loops; i++)
-            look_at(gv_runtime.loops[i], &the.watches[i], gap_ns);
+            if (look_at(gv_runtime.loops[i], &the.watches[i], gap_ns))
+                pause_ns = the.pause_ns;
         ended_ns = the.monitor->now_ns();
     }
 }

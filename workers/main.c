@@ -104,6 +104,9 @@ int gv_worker_main(const struct grove_worker_entry *first, const struct grove_wo
     /* Programs that a job starts are not workers. */
     (void)unsetenv(GV_WORKER_VARIABLE);
     rc = gv_option_set("loops", "1", error);
+    if (rc == 0)
+        rc = gv_option_set("stall", "off",
+                           error); /* Jobs are long by trade, and nobody waits for this loop. */
     if (rc == 0) {
         gv_system_init(options.env);
         around.loop = gv_loop_now();

@@ -30,15 +30,23 @@ static struct {
     unsigned nap_ms; /* of each DOWN */
 } noted;
 
+/* The count comes last: who has read it may read what it counts. */
+static void note_seen(char what)
+{
+    noted.seen[noted.n_seen] = what;
+    noted.n_seen++;
+}
+
 static void note_down(struct play *me, const struct grove_down *down)
 {
     (void)me;
     noted.last = *down;
     (void)snprintf(noted.why, sizeof noted.why, "%s", down->why); /* As long as any. */
-    noted.told[noted.n_downs++ % N_MANY] = down->monitor;
+    noted.told[noted.n_downs % N_MANY] = down->monitor;
+    noted.n_downs++;
     if (noted.nap_ms > 0)
         (void)grove_sleep_await(noted.nap_ms); /* Nobody stops it. */
-    noted.seen[noted.n_seen++] = 'D';
+    note_seen('D');
 }
 
 static int note_add(struct play *me, const Play__V1__AddRequest *request,
@@ -46,7 +54,7 @@ static int note_add(struct play *me, const Play__V1__AddRequest *request,
 {
     (void)me;
     response->total = request->n;
-    noted.seen[noted.n_seen++] = 'a';
+    note_seen('a');
     return 0;
 }
 

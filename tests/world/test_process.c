@@ -9,7 +9,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "runtime/sanitize.h"
 #include "tests/world/sockets.h"
 
 static struct grove_process *spawn(const char *const *arguments,
@@ -196,8 +195,6 @@ static void test_signals_are_heard_also_before_the_wait(void **state)
     int number = 0;
 
     (void)state;
-    if (GV_TSAN)
-        skip(); /* It holds handlers back while their thread is in a read that goes on behind them. */
     assert_int_equal(grove_signals_open((const int[]){SIGUSR1, SIGUSR2}, 2, &signals), 0);
     assert_int_equal(kill(getpid(), SIGUSR2), 0);
     assert_int_equal(grove_sleep_await(5), 0);
