@@ -20,12 +20,13 @@ struct member {
 
 static void note(char what)
 {
-    unsigned i = family.n_notes++;
+    unsigned i = family.n_begun++;
 
     if (i < FAMILY_NOTES - 1) {
         family.began_ms[i] = stage_now_ms();
         family.notes[i] = what;
     }
+    family.n_notes++;
 }
 
 static int member_init(struct play *play, const void *argument)

@@ -15,7 +15,8 @@
 
 extern struct family {
     char notes[FAMILY_NOTES];
-    _Atomic unsigned n_notes;
+    _Atomic unsigned n_begun;  /* notes, of any loop */
+    _Atomic unsigned n_notes;  /* that can be read */
     unsigned n_living[128];    /* by letter: incarnations that have begun and not ended */
     unsigned n_overlaps;       /* of two incarnations */
     unsigned n_bad_inits[128]; /* so many inits to come will fail */
