@@ -74,6 +74,12 @@ static void open_options(void)
     set("log_level", "0");
 }
 
+void stage_open_loops_unlent(unsigned n)
+{
+    stage_open_loops(n);
+    assert_int_equal(grove_option_set("lend", "0"), 0);
+}
+
 void stage_open_with(const char *option, const char *value)
 {
     open_options();
@@ -350,4 +356,17 @@ void go_relay(void *argument)
     script->n_runs++;
     (void)stage_note(script, stage_perform(script->to, script->next)); /* Noted. */
     script->n_ends++;
+}
+
+uint64_t stage_n_lent(void)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < grove_loops(); i++) {
+        struct grove_loop_stats stats;
+
+        assert_int_equal(grove_loop_stats(i, &stats), 0);
+        n += stats.lent;
+    }
+    return n;
 }

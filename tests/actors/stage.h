@@ -44,7 +44,10 @@ void stage_open(void);
 /* n loops, real time. */
 void stage_open_loops(unsigned n);
 
-/* The same, with one more option. */
+/* The same, and nobody is lent: who is on a loop stays there. */
+void stage_open_loops_unlent(unsigned n);
+
+/* One loop, with one more option. */
 void stage_open_with(const char *option, const char *value);
 
 /* Ends the runtime; checks that it could. */
@@ -86,6 +89,9 @@ void stage_listen(void);
 
 /* True if since then turns have run, but nothing was queued and nobody has parked. */
 bool stage_was_inline(void);
+
+/* How many batches of actors were lent, by all loops. */
+uint64_t stage_n_lent(void);
 
 /* Waits until no handler runs a script: those lie on the stack of the test. */
 void stage_settle(void);

@@ -11,93 +11,8 @@
 
 #include <cmocka.h>
 
+#include "alarms.h"
 #include "runtime/loop.h"
-#include "stage.h"
-
-#define TICKS_MAX 32
-
-/* What came of the ticks of one test. */
-static struct {
-    unsigned n;
-    unsigned long long at_ms[TICKS_MAX];
-    unsigned long long began_ms;
-    uint32_t takes_ms; /* what a tick's handler takes */
-    bool parks;        /* by sleeping */
-    struct grove_timer_state state;
-    bool found;
-    char text[64];
-} seen;
-
-static int act_tick(struct play *me, struct script *script)
-{
-    (void)me;
-    if (seen.n < TICKS_MAX)
-        seen.at_ms[seen.n] = stage_now_ms() - seen.began_ms;
-    seen.n++;
-    seen.found = grove_timer_look((uint64_t)script->number, &seen.state);
-    if (seen.parks)
-        return grove_sleep_await(seen.takes_ms);
-    stage_pass_ms(seen.takes_ms);
-    return 0;
-}
-
-static struct script tick = {.act = act_tick, .number = 1};
-
-static Play__V1__PerformRequest request_for(struct script *script)
-{
-    Play__V1__PerformRequest request = PLAY__V1__PERFORM_REQUEST__INIT;
-
-    request.script = (uintptr_t)script;
-    return request;
-}
-
-/* Arms what the script says: key number, ms, mode in n_ends. */
-static int act_arm(struct play *me, struct script *script)
-{
-    Play__V1__PerformRequest request = request_for(&tick);
-    enum grove_timer_mode mode = (enum grove_timer_mode)script->n_ends;
-
-    (void)me;
-    if (mode == GROVE_ONCE)
-        return stage_note(script,
-                          play_perform_after((uint64_t)script->number, script->ms, &request));
-    return stage_note(script,
-                      play_perform_every((uint64_t)script->number, script->ms, mode, &request));
-}
-
-static int act_cancel(struct play *me, struct script *script)
-{
-    (void)me;
-    return script->rc = grove_timer_cancel((uint64_t)script->number) ? 1 : 0, 0;
-}
-
-static void arm(grove_ref ref, uint32_t ms, enum grove_timer_mode mode)
-{
-    struct script script = {.act = act_arm, .number = 1, .ms = ms, .n_ends = mode};
-
-    seen.began_ms = stage_now_ms();
-    assert_int_equal(stage_perform(ref, &script), 0);
-}
-
-static bool cancel(grove_ref ref)
-{
-    struct script script = {.act = act_cancel, .number = 1};
-
-    assert_int_equal(stage_perform(ref, &script), 0);
-    return script.rc != 0;
-}
-
-static void let_pass(uint32_t ms)
-{
-    assert_int_equal(grove_sleep_await(ms), 0);
-}
-
-static int set_up(void **state)
-{
-    memset(&seen, 0, sizeof seen);
-    tick = (struct script){.act = act_tick, .number = 1};
-    return stage_set_up(state);
-}
 
 /* --- when they come --------------------------------------------------------------------------- */
 
@@ -202,22 +117,6 @@ static void test_after_a_long_stop_of_the_loop_comes_one_tick_and_the_phase_is_k
 }
 
 /* --- cancel and replace ----------------------------------------------------------------------- */
-
-/* Arms key 1, sleeps until its tick waits in the mailbox, then does what n_ends says. */
-static int act_outwait(struct play *me, struct script *script)
-{
-    Play__V1__PerformRequest request = request_for(&tick);
-    int rc = play_perform_after(1, 5, &request);
-
-    (void)me;
-    if (rc == 0)
-        rc = grove_sleep_await(20);
-    if (rc == 0 && script->n_ends == 0)
-        script->rc = grove_timer_cancel(1) ? 1 : 0;
-    else if (rc == 0)
-        rc = play_perform_after(1, 30, &request);
-    return rc;
-}
 
 static void test_no_tick_comes_after_cancel_though_it_was_queued(void **state)
 {
@@ -367,7 +266,7 @@ static void test_each_tick_brings_a_whole_copy_of_a_request_with_pointers(void *
     assert_int_equal(grove_stop_await(ref, GROVE_STOP_NOW), 0); /* The functions lie here. */
 }
 
-#define one_loop(test) cmocka_unit_test_setup_teardown(test, set_up, stage_tear_down)
+#define one_loop(test) cmocka_unit_test_setup_teardown(test, alarms_set_up, stage_tear_down)
 
 int main(void)
 {

@@ -9,8 +9,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -18,42 +16,23 @@
 #include "actors/fault.h"
 #include "runtime/loop.h"
 #include "runtime/sanitize.h"
+#include "tests/runtime/victim.h"
 
 #define PROGRAM GV_BUILD_ROOT "/tests/actors/fault_program"
 
-static char report[16384];
+static const char *way;
 
-/* Runs the program that breaks in this way and returns the signal that ended it. */
-static int signal_of(const char *how)
+static void run_program(void)
 {
-    size_t n_bytes = 0;
-    int ends[2], status;
-    pid_t child;
-
-    assert_int_equal(pipe(ends), 0);
-    child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        const struct rlimit none = {0, 0};
-
-        (void)setrlimit(RLIMIT_CORE, &none); /* A core would only be in the way. */
-        (void)dup2(ends[1], STDERR_FILENO);
-        (void)execl(PROGRAM, PROGRAM, how, NULL);
-        _exit(127);
-    }
-    assert_int_equal(close(ends[1]), 0);
-    for (ssize_t n; (n = read(ends[0], report + n_bytes, sizeof report - 1 - n_bytes)) > 0;)
-        n_bytes += (size_t)n;
-    report[n_bytes] = '\0';
-    assert_int_equal(close(ends[0]), 0);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    (void)execl(PROGRAM, PROGRAM, way, NULL);
+    _exit(127);
 }
 
-static void assert_reported(const char *text)
+/* Runs the program that breaks in this way and returns the signal that ended it. */
+static int signal_that_ended(const char *how)
 {
-    if (strstr(report, text) == NULL)
-        fail_msg("no \"%s\" in:\n%s", text, report);
+    way = how;
+    return signal_of(run_program);
 }
 
 static void assert_actor_and_method_are_named(void)
@@ -73,7 +52,7 @@ static void test_an_overflow_of_a_greenlets_stack_is_called_that(void **state)
 {
     (void)state;
     skip_what_sanitizers_report();
-    assert_int_equal(signal_of("overflow"), SIGSEGV);
+    assert_int_equal(signal_that_ended("overflow"), SIGSEGV);
     assert_actor_and_method_are_named();
     assert_reported("STACK OVERFLOW of ");
     assert_reported("do this work in a WORKER rpc");
@@ -83,7 +62,7 @@ static void test_an_overflow_in_a_handler_that_main_calls_inline_is_called_that_
 {
     (void)state;
     skip_what_sanitizers_report();
-    assert_int_equal(signal_of("overflow of main"), SIGSEGV);
+    assert_int_equal(signal_that_ended("overflow of main"), SIGSEGV);
     assert_actor_and_method_are_named();
     assert_reported("STACK OVERFLOW of play/clumsy");
 }
@@ -92,7 +71,7 @@ static void test_a_write_through_null_names_who_did_it_and_is_no_overflow(void *
 {
     (void)state;
     skip_what_sanitizers_report();
-    assert_int_equal(signal_of("wild"), SIGSEGV);
+    assert_int_equal(signal_that_ended("wild"), SIGSEGV);
     assert_actor_and_method_are_named();
     assert_null(strstr(report, "STACK OVERFLOW"));
 }
@@ -100,7 +79,7 @@ static void test_a_write_through_null_names_who_did_it_and_is_no_overflow(void *
 static void test_a_failed_assertion_names_who_was_running(void **state)
 {
     (void)state;
-    assert_int_equal(signal_of("assert"), SIGABRT);
+    assert_int_equal(signal_that_ended("assert"), SIGABRT);
     assert_reported("grove: assertion failed: script->number == 4711");
     assert_actor_and_method_are_named();
     assert_null(strstr(report, "STACK OVERFLOW"));

@@ -430,8 +430,7 @@ static void test_a_loop_that_stands_still_is_not_flooded_by_publishing(void **st
 static int set_up_without_lending(void **state)
 {
     (void)state;
-    stage_open_loops(2);
-    assert_int_equal(grove_option_set("lend", "0"), 0);
+    stage_open_loops_unlent(2);
     return 0;
 }
 

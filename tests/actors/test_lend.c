@@ -48,19 +48,6 @@ static int act_where(struct play *me, struct script *script)
     return 0;
 }
 
-static uint64_t n_lent(void)
-{
-    uint64_t n = 0;
-
-    for (unsigned i = 0; i < grove_loops(); i++) {
-        struct grove_loop_stats stats;
-
-        assert_int_equal(grove_loop_stats(i, &stats), 0);
-        n += stats.lent;
-    }
-    return n;
-}
-
 /* --- who is lent ------------------------------------------------------------------------------ */
 
 static void test_a_pinned_actor_is_not_lent(void **state)
@@ -89,7 +76,7 @@ static void test_the_loop_of_main_borrows_nothing(void **state)
         assert_int_equal(stage_perform(stage_spawn_on(1, NULL), &where), 0);
         assert_int_equal(where.number, 1);
     }
-    assert_int_equal(n_lent(), 0);
+    assert_int_equal(stage_n_lent(), 0);
     stage_close();
 }
 
@@ -126,7 +113,7 @@ static void test_an_idle_loop_borrows_from_actors_that_wait(void **state)
         sum += total;
     }
     assert_int_equal(sum, 8 * 500);
-    assert_true(n_lent() > 0);
+    assert_true(stage_n_lent() > 0);
     stage_close();
 }
 

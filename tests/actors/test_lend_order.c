@@ -45,19 +45,6 @@ static void open_by_chance(unsigned n_loops)
     assert_int_equal(grove_option_set("lend", "2"), 0);
 }
 
-static uint64_t n_lent(void)
-{
-    uint64_t n = 0;
-
-    for (unsigned i = 0; i < grove_loops(); i++) {
-        struct grove_loop_stats stats;
-
-        assert_int_equal(grove_loop_stats(i, &stats), 0);
-        n += stats.lent;
-    }
-    return n;
-}
-
 /* --- order ------------------------------------------------------------------------------------ */
 
 /* By sender: what came last. Only ever touched by one actor of each test. */
@@ -155,7 +142,7 @@ static void test_what_a_lent_actor_sends_comes_in_order_wherever_it_ran(void **s
     while (total < N)
         assert_int_equal(stage_add(receiver, 0, &total), 0);
     assert_false(disorder);
-    assert_true(n_lent() > 0);
+    assert_true(stage_n_lent() > 0);
     stage_close();
 }
 
@@ -187,7 +174,7 @@ static void test_what_was_sent_away_from_home_arrives_before_the_actor_is_back(v
     while (total < 20)
         assert_int_equal(stage_add(receiver, 0, &total), 0);
     assert_false(disorder);
-    assert_in_range(n_lent(), 5, 15);
+    assert_in_range(stage_n_lent(), 5, 15);
     stage_close();
 }
 

@@ -364,9 +364,8 @@ static void test_a_flood_of_send_awaits_starves_no_other_loop(void **state)
 static int set_up_three_loops(void **state)
 {
     (void)state;
-    stage_open_loops(3);
     /* The source lets nobody else run on its loop: it must stay there, and nobody come. */
-    assert_int_equal(grove_option_set("lend", "0"), 0);
+    stage_open_loops_unlent(3);
     return 0;
 }
 

@@ -10,90 +10,9 @@
 
 #include <cmocka.h>
 
-#include "stage.h"
-
 #include "actors/actor.h"
 #include "runtime/slot.h"
-
-#define N_MANY 1000u
-
-/* --- a watcher ---------------------------------------------------------------------------------- */
-
-/* What the watcher saw, in order: 'a' for an add, 'D' for a DOWN. Written by its turns, read when all is quiet. */
-static struct {
-    char seen[4 * N_MANY];
-    _Atomic unsigned n_seen;
-    _Atomic unsigned n_downs;
-    struct grove_down last;
-    char why[256];
-    grove_monitor_id told[N_MANY];
-    unsigned nap_ms; /* of each DOWN */
-} noted;
-
-/* The count comes last: who has read it may read what it counts. */
-static void note_seen(char what)
-{
-    noted.seen[noted.n_seen] = what;
-    noted.n_seen++;
-}
-
-static void note_down(struct play *me, const struct grove_down *down)
-{
-    (void)me;
-    noted.last = *down;
-    (void)snprintf(noted.why, sizeof noted.why, "%s", down->why); /* As long as any. */
-    noted.told[noted.n_downs % N_MANY] = down->monitor;
-    noted.n_downs++;
-    if (noted.nap_ms > 0)
-        (void)grove_sleep_await(noted.nap_ms); /* Nobody stops it. */
-    note_seen('D');
-}
-
-static int note_add(struct play *me, const Play__V1__AddRequest *request,
-                    Play__V1__AddResponse *response)
-{
-    (void)me;
-    response->total = request->n;
-    note_seen('a');
-    return 0;
-}
-
-static struct play_service watcher_functions;
-
-static grove_ref spawn_watcher(const struct grove_spawn_options *options)
-{
-    grove_ref ref = GROVE_NOBODY;
-
-    memset(&noted, 0, sizeof noted);
-    watcher_functions = stage_player;
-    watcher_functions.down = note_down;
-    watcher_functions.add = note_add;
-    assert_int_equal(play_spawn(&watcher_functions, NULL, options, &ref), 0);
-    return ref;
-}
-
-static void wait_for_notes(unsigned n)
-{
-    for (unsigned i = 0; noted.n_seen < n && i < 100000; i++)
-        assert_int_equal(grove_sleep_await(1), 0);
-    assert_int_equal(noted.n_seen, n);
-}
-
-static grove_monitor_id monitor;
-
-static int act_watch(struct play *me, struct script *script)
-{
-    (void)me;
-    return stage_note(script, grove_monitor(script->to, &monitor));
-}
-
-/* who watches whom from now on. */
-static void watch(grove_ref who, grove_ref whom)
-{
-    struct script script = {.act = act_watch, .to = whom};
-
-    assert_int_equal(stage_perform(who, &script), 0);
-}
+#include "watcher.h"
 
 static int act_fail(struct play *me, struct script *script)
 {
@@ -238,22 +157,6 @@ static void test_a_failure_in_down_ends_the_watcher_which_others_are_told(void *
 }
 
 /* --- order -------------------------------------------------------------------------------------- */
-
-/* Sends script->number adds, as often as not with a wait for room; then fails. */
-static int act_send_and_fail(struct play *me, struct script *script)
-{
-    (void)me;
-    for (int64_t i = 0; i < script->number; i++) {
-        Play__V1__AddRequest request = PLAY__V1__ADD_REQUEST__INIT;
-
-        request.n = i;
-        script->rc = i % 2 == 0 ? play_add_send(script->to, &request)
-                                : play_add_send_await(script->to, &request);
-        if (script->rc != 0)
-            return script->rc;
-    }
-    return grove_fail("done with it");
-}
 
 static void check_order(grove_ref who, grove_ref whom, unsigned n)
 {

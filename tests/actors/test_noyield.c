@@ -8,15 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "runtime/loop.h"
 #include "runtime/options.h"
 #include "stage.h"
+#include "tests/runtime/victim.h"
 
 static grove_ref other;
 
@@ -165,42 +163,21 @@ static void test_a_forgotten_region_ends_with_its_turn(void **state)
 
 /* --- aborts ----------------------------------------------------------------------------------- */
 
-static char report[16384];
+static struct script *broken;
 
-/* Runs it in a child whose option says abort; returns the signal that ended it, and reads its report. */
-static int signal_of(struct script *script)
+static void break_it(void)
 {
-    size_t n_bytes = 0;
-    int ends[2], status;
-    pid_t child;
-
-    assert_int_equal(pipe(ends), 0);
-    child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        const struct rlimit none = {0, 0};
-
-        (void)setrlimit(RLIMIT_CORE, &none); /* A core would only be in the way. */
-        (void)dup2(ends[1], STDERR_FILENO);
-        stage_open();
-        set_option("1");
-        other = stage_spawn("other");
-        (void)stage_perform(stage_spawn("hasty"), script); /* It ends here. */
-        _exit(0);
-    }
-    assert_int_equal(close(ends[1]), 0);
-    for (ssize_t n; (n = read(ends[0], report + n_bytes, sizeof report - 1 - n_bytes)) > 0;)
-        n_bytes += (size_t)n;
-    report[n_bytes] = '\0';
-    assert_int_equal(close(ends[0]), 0);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    stage_open();
+    set_option("1");
+    other = stage_spawn("other");
+    (void)stage_perform(stage_spawn("hasty"), broken); /* It ends here. */
 }
 
-static void assert_reported(const char *text)
+/* Runs it in a child whose option says abort; returns the signal that ended it. */
+static int signal_that_ended(struct script *script)
 {
-    if (strstr(report, text) == NULL)
-        fail_msg("no \"%s\" in:\n%s", text, report);
+    broken = script;
+    return signal_of(break_it);
 }
 
 static void test_an_abort_names_actor_method_and_await(void **state)
@@ -209,12 +186,12 @@ static void test_an_abort_names_actor_method_and_await(void **state)
     struct script sleeps = {.act = act_in_region}, calls = {.act = act_in_region, .number = 2},
                   forgets = {.act = act_in_region, .number = 2, .n_ends = 1};
 
-    assert_int_equal(signal_of(&sleeps), SIGABRT);
+    assert_int_equal(signal_that_ended(&sleeps), SIGABRT);
     assert_reported("play/hasty: grove_sleep_await inside a no-yield region of "
                     "play.v1.PlayService/Perform");
-    assert_int_equal(signal_of(&calls), SIGABRT);
+    assert_int_equal(signal_that_ended(&calls), SIGABRT);
     assert_reported("play/hasty: the _await of a call inside a no-yield region of");
-    assert_int_equal(signal_of(&forgets), SIGABRT);
+    assert_int_equal(signal_that_ended(&forgets), SIGABRT);
 }
 
 static int act_forget(struct play *me, struct script *script)
@@ -229,7 +206,7 @@ static void test_an_end_that_was_forgotten_is_reported(void **state)
     (void)state;
     struct script forgets = {.act = act_forget};
 
-    assert_int_equal(signal_of(&forgets), SIGABRT);
+    assert_int_equal(signal_that_ended(&forgets), SIGABRT);
     assert_reported("play/hasty: its turn ended inside a no-yield region of "
                     "play.v1.PlayService/Perform");
 }

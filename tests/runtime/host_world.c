@@ -17,3 +17,15 @@ int close_world(void **state)
     env->poller_close(poller);
     return 0;
 }
+
+int open_world_as_before_linux_5(void **state)
+{
+    gv_host_old_kernel = true;
+    return open_world(state);
+}
+
+int close_world_as_now(void **state)
+{
+    gv_host_old_kernel = false;
+    return close_world(state);
+}

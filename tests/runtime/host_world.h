@@ -23,6 +23,10 @@ extern struct gv_poller *poller;
 int open_world(void **state);
 int close_world(void **state);
 
+/* The same on a kernel that knows nothing of what came with Linux 5. */
+int open_world_as_before_linux_5(void **state);
+int close_world_as_now(void **state);
+
 /* Polls until condition holds. */
 #define POLL_UNTIL(condition)                        \
     do {                                             \

@@ -7,41 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "runtime/assert.h"
 #include "runtime/host_fault.h"
-
-static char report[4096];
-
-/* Runs break_it in a child and returns the signal that ended it; its words are in report. */
-static int signal_of(void (*break_it)(void))
-{
-    size_t n_bytes = 0;
-    int ends[2], status;
-    pid_t child;
-
-    assert_int_equal(pipe(ends), 0);
-    child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        (void)dup2(ends[1], STDERR_FILENO);
-        (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-        break_it();
-        _exit(0);
-    }
-    assert_int_equal(close(ends[1]), 0);
-    for (ssize_t n; (n = read(ends[0], report + n_bytes, sizeof report - 1 - n_bytes)) > 0;)
-        n_bytes += (size_t)n;
-    report[n_bytes] = '\0';
-    assert_int_equal(close(ends[0]), 0);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-}
+#include "tests/runtime/victim.h"
 
 static void break_an_invariant(void)
 {

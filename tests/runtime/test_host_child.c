@@ -129,18 +129,6 @@ static void test_a_child_dies_with_its_parent(void **state)
 
 /* --- group ------------------------------------------------------------------------------------ */
 
-static int open_all_as_before_linux_5(void **state)
-{
-    gv_host_old_kernel = true;
-    return open_world(state);
-}
-
-static int close_world_as_now(void **state)
-{
-    gv_host_old_kernel = false;
-    return close_world(state);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,5 +145,5 @@ int main(void)
 
     return cmocka_run_group_tests_name("host_child", tests, open_world, close_world)
            + cmocka_run_group_tests_name("host_child, old kernel", old_tests,
-                                         open_all_as_before_linux_5, close_world_as_now);
+                                         open_world_as_before_linux_5, close_world_as_now);
 }

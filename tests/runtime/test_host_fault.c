@@ -8,15 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "runtime/host.h"
 #include "runtime/host_fault.h"
-
-static char report[16384];
+#include "tests/runtime/victim.h"
 
 static size_t describe(const void *address, const void *sp, char *text, size_t room)
 {
@@ -25,37 +23,12 @@ static size_t describe(const void *address, const void *sp, char *text, size_t r
     return (size_t)snprintf(text, room, "actor account#4711 in account.Withdraw\n");
 }
 
-/* Runs break_it in a child and returns the signal that ended it; its words are in report. */
-static int signal_of(void (*break_it)(void))
+/* What a child does before it breaks. */
+static void prepare(void)
 {
-    size_t n_bytes = 0;
-    int ends[2], status;
-    pid_t child;
-
-    assert_int_equal(pipe(ends), 0);
-    child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        (void)dup2(ends[1], STDERR_FILENO);
-        (void)setenv("GROVE_FAULT", "1", 1);
-        gv_fault_describe = describe;
-        gv_fault_install();
-        break_it();
-        _exit(0);
-    }
-    assert_int_equal(close(ends[1]), 0);
-    for (ssize_t n; (n = read(ends[0], report + n_bytes, sizeof(report) - 1 - n_bytes)) > 0;)
-        n_bytes += (size_t)n;
-    report[n_bytes] = '\0';
-    assert_int_equal(close(ends[0]), 0);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-}
-
-static void assert_reported(const char *text)
-{
-    if (strstr(report, text) == NULL)
-        fail_msg("no \"%s\" in:\n%s", text, report);
+    (void)setenv("GROVE_FAULT", "1", 1);
+    gv_fault_describe = describe;
+    gv_fault_install();
 }
 
 static void *volatile wild = (void *)0x1230;
@@ -65,10 +38,16 @@ __attribute__((no_sanitize("undefined"))) static void write_wildly(void)
     *(volatile int *)wild = 1;
 }
 
+static void break_wildly(void)
+{
+    prepare();
+    write_wildly();
+}
+
 static void test_a_wild_write_is_reported_with_address_and_actor(void **state)
 {
     (void)state;
-    assert_int_equal(signal_of(write_wildly), SIGSEGV);
+    assert_int_equal(signal_of(break_wildly), SIGSEGV);
     assert_reported("grove: SIGSEGV at address 0x1230, pc 0x");
     assert_reported("test_host_fault");
     assert_reported("actor account#4711 in account.Withdraw\n");
@@ -101,6 +80,7 @@ static void overflow(void)
     const struct gv_env *env = gv_env_host();
     struct gv_poller *poller;
 
+    prepare();
     if (env->poller_open(env->world, 0, &poller) == 0
         && env->thread_start(env->world, poller, overflow_in_thread, NULL) == 0)
         env->thread_join(poller);
@@ -116,6 +96,7 @@ static void test_a_stack_overflow_of_a_loop_thread_is_reported(void **state)
 
 static void divide(void)
 {
+    prepare();
     (void)raise(SIGFPE);
 }
 
@@ -139,6 +120,7 @@ static size_t describe_badly(const void *address, const void *sp, char *text, si
 
 static void break_describe(void)
 {
+    prepare();
     gv_fault_describe = describe_badly;
     write_wildly();
 }

@@ -33,18 +33,6 @@ static void test_a_page_is_shared_with_a_child_and_cannot_shrink(void **state)
 
 /* --- group ------------------------------------------------------------------------------------ */
 
-static int open_all_as_before_linux_5(void **state)
-{
-    gv_host_old_kernel = true;
-    return open_world(state);
-}
-
-static int close_world_as_now(void **state)
-{
-    gv_host_old_kernel = false;
-    return close_world(state);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -56,5 +44,5 @@ int main(void)
 
     return cmocka_run_group_tests_name("host_page", tests, open_world, close_world)
            + cmocka_run_group_tests_name("host_page, old kernel", old_tests,
-                                         open_all_as_before_linux_5, close_world_as_now);
+                                         open_world_as_before_linux_5, close_world_as_now);
 }

@@ -61,18 +61,6 @@ static void test_three_hundred_kills_leave_nothing_behind(void **state)
 
 /* --- group ------------------------------------------------------------------------------------ */
 
-static int open_all_as_before_linux_5(void **state)
-{
-    gv_host_old_kernel = true;
-    return open_world(state);
-}
-
-static int close_world_as_now(void **state)
-{
-    gv_host_old_kernel = false;
-    return close_world(state);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -85,5 +73,5 @@ int main(void)
 
     return cmocka_run_group_tests_name("host_process", tests, open_world, close_world)
            + cmocka_run_group_tests_name("host_process, old kernel", old_tests,
-                                         open_all_as_before_linux_5, close_world_as_now);
+                                         open_world_as_before_linux_5, close_world_as_now);
 }
