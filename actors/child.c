@@ -181,6 +181,7 @@ void gv_child_too_late(struct gv_timer *timer)
 void gv_child_lay_down(struct gv_loop *loop, struct gv_child *child)
 {
     const struct gv_supervisor *me = child->supervisor;
+    uint32_t shutdown_ms = me->killing ? 0 : child->rule.shutdown_ms;
     struct gv_order what = {.kind = GV_ORDER_REST};
     bool told;
 
@@ -191,9 +192,9 @@ void gv_child_lay_down(struct gv_loop *loop, struct gv_child *child)
     child->state = GROVE_CHILD_STOPPING;
     told = gv_child_order(loop, child, what);
     gv_timer_init(&child->timer, gv_child_too_late);
-    if (!told || child->rule.shutdown_ms != GROVE_INFINITE)
+    if (!told || shutdown_ms != GROVE_INFINITE)
         gv_wheel_arm(&loop->wheel, &child->timer,
-                     gv_deadline_in(loop, told ? child->rule.shutdown_ms : RETRY_MS));
+                     gv_deadline_in(loop, told ? shutdown_ms : RETRY_MS));
 }
 
 /* Answers a call that waits for something of a child; *call is 0 from then on. */

@@ -282,6 +282,8 @@ static int place_child(struct gv_loop *loop, struct gv_supervisor *me,
         return GROVE_ENOMEM;
     me->parent = gv_ref_id(options->parent);
     me->self = child;
+    me->aim = GV_AIM_REST; /* Its children wait, as it does, until its parent has it begin. */
+    me->down = true;
     child->id = gv_task_id(&me->task);
     child->is_supervisor = true;
     me->task.class->describe(&me->task, child->label, sizeof child->label);

@@ -187,7 +187,10 @@ static void is_down(struct gv_loop *loop, struct gv_supervisor *me)
     case GV_AIM_UP:
         break;
     case GV_AIM_GROUP:
+        if (gv_timer_is_armed(&me->timer))
+            break; /* They were down before. */
         gv_timer_init(&me->timer, group_begins);
+        me->begins_ms = loop->now_ms + me->delay_ms;
         if (me->delay_ms == 0)
             group_begins(&me->timer);
         else
@@ -245,11 +248,33 @@ static uint32_t group_ms(const struct gv_supervisor *me)
     return ms < GROVE_INFINITE ? (uint32_t)ms : GROVE_INFINITE;
 }
 
+/* How long those that rest already have to wait on. */
+static uint32_t rest_ms(const struct gv_loop *loop, const struct gv_supervisor *me)
+{
+    if (me->aim != GV_AIM_GROUP || !gv_timer_is_armed(&me->timer))
+        return me->aim == GV_AIM_GROUP ? me->delay_ms : 0;
+    return gv_ms_before(loop->now_ms, me->begins_ms) ? me->begins_ms - loop->now_ms : 0;
+}
+
 static void tell_to_wait(struct gv_loop *loop, const struct gv_child *child, uint32_t ms)
 {
     /* Without memory its callers wait until their deadlines. */
     if (ms > 0)
         (void)gv_child_order(loop, child, (struct gv_order){.kind = GV_ORDER_WAIT, .wait_ms = ms});
+}
+
+/* It and those behind it come down, or all, and begin anew; some of them may rest already. */
+static void restart_group(struct gv_loop *loop, struct gv_child *child, uint32_t delay_ms)
+{
+    struct gv_supervisor *me = child->supervisor;
+    uint32_t least_ms = rest_ms(loop, me);
+
+    me->delay_ms = delay_ms > least_ms ? delay_ms : least_ms;
+    me->first = me->strategy == GROVE_ONE_FOR_ALL ? 0 : child->number;
+    me->wait_ms = group_ms(me);
+    tell_to_wait(loop, child, me->wait_ms);
+    me->aim = GV_AIM_UP; /* Begin to bring them down once more. */
+    gv_supervisor_aim(loop, me, GV_AIM_GROUP);
 }
 
 static void give_up(struct gv_loop *loop, struct gv_supervisor *me, const struct gv_child *child)
@@ -285,11 +310,7 @@ static void judge(struct gv_loop *loop, struct gv_child *child)
     gv_log(GV_LOG_WARN, "child.restart", "child=%s reason=%s restarts=%u delay_ms=%u", child->label,
            grove_down_reason_name(child->last_reason), child->n_restarts, delay_ms);
     if (me->strategy != GROVE_ONE_FOR_ONE) {
-        me->first = me->strategy == GROVE_ONE_FOR_ALL ? 0 : child->number;
-        me->delay_ms = delay_ms;
-        me->wait_ms = group_ms(me);
-        tell_to_wait(loop, child, me->wait_ms);
-        gv_supervisor_aim(loop, me, GV_AIM_GROUP);
+        restart_group(loop, child, delay_ms);
     } else if (delay_ms == 0) {
         gv_child_begin(loop, child);
     } else {
@@ -318,7 +339,8 @@ static void child_down(struct gv_loop *loop, struct gv_child *child, const struc
                         what->why);
         child->leaving = true;
     }
-    if (me->aim == GV_AIM_UP) {
+    /* Also if those behind it rest for another one. */
+    if (me->aim == GV_AIM_UP || (me->aim == GV_AIM_GROUP && child->number < me->first)) {
         judge(loop, child);
         return;
     }
@@ -416,7 +438,7 @@ static void begin_as_child(struct gv_loop *loop, struct gv_supervisor *me,
     me->spare = message;
     me->aim = GV_AIM_UP;
     me->end_mode = GROVE_STOP_NOW;
-    me->down = me->escalated = me->finishing = false;
+    me->down = me->escalated = me->finishing = me->killing = false;
     me->why[0] = '\0';
     for (struct gv_child *child = me->head; child != NULL; child = child->next)
         child->n_times = 0;
@@ -440,11 +462,10 @@ void gv_supervisor_start(struct gv_loop *loop, struct gv_supervisor *me, struct 
 void gv_supervisor_kill(struct gv_supervisor *me)
 {
     me->end_mode = GROVE_STOP_KILL;
+    me->killing = true; /* Whose turn to be told comes later is killed at once then. */
     for (struct gv_child *child = me->head; child != NULL; child = child->next)
         if (child->state == GROVE_CHILD_STOPPING)
             gv_child_too_late(&child->timer);
-        else
-            child->rule.shutdown_ms = 0; /* Its turn to be told comes; then it is killed at once. */
 }
 
 void gv_supervisor_order(struct gv_loop *loop, struct gv_supervisor *me, struct gv_message *message)

@@ -87,13 +87,15 @@ struct gv_supervisor {
     uint64_t parent;          /* task id, 0 = a root */
     struct gv_child *self;    /* its record with the parent */
     uint32_t delay_ms;        /* GROUP: before they begin */
+    uint32_t begins_ms;       /* GROUP, all down: when they begin */
     uint32_t wait_ms;         /* GROUP: that it may take until then */
     uint8_t strategy;         /* enum grove_strategy */
     uint8_t aim;              /* enum gv_aim */
     uint8_t end_mode;         /* enum grove_stop_mode */
     bool finishing;           /* its children take no more mail once they are told to rest */
     bool escalated;           /* it has given up */
-    bool down;                /* has reported that to its parent */
+    bool down;                /* has reported that to its parent, or has not begun yet */
+    bool killing;             /* its children that come down have no time for it */
     bool stillborn;           /* its parent was gone before it was */
     char why[GV_WHY_BYTES];   /* of a failure */
     char label[GV_LABEL_BYTES];
