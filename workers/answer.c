@@ -46,11 +46,16 @@ static void patience_ended(struct gv_job *job)
     /* acquire: pairs with the release before the function was called. */
     uint64_t started = atomic_load_explicit(&gv_child_page(child)->started, memory_order_acquire);
 
+    bool waited_long =
+        child->jobs.head == job && pool->loop->now_ms - job->gave_up_ms >= STANDING_MS;
     /* Or does its worker stand still, with nothing before this job? */
-    bool stands = started < job->seq && child->jobs.head == job
-                  && pool->loop->now_ms - job->gave_up_ms >= STANDING_MS;
+    bool stands = started < job->seq && waited_long;
+    /* Or has it answered, it says, and nothing came? Then the job would keep its place there for good. */
+    bool lost = waited_long
+                && atomic_load_explicit(&gv_child_page(child)->flushed, memory_order_relaxed)
+                       >= job->seq; /* relaxed: of an older one it is looked at again */
 
-    if ((started == job->seq || stands) && child->state != GV_CHILD_DYING) {
+    if ((started == job->seq || stands || lost) && child->state != GV_CHILD_DYING) {
         gv_log(GV_LOG_WARN, "job.overdue", "pool=%s method=%s pid=%lld begun=%d", pool->name,
                job->method->name, (long long)child->pid, !stands);
         child->end_is_wanted = true;
