@@ -220,7 +220,7 @@ static void await_call(unsigned self, unsigned depth)
 
     if (!prepare_call(&asked, self, depth))
         return;
-    arm = (struct oracle_arm){asked.target, asked.request.call};
+    arm = (struct oracle_arm){asked.target, asked.request.call, NULL};
     oracle_wait(self, ORACLE_CALL, &arm, 1);
     rc = peer_work_await(play.refs[asked.target], &asked.request, &asked.response);
     check_time(&asked);
@@ -231,7 +231,7 @@ static void await_call(unsigned self, unsigned depth)
 static void send_note(unsigned self, bool may_wait)
 {
     Sim__Calls__V1__NoteRequest request = SIM__CALLS__V1__NOTE_REQUEST__INIT;
-    struct oracle_arm arm = {draw_target(), 0};
+    struct oracle_arm arm = {draw_target(), 0, NULL};
     int rc;
 
     request.sender = self;
@@ -285,7 +285,8 @@ static int await_started(struct started *started, unsigned self, bool all)
     for (unsigned i = 0; i < started->n; i++)
         if (!started->asked[i].future.done)
             arms[n_arms++] =
-                (struct oracle_arm){started->asked[i].target, started->asked[i].request.call};
+                (struct oracle_arm){started->asked[i].target, started->asked[i].request.call,
+                                    &started->asked[i].future.done};
     oracle_wait(self, all || started->n == 1 ? ORACLE_ALL : ORACLE_ANY, arms, n_arms);
     rc = all ? grove_all_await(started->futures, started->n)
              : grove_any_await(started->futures, started->n, &which);
@@ -324,7 +325,7 @@ static void start_calls(unsigned self, unsigned depth)
 
 static void stop_somebody(unsigned self)
 {
-    struct oracle_arm arm = {draw_target(), 0};
+    struct oracle_arm arm = {draw_target(), 0, NULL};
     enum grove_stop_mode mode = (enum grove_stop_mode)sim_draw(SIM_LOAD, 3);
     int rc;
 
@@ -379,13 +380,12 @@ static void act_await(unsigned self, unsigned depth)
 static unsigned spawn_peer(void)
 {
     unsigned self = play.n_peers;
-    struct grove_spawn_options options = {
-        .place = GROVE_ON_LOOP(sim_draw(SIM_LOAD, grove_loops())),
-        .depth_max = sim_draw(SIM_LOAD, 2) == 0 ? 1 + sim_draw(SIM_LOAD, 4) : 0,
-        .argument_bytes = sizeof self,
-    };
-    int rc = peer_spawn(&functions, &self, &options, &play.refs[self]);
+    struct grove_spawn_options options = {.argument_bytes = sizeof self};
+    int rc;
 
+    options.place = GROVE_ON_LOOP(sim_draw(SIM_LOAD, grove_loops()));
+    options.depth_max = sim_draw(SIM_LOAD, 2) == 0 ? 1 + sim_draw(SIM_LOAD, 4) : 0;
+    rc = peer_spawn(&functions, &self, &options, &play.refs[self]);
     SIM_CHECK(rc == 0 || rc == GROVE_ESTOPPING, "no peer: %s", grove_error_name(rc));
     if (rc == 0)
         play.n_peers++;

@@ -326,13 +326,12 @@ static void act_as_sender(void *argument)
 
 static void spawn_box(unsigned self)
 {
-    struct grove_spawn_options options = {
-        .place = GROVE_ON_LOOP(sim_draw(SIM_LOAD, grove_loops())),
-        .depth_max = sim_draw(SIM_LOAD, 3) == 0 ? 0 : 1 + sim_draw(SIM_LOAD, 4),
-        .argument_bytes = sizeof self,
-    };
-    int rc = box_spawn_await(&functions, &self, &options, &play.boxes[self]);
+    struct grove_spawn_options options = {.argument_bytes = sizeof self};
+    int rc;
 
+    options.place = GROVE_ON_LOOP(sim_draw(SIM_LOAD, grove_loops()));
+    options.depth_max = sim_draw(SIM_LOAD, 3) == 0 ? 0 : 1 + sim_draw(SIM_LOAD, 4);
+    rc = box_spawn_await(&functions, &self, &options, &play.boxes[self]);
     SIM_CHECK(rc == 0, "no box: %s", grove_error_name(rc));
     SIM_CHECK(grove_group_join(play.group, play.boxes[self]) == 0, "it cannot join");
 }

@@ -31,6 +31,12 @@ static bool is_edge(const struct wait *wait, bool with_stops)
     return wait->kind != ORACLE_STOP || with_stops;
 }
 
+/* What an arm needs has come, or has failed: nobody waits for it any more. */
+static bool is_over(const struct oracle_arm *arm)
+{
+    return arm->done != NULL && *arm->done != 0;
+}
+
 /* Marks all tasks that `task` waits for, directly or not. */
 static void mark(unsigned task, bool with_stops, bool *marked)
 {
@@ -41,7 +47,7 @@ static void mark(unsigned task, bool with_stops, bool *marked)
     for (unsigned i = 0; i < wait->n_arms; i++) {
         unsigned target = wait->arms[i].target;
 
-        if (!marked[target]) {
+        if (!marked[target] && !is_over(&wait->arms[i])) {
             marked[target] = true;
             mark(target, with_stops, marked); /* As deep as there are tasks. */
         }
@@ -87,7 +93,7 @@ static bool may_wake(const struct wait *wait, const bool *stuck)
     if (wait->n_arms == 0 || wait->came)
         return true;
     for (unsigned i = 0; i < wait->n_arms; i++)
-        if (!stuck[wait->arms[i].target] == choice)
+        if ((is_over(&wait->arms[i]) || !stuck[wait->arms[i].target]) == choice)
             return choice;
     return !choice;
 }
@@ -98,7 +104,7 @@ static void mark_stuck(unsigned task, const bool *stuck, bool *marked)
     for (unsigned i = 0; i < waits[task].n_arms; i++) {
         unsigned target = waits[task].arms[i].target;
 
-        if (stuck[target] && !marked[target]) {
+        if (stuck[target] && !marked[target] && !is_over(&waits[task].arms[i])) {
             marked[target] = true;
             mark_stuck(target, stuck, marked); /* As deep as there are tasks. */
         }

@@ -25,8 +25,9 @@ enum oracle_kind { ORACLE_CALL, ORACLE_ROOM, ORACLE_ALL, ORACLE_ANY, ORACLE_STOP
 
 /* One thing that a wait needs. */
 struct oracle_arm {
-    unsigned target; /* task */
-    unsigned call;   /* 0: none that could end by itself */
+    unsigned target;     /* task */
+    unsigned call;       /* 0: none that could end by itself */
+    const uint8_t *done; /* of its future: not 0 once nothing is waited for; NULL: it has none */
 };
 
 void oracle_open(void);

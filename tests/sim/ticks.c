@@ -198,9 +198,9 @@ static void run(void)
     play.n_ended = 0;
     for (unsigned i = 0; i < n; i++) {
         struct grove_spawn_options options = {.place =
-                                                  GROVE_ON_LOOP(sim_draw(SIM_LOAD, grove_loops())),
-                                              .depth_max = 1 + sim_draw(SIM_LOAD, 8)};
+                                                  GROVE_ON_LOOP(sim_draw(SIM_LOAD, grove_loops()))};
 
+        options.depth_max = 1 + sim_draw(SIM_LOAD, 8);
         SIM_CHECK(clock_spawn(&functions, NULL, &options, &play.refs[i]) == 0, "no clock");
         options =
             (struct grove_spawn_options){.place = GROVE_ON_LOOP(sim_draw(SIM_LOAD, grove_loops())),
