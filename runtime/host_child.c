@@ -10,7 +10,9 @@
  * The child gets: default signal actions and no blocked signal, descriptors
  * 0-2 and those asked for and no others, SIGKILL when the thread that made
  * it ends; and, unless it is a plain program, no new privileges, no core
- * file, and the first turn when memory runs out.
+ * file, and the first turn when memory runs out. One that is not plain also
+ * ignores, from its birth on, the signals by which whole groups are ended:
+ * who made it decides when it ends.
  *
  * An exec that fails is told through a pipe that a successful exec closes.
  */
@@ -48,16 +50,23 @@ struct plan {
     pid_t parent;
 };
 
-static int reset_signals(void)
+/* They reach all of a group: Ctrl-C, a terminal that closes, kill of a group, a service manager's stop. */
+static bool ends_groups(int signal)
+{
+    return signal == SIGINT || signal == SIGTERM || signal == SIGHUP;
+}
+
+static int reset_signals(bool plain)
 {
     struct sigaction action;
     sigset_t none;
 
     memset(&action, 0, sizeof(action));
-    action.sa_handler = SIG_DFL;
     /* A handler of ours must not run in the child while it is in our memory. */
-    for (int i = 1; i < NSIG; i++)
+    for (int i = 1; i < NSIG; i++) {
+        action.sa_handler = !plain && ends_groups(i) ? SIG_IGN : SIG_DFL;
         (void)sigaction(i, &action, NULL); /* KILL, STOP and libc's own cannot and need not */
+    }
     (void)sigemptyset(&none);
     return sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -142,7 +151,7 @@ static void __attribute__((noreturn, noinline)) run_child(struct plan *plan)
         && (options->directory == NULL || chdir(options->directory) == 0)) {
         if (!options->plain)
             be_modest(options->nice);
-        if (reset_signals() == 0)
+        if (reset_signals(options->plain) == 0)
             (void)execve(options->program, options->arguments, options->environment);
     }
 

@@ -65,8 +65,13 @@ void gv_host_worker_begin(void)
 
     memset(&ignore, 0, sizeof ignore);
     ignore.sa_handler = SIG_IGN;
-    /* Ctrl-C goes to the whole group of the terminal; the pool decides when its workers end. */
+    /*
+     * Ctrl-C, kill of a group and a service manager's stop reach us with the
+     * program: its pool decides when its workers end, behind the drain. We
+     * are born like this (host_child.c), unless somebody else has started us.
+     */
     gv_assert(sigaction(SIGINT, &ignore, NULL) == 0);
+    gv_assert(sigaction(SIGTERM, &ignore, NULL) == 0);
     gv_assert(sigaction(SIGHUP, &ignore, NULL) == 0);
     /* Else it were called "exe", after the link it was started by. */
     (void)prctl(PR_SET_NAME, program_invocation_short_name);

@@ -92,7 +92,7 @@ static void test_more_variables_than_fit_are_left_out_and_ours_are_not(void **st
     assert_int_equal(n_of("GROVE_LOG_LEVEL="), 1);
 }
 
-static void test_a_worker_outlives_the_terminal_and_leaves_without_clean_up(void **state)
+static void test_a_worker_outlives_what_ends_its_group_and_leaves_without_clean_up(void **state)
 {
     int status;
     pid_t pid;
@@ -104,6 +104,7 @@ static void test_a_worker_outlives_the_terminal_and_leaves_without_clean_up(void
         gv_host_worker_begin();
         (void)atexit(abort); /* It must not run. */
         (void)raise(SIGINT);
+        (void)raise(SIGTERM);
         (void)raise(SIGHUP);
         gv_host_worker_end(17);
     }
@@ -120,7 +121,7 @@ int main(void)
         cmocka_unit_test(test_only_known_variables_are_passed_on),
         cmocka_unit_test(test_variables_of_ours_are_given_once_whatever_was_set),
         cmocka_unit_test(test_more_variables_than_fit_are_left_out_and_ours_are_not),
-        cmocka_unit_test(test_a_worker_outlives_the_terminal_and_leaves_without_clean_up),
+        cmocka_unit_test(test_a_worker_outlives_what_ends_its_group_and_leaves_without_clean_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
