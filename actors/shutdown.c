@@ -16,13 +16,16 @@
 #include "runtime/runtime.h"
 #include "runtime/sched.h"
 #include "runtime/usage.h"
+#include "runtime/watchdog.h"
 
 #define YIELDS        64u   /* rounds before the end is waited for by the clock */
 #define HURRY_MS      1000u /* for what is left, once somebody hurries */
 #define LOOK_MAX_MS   32u   /* between two looks whether all is quiet */
 #define QUIET_LOOKS   2u    /* in a row: a message may have been on its way between two loops */
 #define ABANDON_IN_MS 1u
+#define LATE_MS       500u /* main ends the process in time, unless it cannot: then the watchdog does */
 #define NAMING_MS     20u
+#define TWICE_MS      200u /* a second signal so soon is the first one, come by another way */
 
 /* Of loop 0, but for `asked`. */
 static struct {
@@ -40,17 +43,27 @@ static struct {
 static void ask(struct gv_loop *loop, int signal)
 {
     if (stop.n_asked++ == 0) {
+        uint32_t heard_ms = signal != 0 ? gv_watchdog_asked_ms() : 0;
+
         stop.signal = signal;
-        stop.since_ms = loop->now_ms;
+        stop.since_ms = heard_ms != 0 ? heard_ms : loop->now_ms;
         atomic_store_explicit(&stop.asked, true, memory_order_relaxed); /* relaxed: a hint */
     }
     gv_log(GV_LOG_INFO, stop.n_asked == 1 ? "stop.asked" : "stop.hurried", "signal=%d", signal);
     gv_io_wake(loop, &stop.waiter, 0);
 }
 
+/* Whoever signals a whole group reaches the program directly, and once more through its `grove supervise`. */
+static bool is_the_same(const struct gv_loop *loop)
+{
+    return stop.n_asked == 1 && stop.signal != 0
+           && gv_ms_before(loop->now_ms, stop.since_ms + TWICE_MS);
+}
+
 static void signal_came(void *owner, int signal)
 {
-    ask(owner, signal);
+    if (!is_the_same(owner))
+        ask(owner, signal);
 }
 
 static void terminate_here(void *argument)
@@ -73,7 +86,7 @@ void grove_terminate(void)
 
 bool grove_terminating(void)
 {
-    return atomic_load_explicit(&stop.asked, memory_order_relaxed);
+    return atomic_load_explicit(&stop.asked, memory_order_relaxed) || gv_watchdog_asked_ms() != 0;
 }
 
 /* Loop 0 with main running, or NULL with a reason. */
@@ -94,10 +107,19 @@ static int watch(struct gv_loop *loop)
     uint64_t set = gv_signal_bit(SIGTERM) | gv_signal_bit(SIGINT);
     int rc = 0;
 
-    if (!stop.watching)
-        rc = loop->env->signals_open(loop->poller, set, signal_came, loop, &stop.signals);
-    stop.watching = stop.watching || rc == 0;
+    if (stop.watching)
+        return 0;
+    gv_watchdog_end_on(set, (uint32_t)gv_option_number(GV_OPTION_STOP_MS) + LATE_MS);
+    rc = loop->env->signals_open(loop->poller, set, signal_came, loop, &stop.signals);
+    stop.watching = rc == 0;
     return rc;
+}
+
+int grove_terminate_on_signals(void)
+{
+    struct gv_loop *loop = main_loop("grove_terminate_on_signals");
+
+    return loop != NULL ? watch(loop) : GROVE_EUSAGE;
 }
 
 int grove_terminated_await(void)
@@ -429,6 +451,7 @@ bool gv_shutdown_tasks(struct gv_loop *loop)
     enum phase actors = RUNNING, pools = RUNNING;
     unsigned n = 0;
 
+    gv_watchdog_end_by(plan.end_ms + LATE_MS);
     everywhere(loop, close_ingress, NULL);
     while (n_alive() > 0) {
         hurry(loop, &plan);
@@ -443,6 +466,7 @@ bool gv_shutdown_tasks(struct gv_loop *loop)
         }
         if (!gv_ms_before(loop->now_ms, plan.end_ms)) {
             for_all(loop, name_left);
+            (void)gv_watchdog_name_stuck(); /* They cannot name theirs. */
             for (unsigned i = 0; i < NAMING_MS; i++)
                 pause_main(loop, 1); /* The other loops write their log. */
             return false;

@@ -1,7 +1,7 @@
 /*
  * Stop: how users ask an actor, a greenlet or a pool to end, and wait for it.
- * What then happens stands in dispatch.c (between turns), doom.h and
- * abandon.h (at a deadline).
+ * What then happens stands in dispatch.c (between turns), doom.h, abandon.h
+ * and watchdog.h (at a deadline).
  */
 #include <grove/actor.h>
 #include <grove/call.h>
@@ -15,8 +15,9 @@
 #include "runtime/doom.h"
 #include "runtime/park.h"
 #include "runtime/place.h"
+#include "runtime/watchdog.h"
 
-#define LATE_MS 1000u /* how long the end may take behind the stop deadline */
+#define LATE_MS (2 * GV_WATCHDOG_LATE_MS) /* how long the end may take behind the stop deadline */
 
 /* The living task of ref, with a STOP for it; or a code. */
 static int make_stop(struct gv_loop *loop, grove_ref ref, enum grove_stop_mode mode,
@@ -44,8 +45,10 @@ static GV_APART int stop_by_message(grove_ref ref, enum grove_stop_mode mode, ui
     struct gv_task *task;
     int rc = make_stop(loop, ref, mode, &task, &message);
 
-    if (rc == 0 && timeout_ms != GROVE_INFINITE)
+    if (rc == 0 && timeout_ms != GROVE_INFINITE) {
         message->deadline_ms = gv_deadline_in(loop, timeout_ms);
+        gv_watchdog_expect(loop, gv_ref_id(ref), message->deadline_ms);
+    }
     if (rc == 0)
         gv_signal_send(loop, task, message);
     /* One that is lent may have been stopped by itself: then this was its last message. */

@@ -218,6 +218,18 @@ struct gv_env {
     void (*signals_block)(void *world);
     void (*signals_restore)(void *world);
 
+    /*
+     * The thread of signals, which no loop can hold up; all NULL in a world
+     * that has none, as in simulation. From aside_open on it calls look,
+     * which must not block: with each set of watched signals that comes, at
+     * once; after aside_call, soon; and when as many ns are over as it
+     * returned last (0: not). After aside_close it does not, and no call is
+     * under way. One at a time. Returns 0 or -errno.
+     */
+    int (*aside_open)(void *world, uint64_t (*look)(uint64_t signals));
+    void (*aside_call)(void *world);
+    void (*aside_close)(void *world);
+
     /* Readiness of a descriptor, one watch for each on a poller. */
     int (*watch_open)(struct gv_poller *poller, const struct gv_watch_options *options,
                       struct gv_watch **watch);

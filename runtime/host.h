@@ -214,6 +214,9 @@ int gv_host_signals_open(struct gv_poller *poller, uint64_t set,
                          void (*came)(void *owner, int signal), void *owner,
                          struct gv_signals **signals);
 void gv_host_signals_close(struct gv_signals *signals);
+int gv_host_aside_open(void *world, uint64_t (*look)(uint64_t signals));
+void gv_host_aside_call(void *world);
+void gv_host_aside_close(void *world);
 void gv_host_signals_apart(void *world);
 void gv_host_signals_restore(void *world);
 

@@ -33,7 +33,8 @@ static struct {
     void *argument;
 } monitor = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-static int memory = -1; /* /proc/self/mem */
+static int memory = -1;    /* /proc/self/mem */
+static unsigned n_readers; /* who want it open; under the mutex */
 
 static uint64_t now_ns(void)
 {
@@ -41,6 +42,25 @@ static uint64_t now_ns(void)
 
     gv_assert(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
     return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
+}
+
+void gv_host_memory_open(void)
+{
+    pthread_mutex_lock(&monitor.mutex);
+    if (n_readers++ == 0)
+        memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+    pthread_mutex_unlock(&monitor.mutex);
+}
+
+void gv_host_memory_close(void)
+{
+    pthread_mutex_lock(&monitor.mutex);
+    if (--n_readers == 0) {
+        if (memory >= 0)
+            (void)close(memory); /* It was only read. */
+        memory = -1;
+    }
+    pthread_mutex_unlock(&monitor.mutex);
 }
 
 static void *monitor_main(void *unused)
@@ -59,8 +79,7 @@ static int start(void (*run)(void *argument), void *argument)
     sigset_t old;
     int rc;
 
-    if (memory < 0)
-        memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+    gv_host_memory_open();
     monitor.end = false;
     monitor.run = run;
     monitor.argument = argument;
@@ -71,8 +90,10 @@ static int start(void (*run)(void *argument), void *argument)
     gv_host_signals_block(&old);
     rc = pthread_create(&monitor.thread, NULL, monitor_main, NULL);
     gv_assert(pthread_sigmask(SIG_SETMASK, &old, NULL) == 0);
-    if (rc != 0)
-        gv_assert(pthread_cond_destroy(&monitor.ending) == 0);
+    if (rc == 0)
+        return 0;
+    gv_assert(pthread_cond_destroy(&monitor.ending) == 0);
+    gv_host_memory_close();
     return -rc;
 }
 
@@ -84,9 +105,7 @@ static void join(void)
     pthread_mutex_unlock(&monitor.mutex);
     gv_assert(pthread_join(monitor.thread, NULL) == 0);
     gv_assert(pthread_cond_destroy(&monitor.ending) == 0);
-    if (memory >= 0)
-        (void)close(memory); /* It was only read. */
-    memory = -1;
+    gv_host_memory_close();
 }
 
 static bool wait_ns(uint64_t ns)

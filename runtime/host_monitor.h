@@ -42,6 +42,10 @@ struct gv_thread {
 /* host_monitor.c: copies up to n_bytes of our memory that may not be there; how many. Safe in a signal handler. */
 size_t gv_host_read(uintptr_t address, void *into, size_t n_bytes);
 
+/* The same works best between these two, which may nest: before the first, after the last reader. */
+void gv_host_memory_open(void);
+void gv_host_memory_close(void);
+
 /* host_thread.c */
 struct gv_thread *gv_host_thread_enter(void);
 void gv_host_thread_leave(struct gv_thread *thread);

@@ -8,6 +8,9 @@
  * is not watched has the effect that the program chose, on this thread, and
  * never on the small stack of a greenlet.
  *
+ * As no loop can hold this thread up, it also lends its time to the watchdog
+ * (aside, see env.h).
+ *
  *     kernel ─▶ on_signal ─▶ bits, eventfd ─▶ thread ─▶ post ─▶ came, on the watcher's loop
  *
  * Always: a signal has our handler exactly while somebody watches it.
@@ -24,8 +27,10 @@
 #include "runtime/assert.h"
 #include "runtime/host.h"
 #include "runtime/host_fault.h"
+#include "runtime/host_monitor.h"
 
-#define N_SIGNALS 64
+#define N_SIGNALS   64
+#define WAIT_MAX_NS UINT64_C(1000000000000)
 
 struct gv_signals {
     struct gv_signals *next;
@@ -47,6 +52,7 @@ static struct {
     struct sigaction before[N_SIGNALS + 1]; /* what it did when nobody watched it */
     bool runs;                              /* the thread */
     int fd;                                 /* an eventfd */
+    uint64_t (*look)(uint64_t signals);     /* of who is aside; NULL: nobody */
 } signals = {.mutex = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
 
 /* Those that came and were not yet looked at by the thread. */
@@ -78,9 +84,25 @@ static void tell_all(uint64_t news)
     }
 }
 
+/* How long to wait before the next look; -1: until something comes. */
+static int tell(uint64_t news)
+{
+    uint64_t ns = 0;
+
+    pthread_mutex_lock(&signals.mutex);
+    tell_all(news);
+    if (signals.look != NULL)
+        ns = signals.look(news);
+    pthread_mutex_unlock(&signals.mutex);
+    if (ns == 0)
+        return -1;
+    return ns < WAIT_MAX_NS ? (int)(ns / 1000000 + 1) : (int)(WAIT_MAX_NS / 1000000);
+}
+
 static void *listen_to_signals(void *unused)
 {
     struct pollfd wait = {.fd = signals.fd, .events = POLLIN};
+    int timeout_ms = -1;
     uint64_t n;
 
     (void)unused;
@@ -88,13 +110,13 @@ static void *listen_to_signals(void *unused)
     gv_fault_stack_open();
     for (;;) {
         /* A signal ends a poll, but not a read: the thread sanitizer runs handlers only when the call is over. */
-        if (poll(&wait, 1, -1) != 1)
-            continue;
-        if (read(signals.fd, &n, sizeof(n)) != (ssize_t)sizeof(n))
+        int n_ready = poll(&wait, 1, timeout_ms);
+
+        if (n_ready < 0)
             continue; /* The handler of a signal that we do not watch has run. */
-        pthread_mutex_lock(&signals.mutex);
-        tell_all(atomic_exchange(&came, 0));
-        pthread_mutex_unlock(&signals.mutex);
+        if (n_ready == 1 && read(signals.fd, &n, sizeof(n)) != (ssize_t)sizeof(n))
+            continue;
+        timeout_ms = tell(atomic_exchange(&came, 0));
     }
     return NULL;
 }
@@ -145,6 +167,40 @@ void gv_host_signals_restore(void *world)
     if (is_apart)
         gv_assert(pthread_sigmask(SIG_SETMASK, &mask_before, NULL) == 0);
     is_apart = false;
+}
+
+/* --- aside ---------------------------------------------------------------------------------- */
+
+int gv_host_aside_open(void *world, uint64_t (*look)(uint64_t signals))
+{
+    int rc;
+
+    (void)world;
+    pthread_mutex_lock(&signals.mutex);
+    rc = start_thread();
+    if (rc == 0)
+        signals.look = look;
+    pthread_mutex_unlock(&signals.mutex);
+    if (rc == 0)
+        gv_host_memory_open();
+    return rc;
+}
+
+void gv_host_aside_call(void *world)
+{
+    const uint64_t one = 1;
+
+    (void)world;
+    (void)!write(signals.fd, &one, sizeof(one)); /* It cannot fail before 2^64 calls. */
+}
+
+void gv_host_aside_close(void *world)
+{
+    (void)world;
+    pthread_mutex_lock(&signals.mutex);
+    signals.look = NULL;
+    pthread_mutex_unlock(&signals.mutex);
+    gv_host_memory_close();
 }
 
 /* --- watchers ------------------------------------------------------------------------------- */

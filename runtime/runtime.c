@@ -8,6 +8,7 @@
 #include "runtime/options.h"
 #include "runtime/sched.h"
 #include "runtime/stall.h"
+#include "runtime/watchdog.h"
 
 struct gv_runtime gv_runtime;
 struct gv_loop *(*gv_runtime_starter)(void);
@@ -116,6 +117,7 @@ int gv_runtime_open(const struct gv_env *env, const struct gv_upcalls *upcalls, 
     gv_runtime.n_loops = n_loops;
     gv_stall_open();
     env->signals_block(env->world); /* The other loops' threads are born like that. */
+    gv_watchdog_open();
     for (unsigned i = 1; i < n_loops; i++) {
         struct gv_loop *loop = gv_runtime.loops[i];
 
@@ -123,6 +125,7 @@ int gv_runtime_open(const struct gv_env *env, const struct gv_upcalls *upcalls, 
         if (rc != 0) {
             gv_stall_close();
             join_threads();
+            gv_watchdog_close();
             env->signals_restore(env->world);
             close_loops(n_loops);
             return rc;
@@ -139,6 +142,7 @@ void gv_runtime_close(void)
     struct gv_loop *first = gv_runtime.loops[0];
 
     gv_assert(gv_loop_here == first && first->turn == &first->main_turn);
+    gv_watchdog_closing();
     gv_stall_close();
     gv_stall_leave(first);
     join_threads();
@@ -148,4 +152,5 @@ void gv_runtime_close(void)
         gv_loop_forget(gv_runtime.loops[i]);
     gv_runtime.env->signals_restore(gv_runtime.env->world);
     close_loops(gv_runtime.n_loops);
+    gv_watchdog_close();
 }

@@ -10,6 +10,7 @@
 #include "runtime/figure.h"
 #include "runtime/log.h"
 #include "runtime/options.h"
+#include "runtime/running.h"
 #include "runtime/runtime.h"
 #include "runtime/sanitize.h"
 #include "runtime/shares.h"
@@ -18,7 +19,7 @@
 #define EXIT_STALLED     70
 #define MINUTE_NS        UINT64_C(60000000000)
 #define WARM_AFTER       4u   /* looks: a program that is over by then needs no names */
-#define TIMES_EVERY      8u  /* looks between two samples of turn times */
+#define TIMES_EVERY      8u   /* looks between two samples of turn times */
 #define PATIENCE_PERCENT 140u /* of the threshold: then it is reported, whatever is known */
 
 #if GV_TSAN
@@ -28,15 +29,9 @@
 #    define UNWATCHED
 #endif
 
-/* What changes when a turn does. */
-struct key {
-    const struct gv_turn *turn;
-    uint64_t n_turns, n_waits, n_rounds;
-};
-
 /* What the monitor knows of one loop. */
 struct watch {
-    struct key key;
+    struct gv_running key;
     uint64_t age_ns;   /* how long the key has been the same */
     uint64_t began_ns; /* when it was first seen */
     bool looked;       /* the two below are set */
@@ -60,23 +55,6 @@ static struct {
 } the;
 
 /* --- what a loop is at ------------------------------------------------------------------------ */
-
-static struct key key_of(const struct gv_loop *loop)
-{
-    /* relaxed, all of it: each is compared with itself, a look later. */
-    return (struct key){
-        __atomic_load_n(&loop->turn, __ATOMIC_RELAXED),
-        gv_figure_read(&loop->stats.turns),
-        gv_figure_read(&loop->n_waits),
-        gv_figure_read(&loop->n_rounds),
-    };
-}
-
-static bool is_same(const struct key *a, const struct key *b)
-{
-    return a->turn == b->turn && a->n_turns == b->n_turns && a->n_waits == b->n_waits
-           && a->n_rounds == b->n_rounds;
-}
 
 /* Somebody on the loop waits, or may: for its turn, for an answer, for a timer. */
 UNWATCHED static bool somebody_waits(struct gv_loop *loop)
@@ -104,39 +82,24 @@ static void copy_text(char *to, size_t room, const char *from)
     (void)snprintf(to, room, "%s", from); /* A cut name is still a name. */
 }
 
-/* Names task and method of the turn. False if it has ended meanwhile, and so what was read may be another's. */
 static bool name_turn(struct gv_loop *loop, struct watch *watch)
 {
-    bool (*read)(const void *, void *, size_t) = the.monitor->read;
     struct gv_stall_facts *facts = &watch->facts;
     struct grove_stall *stall = &facts->stall;
-    struct gv_turn turn;
-    struct gv_task task = {.class = NULL};
-    struct key now;
+    struct gv_running_who who;
 
-    if (!read(watch->key.turn, &turn, offsetof(struct gv_turn, within_ms))
-        || (turn.task != NULL && !read(turn.task, &task, sizeof task)))
+    if (!gv_running_who(loop, &watch->key, the.monitor->read, &who))
         return false;
-    now = key_of(loop);
-    if (!is_same(&now, &watch->key))
-        return false;
-    /* So these are what they seem; classes and methods never change and never go. */
-    facts->method = turn.method;
-    facts->index = turn.index;
-    if (turn.task == NULL)
-        copy_text(stall->actor, sizeof stall->actor, "main");
-    else if (task.class->peek != NULL)
-        task.class->peek(turn.task, read, stall->actor, sizeof stall->actor);
-    else
-        copy_text(stall->actor, sizeof stall->actor, task.class->name);
-    if (turn.method != NULL) {
-        copy_text(stall->method, sizeof stall->method, turn.method->name);
-        copy_text(stall->message, sizeof stall->message, turn.method->request->descriptor->name);
-    } else if (turn.task != NULL && task.flags & GV_TASK_UNBORN) {
+    facts->method = who.method;
+    facts->index = who.index;
+    copy_text(stall->actor, sizeof stall->actor, who.task);
+    if (who.method != NULL) {
+        copy_text(stall->method, sizeof stall->method, who.method->name);
+        copy_text(stall->message, sizeof stall->message, who.method->request->descriptor->name);
+    } else if (who.begins) {
         copy_text(stall->method, sizeof stall->method, "init");
     }
-    now = key_of(loop);
-    return is_same(&now, &watch->key);
+    return true;
 }
 
 static bool name(struct gv_loop *loop, struct watch *watch)
@@ -220,7 +183,7 @@ static bool report(struct gv_loop *loop, struct watch *watch)
     struct gv_stall_facts *facts = &watch->facts;
     struct grove_stall *stall = &facts->stall;
     char text[GV_STALL_TEXT_BYTES];
-    struct key now;
+    struct gv_running now;
 
     measure(watch);
     stall->loop = loop->index;
@@ -235,8 +198,8 @@ static bool report(struct gv_loop *loop, struct watch *watch)
     facts->n_frames = 0;
     if (loop->thread != NULL && stall->kind != GROVE_STALL_STARVED)
         facts->n_frames = the.monitor->frames(loop->thread, &watch->last, facts->frames);
-    now = key_of(loop);
-    if (!is_same(&now, &watch->key))
+    now = gv_running_now(loop);
+    if (!gv_running_same(&now, &watch->key))
         facts->n_frames = 0; /* It may have been read while it changed. */
     if (!watch->reported)
         stall->reported_ns = the.monitor->now_ns();
@@ -326,15 +289,15 @@ static bool look_again(struct gv_loop *loop, struct gv_thread *thread, struct wa
 {
     bool asleep = watch->key.turn == NULL && is_asleep(loop);
     struct gv_look look;
-    struct key now;
+    struct gv_running now;
 
     if (asleep && the.monitor->polls(thread)) {
         forget(loop, watch);
         return false;
     }
     the.monitor->look(thread, &look);
-    now = key_of(loop);
-    if (!is_same(&now, &watch->key))
+    now = gv_running_now(loop);
+    if (!gv_running_same(&now, &watch->key))
         return false; /* The next look will see to it. */
     if (look.state == 'T' || look.state == 't') {
         forget(loop, watch);
@@ -360,11 +323,11 @@ static bool look_at(struct gv_loop *loop, struct watch *watch, uint64_t gap_ns)
 {
     /* acquire: pairs with the release in gv_stall_enter. */
     struct gv_thread *thread = atomic_load_explicit(&loop->thread, memory_order_acquire);
-    struct key key = key_of(loop);
+    struct gv_running key = gv_running_now(loop);
 
     if (thread == NULL)
         return false;
-    if (is_same(&key, &watch->key))
+    if (gv_running_same(&key, &watch->key))
         return look_again(loop, thread, watch, gap_ns);
     if (key.n_turns != watch->key.n_turns && key.n_rounds == watch->key.n_rounds
         && watch->key.turn != NULL)

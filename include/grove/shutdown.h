@@ -24,12 +24,22 @@
  *
  * All of it takes at most stop_ms (GROVE_STOP_MS, 8000). Who holds out until
  * then, on the CPU or in a call that blocks, is named in the log, and the
- * process ends with status 70. Hurrying ends the drain at once, kills, and
- * leaves a second to the rest.
+ * process ends with status 70; also if it is loop 0 that is held up, or main
+ * itself, a second and a half later. Hurrying ends the drain at once, kills,
+ * and leaves a second to the rest. A second signal within 200 ms is the first
+ * one: who signals a group reaches a program twice.
  *
  * Until main waits here, the two signals end the process like any other; so
- * a program that never does behaves as programs do. Sockets that a killed
- * process has left are removed by the next pool that opens.
+ * a program that never does behaves as programs do. One whose start takes
+ * long, and who must not be torn out of it, says so at its begin:
+ *
+ *     grove_init(&argc, &argv);
+ *     grove_terminate_on_signals();
+ *     ...replay, connect, spawn...          signals are kept
+ *     grove_run_await();                    returns at once if one came
+ *
+ * Sockets that a killed process has left are removed by the next pool that
+ * opens.
  */
 #ifndef GROVE_SHUTDOWN_H
 #define GROVE_SHUTDOWN_H
@@ -47,6 +57,16 @@
  * is not main that calls.
  */
 GROVE_API int grove_run_await(void);
+
+/*
+ * From now on SIGTERM and SIGINT ask the process to stop, whether main waits
+ * yet or not. One that comes is kept, and stop_ms counts from it: what starts
+ * may look at grove_terminating() and leave early; grove_run_await and
+ * grove_terminated_await, which call this themselves, then return at once. It
+ * starts the loops: set options before. Main alone, GROVE_EUSAGE elsewhere;
+ * or -errno. Never suspends.
+ */
+GROVE_API int grove_terminate_on_signals(void);
 
 /*
  * Suspends main until the process shall stop, and does nothing about it yet.
