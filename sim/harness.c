@@ -100,7 +100,7 @@ static void run_program(const struct gv_sim_program *program)
 static void register_services(const struct gv_sim_program *program)
 {
     for (const struct grove_worker_entry *entry = program->first; entry != program->end; entry++)
-        if (grove_service_register(entry->service) != 0)
+        if (entry->service != NULL && grove_service_register(entry->service) != 0)
             gv_sim_crash("%s", grove_why());
     gv_sim_workers_open(program->first, program->end);
 }

@@ -9,6 +9,7 @@
 #include "sim/process.h"
 #include "sim/world.h"
 #include "workers/page.h"
+#include "workers/served.h"
 #include "workers/worker.h"
 
 #define STATUS_FAILED 1
@@ -70,6 +71,8 @@ int gv_sim_worker_run(struct gv_process *self)
                                         .hooks = {begin_job, end_job, &around}};
     struct gv_worker *worker;
 
+    if (gv_served_warm_up(first_entry, end_entry) != 0)
+        return STATUS_FAILED;
     if (gv_sim_env.poller_open(NULL, 0, &options.poller) != 0)
         return STATUS_FAILED;
     if (gv_worker_open(&options, &worker) != 0)

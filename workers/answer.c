@@ -244,6 +244,10 @@ const char *gv_job_answered(struct gv_child *child, const struct gv_frame *frame
     gv_jobs_remove(&child->jobs, job);
     job->child = NULL;
     child->delay_ms = 0;
+    child->n_answered++;
+    if (child->jobs.n == 0)
+        child->idle_ms = pool->loop->now_ms;
+    gv_size_answered(pool, child);
     if (gv_frame_started(frame) == GROVE_STARTED_YES)
         note_time(pool, frame->budget_us);
     gv_pool_flush_later(pool);

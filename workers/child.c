@@ -111,8 +111,17 @@ static int open_page(struct gv_child *child)
         memcpy(page->token + i, &bits, sizeof bits);
     }
     memcpy(page->url, pool->url, sizeof page->url);
+    page->memory_max = pool->memory_max;
+    page->cpu_s = pool->cpu_s;
     (void)snprintf(page->name, sizeof page->name, "%s", pool->name); /* Both have the same room. */
     return 0;
+}
+
+static int nice_of(const struct gv_pool *pool)
+{
+    if (pool->nice == 0)
+        return (int)gv_option_number(GV_OPTION_WORKER_NICE);
+    return pool->nice > 0 ? pool->nice : 0;
 }
 
 int gv_child_spawn(struct gv_child *child)
@@ -125,7 +134,7 @@ int gv_child_spawn(struct gv_child *child)
         .environment = prepared.environment,
         .descriptors = &child->page.fd,
         .n_descriptors = 1,
-        .nice = (int)gv_option_number(GV_OPTION_WORKER_NICE),
+        .nice = nice_of(pool),
     };
     int rc = open_page(child);
 
@@ -148,6 +157,7 @@ int gv_child_spawn(struct gv_child *child)
     child->end_is_wanted = false;
     child->since_ms = pool->loop->now_ms;
     child->n_sent = 0;
+    child->n_answered = 0;
     return 0;
 }
 
@@ -164,6 +174,7 @@ static const char *welcome(struct gv_child *child)
         return "memory is short";
     child->state = GV_CHILD_READY;
     child->was_ready = true;
+    child->ready_ms = child->idle_ms = child->pool->loop->now_ms;
     gv_crew_welcomed(child->pool, child);
     return NULL;
 }
@@ -275,7 +286,7 @@ void gv_child_tick(struct gv_child *child, uint32_t now_ms, uint64_t now_ns)
         gv_link_tick(&child->link, now_ns);
     switch (child->state) {
     case GV_CHILD_SPAWNING:
-        if (waited_ms >= GV_CHILD_BIRTH_MS)
+        if (waited_ms >= child->pool->birth_ms)
             gv_child_kill(child);
         break;
     case GV_CHILD_LEAVING:

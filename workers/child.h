@@ -25,7 +25,6 @@
 #include "workers/job.h"
 #include "workers/page.h"
 
-#define GV_CHILD_BIRTH_MS 10000u /* from spawn to READY */
 #define GV_CHILD_CORPSE_MS \
     1000u /* from exit to the end of its stream, which a grandchild may hold open */
 #define GV_CHILD_DELAY_MS     10u /* before the second respawn in a row; doubles */
@@ -48,13 +47,17 @@ struct gv_child {
     bool has_link;      /* link is in use, its end not seen */
     bool was_ready;     /* it once got as far as READY */
     bool was_before;    /* the place has had a worker: another one is a restart */
+    bool is_used;       /* the place has a worker, or gets one */
     bool end_is_wanted; /* by the pool, so it is no news */
     int64_t pid;
     int64_t pid_before; /* of its predecessor, whose connection may come late */
     uint32_t since_ms;  /* when it was spawned, or told to leave, or has exited */
     uint32_t delay_ms;  /* before the next spawn, if this one dies too */
     uint32_t spawn_ms;  /* RESTING: when to spawn */
-    uint64_t n_sent;    /* CALLs on its link: seq of the newest */
+    uint32_t ready_ms;  /* when it became READY */
+    uint32_t idle_ms;   /* since when it has no job */
+    uint64_t n_answered;
+    uint64_t n_sent; /* CALLs on its link: seq of the newest */
     struct gv_process *process;
     struct gv_page page;
     struct gv_roster *roster;

@@ -17,6 +17,7 @@
  * that no job waits long behind it while another worker is free.
  */
 #define HELD_NS     1000000u
+#define LONG_NS     10000000u /* jobs so long gain nothing by standing ready in a worker */
 #define CREDITS_MIN 2u
 #define CREDITS_MAX 64u
 
@@ -47,7 +48,7 @@ static void open_breaker(struct gv_pool *pool)
 static void born_in_vain(struct gv_pool *pool)
 {
     pool->births_in_vain++;
-    if (pool->births_in_vain >= GV_POOL_BIRTHS_MAX * pool->n_workers || pool->broken)
+    if (pool->births_in_vain >= GV_POOL_BIRTHS_MAX * pool->n_wanted || pool->broken)
         open_breaker(pool);
 }
 
@@ -65,7 +66,7 @@ static void spawn(struct gv_pool *pool, struct gv_child *child)
 /* One tries for all while the breaker is open. */
 static bool somebody_tries(const struct gv_pool *pool)
 {
-    for (unsigned i = 0; i < pool->n_workers; i++)
+    for (unsigned i = 0; i < pool->n_places; i++)
         if (pool->children[i].state == GV_CHILD_SPAWNING)
             return true;
     return false;
@@ -73,10 +74,10 @@ static bool somebody_tries(const struct gv_pool *pool)
 
 void gv_crew_spawn(struct gv_pool *pool)
 {
-    for (unsigned i = 0; i < pool->n_workers && pool->state != GV_POOL_ENDING; i++) {
+    for (unsigned i = 0; i < pool->n_places && pool->state != GV_POOL_ENDING; i++) {
         struct gv_child *child = &pool->children[i];
 
-        if (child->state != GV_CHILD_RESTING)
+        if (child->state != GV_CHILD_RESTING || !child->is_used)
             continue;
         if (pool->broken
             && (somebody_tries(pool) || gv_ms_before(pool->loop->now_ms, pool->retry_ms)))
@@ -95,7 +96,7 @@ static void rested(struct gv_timer *timer)
 
 void gv_crew_init(struct gv_pool *pool)
 {
-    for (unsigned i = 0; i < pool->n_workers; i++) {
+    for (unsigned i = 0; i < pool->n_places; i++) {
         struct gv_child *child = &pool->children[i];
 
         child->pool = pool;
@@ -119,6 +120,8 @@ void gv_crew_welcomed(struct gv_pool *pool, struct gv_child *child)
     }
     if (pool->state == GV_POOL_ENDING)
         gv_child_leave(child);
+    else
+        gv_size_ready(pool, child);
     gv_pool_flush_later(pool);
 }
 
@@ -130,8 +133,8 @@ static unsigned credits(const struct gv_pool *pool)
 
     if (pool->credits != 0)
         return pool->credits;
-    if (pool->mean_ns == 0)
-        return CREDITS_MIN;
+    if (pool->mean_ns == 0 || pool->mean_ns >= LONG_NS)
+        return 1;
     held = HELD_NS / pool->mean_ns;
     return held < CREDITS_MIN ? CREDITS_MIN : held > CREDITS_MAX ? CREDITS_MAX : held;
 }
@@ -141,7 +144,7 @@ static struct gv_child *freest(struct gv_pool *pool, unsigned jobs_max)
 {
     struct gv_child *best = NULL;
 
-    for (unsigned i = 0; i < pool->n_workers; i++) {
+    for (unsigned i = 0; i < pool->n_places; i++) {
         struct gv_child *child = &pool->children[i];
 
         if (child->state == GV_CHILD_READY && child->jobs.n < jobs_max
@@ -201,7 +204,7 @@ static bool nobody_will_come(const struct gv_pool *pool)
 {
     if (!pool->broken)
         return false;
-    for (unsigned i = 0; i < pool->n_workers; i++)
+    for (unsigned i = 0; i < pool->n_places; i++)
         if (pool->children[i].state == GV_CHILD_READY)
             return false;
     return true;
@@ -211,8 +214,8 @@ void gv_crew_assign(struct gv_pool *pool)
 {
     unsigned jobs_max = credits(pool);
 
-    while (pool->queue.waiting.n > 0) {
-        struct gv_job *job = pool->queue.waiting.head;
+    while (pool->queue.n_waiting > 0) {
+        struct gv_job *job = gv_queue_first(&pool->queue);
         struct gv_child *child = freest(pool, jobs_max);
 
         if (child != NULL) {
@@ -221,6 +224,7 @@ void gv_crew_assign(struct gv_pool *pool)
             gv_job_unwait(&pool->queue, job);
             gv_job_fail(job, GROVE_EUNAVAILABLE, GROVE_STARTED_NO, NULL);
         } else {
+            gv_size_short(pool);
             return;
         }
     }
@@ -247,7 +251,9 @@ void gv_crew_buried(struct gv_pool *pool, struct gv_child *child)
     if (pool->state != GV_POOL_ENDING) {
         if (!child->was_ready)
             born_in_vain(pool);
-        rest(pool, child);
+        gv_size_buried(pool, child);
+        if (child->is_used)
+            rest(pool, child);
         gv_crew_spawn(pool);
     }
     gv_pool_flush_later(pool);
@@ -255,13 +261,14 @@ void gv_crew_buried(struct gv_pool *pool, struct gv_child *child)
 
 void gv_crew_end(struct gv_pool *pool, bool kill)
 {
-    while (pool->queue.waiting.head != NULL) {
-        struct gv_job *job = pool->queue.waiting.head;
+    gv_size_end(pool);
+    while (pool->queue.n_waiting > 0) {
+        struct gv_job *job = gv_queue_first(&pool->queue);
 
         gv_job_unwait(&pool->queue, job);
         gv_job_fail(job, GROVE_ESTOPPING, GROVE_STARTED_NO, NULL);
     }
-    for (unsigned i = 0; i < pool->n_workers; i++) {
+    for (unsigned i = 0; i < pool->n_places; i++) {
         struct gv_child *child = &pool->children[i];
 
         gv_wheel_disarm(&pool->loop->wheel, &child->timer);
@@ -275,7 +282,7 @@ void gv_crew_end(struct gv_pool *pool, bool kill)
 
 bool gv_crew_is_gone(const struct gv_pool *pool)
 {
-    for (unsigned i = 0; i < pool->n_workers; i++)
+    for (unsigned i = 0; i < pool->n_places; i++)
         if (pool->children[i].state != GV_CHILD_RESTING)
             return false;
     return true;
@@ -285,8 +292,9 @@ void gv_crew_tick(struct gv_pool *pool)
 {
     uint64_t now_ns = pool->env->now_ns(pool->env->world);
 
-    for (unsigned i = 0; i < pool->n_workers; i++)
+    for (unsigned i = 0; i < pool->n_places; i++)
         gv_child_tick(&pool->children[i], pool->loop->now_ms, now_ns);
     if (pool->broken)
         gv_crew_spawn(pool);
+    gv_size_tick(pool);
 }

@@ -4,10 +4,13 @@
  * reaches it by accident.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "runtime/assert.h"
@@ -75,6 +78,54 @@ void gv_host_worker_begin(void)
     gv_assert(sigaction(SIGHUP, &ignore, NULL) == 0);
     /* Else it were called "exe", after the link it was started by. */
     (void)prctl(PR_SET_NAME, program_invocation_short_name);
+}
+
+/* Pages of this process: all it has mapped, and those that are resident. */
+static bool read_pages(unsigned long long *mapped, unsigned long long *resident)
+{
+    static int fd = -1; /* kept open: jobs may come by thousands a second */
+    char text[128];
+    ssize_t n;
+
+    if (fd < 0)
+        fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    n = fd >= 0 ? pread(fd, text, sizeof text - 1, 0) : -1;
+    if (n <= 0)
+        return false;
+    text[n] = '\0';
+    return sscanf(text, "%llu %llu", mapped, resident) == 2;
+}
+
+uint64_t gv_host_worker_memory(void)
+{
+    unsigned long long mapped, resident;
+
+    return read_pages(&mapped, &resident) ? resident * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+int gv_host_worker_limit_memory(uint64_t bytes)
+{
+    unsigned long long mapped, resident;
+    struct rlimit limit;
+
+    if (!read_pages(&mapped, &resident))
+        return -ENOENT;
+    bytes += mapped * (uint64_t)sysconf(_SC_PAGESIZE);
+    limit = (struct rlimit){.rlim_cur = bytes, .rlim_max = bytes};
+    return setrlimit(RLIMIT_AS, &limit) == 0 ? 0 : -errno;
+}
+
+void gv_host_worker_limit_cpu(uint32_t seconds)
+{
+    struct timespec used;
+    struct rlimit limit;
+
+    /* Neither can fail: both name what every process has, and the limit is not over its maximum. */
+    gv_assert(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) == 0);
+    gv_assert(getrlimit(RLIMIT_CPU, &limit) == 0);
+    /* Whole seconds: what has been begun of one does not count. */
+    limit.rlim_cur = (rlim_t)used.tv_sec + seconds + (used.tv_nsec != 0);
+    gv_assert(setrlimit(RLIMIT_CPU, &limit) == 0 || limit.rlim_cur > limit.rlim_max);
 }
 
 void gv_host_worker_end(int status)

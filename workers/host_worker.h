@@ -6,11 +6,21 @@
 #define GV_HOST_WORKER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <grove/method.h>
 
 /* The worker's own signals. */
 void gv_host_worker_begin(void);
+
+/* No more than so many bytes of address space beside those that it has now. Returns 0 or -errno. */
+int gv_host_worker_limit_memory(uint64_t bytes);
+
+/* SIGXCPU, after so many seconds of CPU from now on. */
+void gv_host_worker_limit_cpu(uint32_t seconds);
+
+/* Resident memory in bytes, 0 if the system does not say. */
+uint64_t gv_host_worker_memory(void);
 
 /* Leaves at once. */
 void gv_host_worker_end(int status) __attribute__((noreturn));

@@ -57,7 +57,7 @@ static void register_services(const struct grove_worker_entry *first,
                               const struct grove_worker_entry *end)
 {
     for (const struct grove_worker_entry *entry = first; entry != end; entry++)
-        if (grove_service_register(entry->service) != 0) {
+        if (entry->service != NULL && grove_service_register(entry->service) != 0) {
             say(grove_why());
             exit(STATUS_USAGE);
         }

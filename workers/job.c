@@ -4,6 +4,7 @@
 
 #include "actors/service.h"
 #include "runtime/block.h"
+#include "runtime/loop.h"
 
 /* --- lists ---------------------------------------------------------------------------------------- */
 
@@ -54,7 +55,15 @@ static struct gv_job **bucket(struct gv_queue *queue, uint64_t call)
 
 static_assert(GV_JOB_BUCKETS == 1u << 10, "bucket takes the ten high bits");
 
-struct gv_job *gv_job_take(struct gv_queue *queue, struct gv_message *request)
+/* Of enum grove_priority. A number that is none is NORMAL. */
+static uint8_t rank_of(const struct grove_method *method)
+{
+    return method->priority == GROVE_PRIORITY_HIGH  ? 0
+           : method->priority == GROVE_PRIORITY_LOW ? 2
+                                                    : 1;
+}
+
+struct gv_job *gv_job_take(struct gv_queue *queue, struct gv_message *request, uint32_t now_ms)
 {
     struct gv_job *job = queue->stock;
     struct gv_job **place;
@@ -69,6 +78,8 @@ struct gv_job *gv_job_take(struct gv_queue *queue, struct gv_message *request)
         .request = request,
         .method = gv_methods[request->method].method,
         .id = ++queue->n_ids,
+        .filed_ms = now_ms,
+        .rank = rank_of(gv_methods[request->method].method),
     };
     if (request->call != 0) {
         place = bucket(queue, request->call);
@@ -108,16 +119,46 @@ struct gv_job *gv_job_find(const struct gv_queue *queue, uint64_t call)
 void gv_job_wait(struct gv_queue *queue, struct gv_job *job, bool first)
 {
     queue->bytes += gv_message_charge(job->request);
+    queue->n_waiting++;
     if (first)
-        gv_jobs_push_front(&queue->waiting, job);
+        gv_jobs_push_front(&queue->waiting[job->rank], job);
     else
-        gv_jobs_push(&queue->waiting, job);
+        gv_jobs_push(&queue->waiting[job->rank], job);
 }
 
 void gv_job_unwait(struct gv_queue *queue, struct gv_job *job)
 {
     queue->bytes -= gv_message_charge(job->request);
-    gv_jobs_remove(&queue->waiting, job);
+    queue->n_waiting--;
+    gv_jobs_remove(&queue->waiting[job->rank], job);
+}
+
+/* The head with the least of filed_ms + rank * step_ms; of equals the one of the better rank. */
+static struct gv_job *least(const struct gv_queue *queue, uint32_t step_ms)
+{
+    struct gv_job *best = NULL;
+    uint32_t best_ms = 0;
+
+    for (uint32_t i = 0; i < GV_JOB_PRIORITIES; i++) {
+        struct gv_job *job = queue->waiting[i].head;
+        uint32_t at_ms = job != NULL ? job->filed_ms + i * step_ms : 0;
+
+        if (job != NULL && (best == NULL || gv_ms_before(at_ms, best_ms))) {
+            best = job;
+            best_ms = at_ms;
+        }
+    }
+    return best;
+}
+
+struct gv_job *gv_queue_first(const struct gv_queue *queue)
+{
+    return least(queue, GV_JOB_STEP_MS);
+}
+
+struct gv_job *gv_queue_oldest(const struct gv_queue *queue)
+{
+    return least(queue, 0);
 }
 
 void gv_queue_deinit(struct gv_queue *queue)

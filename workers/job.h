@@ -1,5 +1,8 @@
 /*
  * Job: one request on its way through a pool, and the list it stands in.
+ * Those that wait stand in one list for each priority. First comes who has
+ * been there longest, where a step of priority counts as GV_JOB_STEP_MS of
+ * waiting: so what is urgent overtakes, and nothing waits for ever.
  *
  *     filed ──▶ queued ──▶ sent to a worker ──▶ answered
  *                 ▲                │ its worker died before it had begun,
@@ -22,7 +25,9 @@
 #include "runtime/message.h"
 #include "runtime/timer.h"
 
-#define GV_JOB_BUCKETS 1024u
+#define GV_JOB_BUCKETS    1024u
+#define GV_JOB_PRIORITIES 3u
+#define GV_JOB_STEP_MS    1000u /* what a higher priority is worth */
 
 struct gv_child;
 struct gv_pool;
@@ -39,6 +44,8 @@ struct gv_job {
     uint64_t seq;          /* place in its worker's order */
     int gave_up;           /* 0, or the code its caller has got: GROVE_ETIMEDOUT, GROVE_ECANCELED */
     uint32_t gave_up_ms;   /* when that was */
+    uint32_t filed_ms;     /* when it came */
+    uint8_t rank;          /* 0 goes first; by its rpc's priority */
     uint8_t deaths;        /* workers that died while they ran it */
     bool has_run;          /* some worker began it, and its answer is lost */
 };
@@ -50,7 +57,8 @@ struct gv_job_list {
 
 /* Jobs of one pool: those that wait, the index, the stock. */
 struct gv_queue {
-    struct gv_job_list waiting;
+    struct gv_job_list waiting[GV_JOB_PRIORITIES];
+    uint32_t n_waiting;
     uint64_t bytes; /* charged by the waiting ones */
     uint64_t n_ids; /* given out */
     struct gv_job *stock;
@@ -62,7 +70,7 @@ void gv_jobs_push_front(struct gv_job_list *list, struct gv_job *job);
 void gv_jobs_remove(struct gv_job_list *list, struct gv_job *job);
 
 /* A job for a request, which it owns then; in no list yet. NULL: no memory. */
-struct gv_job *gv_job_take(struct gv_queue *queue, struct gv_message *request);
+struct gv_job *gv_job_take(struct gv_queue *queue, struct gv_message *request, uint32_t now_ms);
 
 /* Gives a job back that is in no list; its request is the caller's, to be answered. */
 struct gv_message *gv_job_give(struct gv_queue *queue, struct gv_job *job);
@@ -73,6 +81,12 @@ struct gv_job *gv_job_find(const struct gv_queue *queue, uint64_t call);
 /* Into and out of the waiting list, with its bytes. */
 void gv_job_wait(struct gv_queue *queue, struct gv_job *job, bool first);
 void gv_job_unwait(struct gv_queue *queue, struct gv_job *job);
+
+/* The waiting job whose turn it is, NULL if none waits. */
+struct gv_job *gv_queue_first(const struct gv_queue *queue);
+
+/* The waiting job that has been here longest, NULL if none waits. */
+struct gv_job *gv_queue_oldest(const struct gv_queue *queue);
 
 /* Frees the stock; no job may be out. */
 void gv_queue_deinit(struct gv_queue *queue);

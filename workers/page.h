@@ -28,7 +28,7 @@
 #include "links/peer.h"
 
 #define GV_WORKER_PAGE_BYTES 4096u
-#define GV_WORKER_PAGE_MAGIC UINT64_C(0x67726f7665303165) /* "grove01e" */
+#define GV_WORKER_PAGE_MAGIC UINT64_C(0x67726f7665303166) /* "grove01f" */
 #define GV_WORKER_PAGE_FD    3                            /* in the worker */
 #define GV_WORKER_VARIABLE   "GROVE_POOL_WORKER"          /* set in a worker's environment */
 #define GV_WORKER_URL_BYTES  128u
@@ -43,6 +43,8 @@ struct gv_worker_page {
     uint8_t token[GV_TOKEN_BYTES];
     char url[GV_WORKER_URL_BYTES];
     char name[GV_WORKER_NAME_BYTES]; /* of the pool */
+    uint64_t memory_max;             /* it may have so much more than at birth; 0 = no limit */
+    uint32_t cpu_s;                  /* of one job; 0 = no limit */
 
     /* Of the pool, while the worker works. */
     _Alignas(64) _Atomic uint64_t given_up; /* id of the last running job whose caller has left */
@@ -52,6 +54,7 @@ struct gv_worker_page {
     _Atomic uint64_t flushed;              /* seq of the last job whose answer has left */
     _Atomic uint64_t job;                  /* id of the running job */
     _Atomic uint64_t started_ns;           /* when it began, by the worker's clock */
+    _Atomic uint64_t grown_bytes;          /* in memory since it was warm */
 };
 
 static_assert(sizeof(struct gv_worker_page) <= GV_WORKER_PAGE_BYTES, "it is one page");

@@ -36,7 +36,7 @@ static int refusal(const struct gv_pool *pool, const struct gv_message *request)
         return GROVE_ENOTSUP;
     if (request->deadline_ms != 0 && !gv_ms_before(pool->loop->now_ms, request->deadline_ms))
         return GROVE_ETIMEDOUT;
-    if (pool->queue.waiting.n >= pool->queue_max
+    if (pool->queue.n_waiting >= pool->queue_max
         || pool->queue.bytes + gv_message_charge(request) > pool->bytes_max)
         return GROVE_EFULL;
     return 0;
@@ -45,7 +45,7 @@ static int refusal(const struct gv_pool *pool, const struct gv_message *request)
 static void file(struct gv_pool *pool, struct gv_message *request)
 {
     int rc = refusal(pool, request);
-    struct gv_job *job = rc == 0 ? gv_job_take(&pool->queue, request) : NULL;
+    struct gv_job *job = rc == 0 ? gv_job_take(&pool->queue, request, pool->loop->now_ms) : NULL;
 
     if (job == NULL) {
         pool->stats.failed++;
@@ -96,9 +96,9 @@ static void run(struct gv_loop *loop, struct gv_task *task)
 /* Requests that were filed while the pool was ending are told so with the others. */
 static void go_on_ending(struct gv_pool *pool)
 {
-    bool idle = pool->queue.waiting.n == 0 && gv_mailbox_is_empty(&pool->task->task.mailbox);
+    bool idle = pool->queue.n_waiting == 0 && gv_mailbox_is_empty(&pool->task->task.mailbox);
 
-    for (unsigned i = 0; idle && i < pool->n_workers; i++)
+    for (unsigned i = 0; idle && i < pool->n_places; i++)
         idle = pool->children[i].jobs.n == 0;
     if (pool->state == GV_POOL_DRAINING && idle) {
         pool->state = GV_POOL_ENDING;
@@ -119,7 +119,7 @@ static void watch_for_answers(struct gv_pool *pool)
 {
     unsigned n_busy = 0;
 
-    for (unsigned i = 0; i < pool->n_workers; i++)
+    for (unsigned i = 0; i < pool->n_places; i++)
         n_busy += pool->children[i].jobs.n > 0;
     pool->loop->spin_ns = gv_runtime_spin_ns(gv_runtime.n_loops, n_busy);
 }
@@ -130,7 +130,7 @@ static void flush(struct gv_flush *queued)
 
     if (pool->state != GV_POOL_ENDING)
         gv_crew_assign(pool);
-    for (unsigned i = 0; i < pool->n_workers; i++)
+    for (unsigned i = 0; i < pool->n_places; i++)
         if (pool->children[i].has_link)
             gv_link_flush(&pool->children[i].link);
     watch_for_answers(pool);

@@ -13,11 +13,15 @@
  *                                                                   │
  *          caller ◀─ gv_call_answer ◀─ answer ◀─ REPLY frame ◀──────┘
  *
+ * A pool has a place for each worker it may ever have at once. Places that
+ * are in use have a worker or get one; size.c says how many these are.
+ *
  * When ten births for each place have come to nothing, in a row, the breaker
  * opens: calls fail at once, and every five seconds one worker is tried.
  *
  * Files: pool.c the task, pool_open.c its birth and the public functions,
- * crew.c who gets which job, child.c one worker process, job.c the queue,
+ * crew.c who gets which job, size.c how many workers there are and for how
+ * long, child.c one worker process, job.c the queue,
  * answer.c what comes back, host_dir.c and host_child.c the door.
  *
  * Always: loop 0 alone touches a pool. Every filed job is answered exactly
@@ -60,8 +64,20 @@ struct gv_pool {
     char directory[GV_POOL_PATH_BYTES]; /* made by us; "" in a simulation */
     char url[GV_WORKER_URL_BYTES];
     int directory_fd;
-    unsigned n_workers;
-    unsigned credits; /* 0: by how long jobs take */
+    unsigned n_places;                    /* children */
+    unsigned n_least, n_most, n_wanted;   /* workers; n_wanted of them now */
+    uint32_t grow_ms;                     /* a job that waited so long calls for one more */
+    uint32_t idle_ms;                     /* one beyond n_least that was idle so long leaves */
+    uint32_t birth_ms;                    /* from spawn to READY */
+    int nice;                             /* as in the options */
+    uint64_t recycle_jobs, recycle_bytes; /* 0 = never */
+    uint32_t recycle_ms;
+    uint32_t recycled_ms; /* when the last one began */
+    uint64_t memory_max;  /* of a worker, beyond what it begins with; 0 = no limit */
+    uint32_t cpu_s;       /* of a job; 0 = no limit */
+    struct gv_child *retiring, *successor; /* both or none: who goes when the other is READY */
+    struct gv_timer grow; /* armed while jobs wait and there is room for one more worker */
+    unsigned credits;     /* 0: by how long jobs take */
     unsigned queue_max;
     uint64_t bytes_max;
     uint32_t grace_ms;
@@ -77,7 +93,7 @@ struct gv_pool {
     struct gv_flush flush;
     struct gv_timer tick;
     struct grove_pool_stats stats; /* what is counted, not what is measured when asked */
-    struct gv_child children[];    /* n_workers */
+    struct gv_child children[];    /* n_places */
 };
 
 extern const struct gv_task_class gv_pool_class;
@@ -114,6 +130,31 @@ bool gv_crew_is_gone(const struct gv_pool *pool);
 
 /* Now and then: patience with children, the breaker. */
 void gv_crew_tick(struct gv_pool *pool);
+
+/* --- size.c --------------------------------------------------------------------------------------- */
+
+/* How long a worker lasts, and how many there are; before any is born. */
+void gv_size_init(struct gv_pool *pool, const struct grove_pool_options *options);
+
+/* How many places a pool of these options needs. */
+unsigned gv_size_places(const struct grove_pool_options *options);
+
+/* Why sizes and limits cannot be so, NULL if they can. Lent for ever. */
+const char *gv_size_wrong(const struct grove_pool_options *options);
+
+/* Jobs wait, and nobody is free. */
+void gv_size_short(struct gv_pool *pool);
+
+/* A worker is READY, has answered a job, or is dead. */
+void gv_size_ready(struct gv_pool *pool, struct gv_child *child);
+void gv_size_answered(struct gv_pool *pool, struct gv_child *child);
+void gv_size_buried(struct gv_pool *pool, struct gv_child *child);
+
+/* Now and then: who is idle, who is old. */
+void gv_size_tick(struct gv_pool *pool);
+
+/* Nobody comes or goes for its sake any more. */
+void gv_size_end(struct gv_pool *pool);
 
 /* --- pool.c --------------------------------------------------------------------------------------- */
 

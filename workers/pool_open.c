@@ -30,7 +30,7 @@
 /* The worker that this peer is, NULL if it is none that may connect now. */
 static struct gv_child *expected(struct gv_pool *pool, int64_t pid)
 {
-    for (unsigned i = 0; i < pool->n_workers; i++) {
+    for (unsigned i = 0; i < pool->n_places; i++) {
         struct gv_child *child = &pool->children[i];
 
         if (child->pid == pid && child->state == GV_CHILD_SPAWNING && !child->has_link)
@@ -42,7 +42,7 @@ static struct gv_child *expected(struct gv_pool *pool, int64_t pid)
 /* True for a connection of a worker that is dead by now, or dying: that breaks no rule. */
 static bool is_late(const struct gv_pool *pool, int64_t pid)
 {
-    for (unsigned i = 0; i < pool->n_workers; i++) {
+    for (unsigned i = 0; i < pool->n_places; i++) {
         const struct gv_child *child = &pool->children[i];
 
         if (child->pid_before == pid || (child->pid == pid && child->state == GV_CHILD_DYING))
@@ -96,18 +96,12 @@ static int open_door(struct gv_pool *pool)
 
 /* --- life ----------------------------------------------------------------------------------------- */
 
-static unsigned default_workers(void)
-{
-    unsigned cores = gv_option_cores();
-
-    return cores > 1 ? cores - 1 : 1;
-}
-
 /* Why these options cannot be, NULL if they can. */
 static const char *wrong(const struct grove_pool_options *options)
 {
-    if (options->n_workers > GV_POOL_WORKERS_MAX)
-        return "a pool has at most 256 workers";
+    if (options->name != NULL
+        && (options->name[0] == '\0' || strlen(options->name) >= GV_POOL_NAME_BYTES))
+        return "the name of a pool has 1 to 31 bytes";
     if (options->credits > 1024)
         return "a worker has at most 1024 credits";
     if (options->queue_max > 10000000)
@@ -115,19 +109,20 @@ static const char *wrong(const struct grove_pool_options *options)
     if (options->program != NULL
         && strlen(options->program) >= sizeof((struct gv_pool *)0)->program)
         return "the path of the program is too long";
-    return NULL;
+    return gv_size_wrong(options);
 }
 
 static struct gv_pool *new_pool(struct gv_loop *loop, const struct grove_pool_options *options)
 {
-    unsigned n_workers = options->n_workers != 0 ? options->n_workers : default_workers();
-    struct gv_pool *pool = calloc(1, sizeof *pool + n_workers * sizeof pool->children[0]);
+    unsigned n_places = gv_size_places(options);
+    struct gv_pool *pool = calloc(1, sizeof *pool + n_places * sizeof pool->children[0]);
 
     if (pool == NULL)
         return NULL;
     pool->loop = loop;
     pool->env = loop->env;
-    pool->n_workers = n_workers;
+    pool->n_places = n_places;
+    gv_size_init(pool, options);
     pool->credits = options->credits;
     pool->queue_max = options->queue_max != 0 ? options->queue_max : QUEUE_MAX_DEFAULT;
     pool->bytes_max = options->bytes_max != 0 ? options->bytes_max : BYTES_MAX_DEFAULT;
@@ -143,7 +138,7 @@ static struct gv_pool *new_pool(struct gv_loop *loop, const struct grove_pool_op
 
 void gv_pool_free(struct gv_pool *pool)
 {
-    gv_assert(pool->listener == NULL && pool->queue.waiting.n == 0);
+    gv_assert(pool->listener == NULL && pool->queue.n_waiting == 0);
     if (pool->directory_fd >= 0)
         gv_host_directory_close(pool->directory, pool->directory_fd);
     gv_roster_free(pool->roster);
@@ -279,9 +274,9 @@ int grove_pool_stats(grove_ref ref, struct grove_pool_stats *stats)
     if (rc != 0)
         return rc;
     *stats = pool->stats;
-    stats->n_workers = pool->n_workers;
-    stats->queued = pool->queue.waiting.n + gv_mailbox_depth(&pool->task->task.mailbox);
-    for (unsigned i = 0; i < pool->n_workers; i++) {
+    stats->n_workers = pool->n_wanted;
+    stats->queued = pool->queue.n_waiting + gv_mailbox_depth(&pool->task->task.mailbox);
+    for (unsigned i = 0; i < pool->n_places; i++) {
         stats->n_ready += pool->children[i].state == GV_CHILD_READY;
         stats->n_busy += pool->children[i].jobs.n > 0;
         stats->running += pool->children[i].jobs.n;
@@ -296,7 +291,7 @@ int grove_pool_pids(grove_ref ref, int *pids, unsigned n)
 
     if (rc != 0)
         return rc;
-    for (unsigned i = 0; i < pool->n_workers && (unsigned)n_pids < n; i++)
+    for (unsigned i = 0; i < pool->n_places && (unsigned)n_pids < n; i++)
         if (pool->children[i].pid != 0 && !pool->children[i].has_exited)
             pids[n_pids++] = (int)pool->children[i].pid;
     return n_pids;

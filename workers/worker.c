@@ -6,15 +6,14 @@
 #include <grove/error.h>
 
 #include "actors/verb.h"
-#include "links/agree.h"
 #include "links/link.h"
 #include "proto/codec.h"
 #include "runtime/assert.h"
 #include "workers/page.h"
+#include "workers/served.h"
 
 #define UNFLUSHED_NS        300000u
 #define UNWRITTEN_BYTES_MAX (64u << 10) /* answers on their way while a job begins */
-#define SCHEMA_ARENA_BYTES  ((size_t)4 << 20)
 #define SCRATCH_BYTES_KEEP  (256u << 10)
 
 /* A job that waits. */
@@ -27,13 +26,6 @@ struct task {
     uint8_t body[];
 };
 
-/* One method this program can serve. */
-struct served {
-    const struct grove_method *method;
-    const void *functions;
-    uint64_t took_ns; /* its last job; before the first: long */
-};
-
 struct gv_worker {
     const struct gv_env *env;
     struct gv_worker_hooks hooks;
@@ -41,8 +33,7 @@ struct gv_worker {
     struct gv_worker_page *status;
     uint64_t deadline_ns; /* of the running job, 0 = none */
     struct gv_link link;
-    struct served *served; /* by method number, from 1 */
-    uint32_t n_served;
+    struct gv_served served;
     struct task *head, *tail;
     uint64_t n_came;        /* CALLs ever: the seq of the newest */
     uint64_t now_ns;        /* when the last job ended: a look at the clock is not free */
@@ -148,17 +139,16 @@ static void flush(struct gv_worker *worker)
 
 static bool may_rerun(const struct gv_worker *worker, const struct task *task)
 {
-    uint32_t number = task->frame.method;
+    const struct gv_served_method *served = gv_served_at(&worker->served, task->frame.method);
 
-    return number >= 1 && number <= worker->n_served
-           && worker->served[number - 1].method->idempotency != GROVE_IDEMPOTENCY_UNKNOWN;
+    return served != NULL && served->method->idempotency != GROVE_IDEMPOTENCY_UNKNOWN;
 }
 
 static uint64_t likely_ns(const struct gv_worker *worker, const struct task *task)
 {
-    uint32_t number = task->frame.method;
+    const struct gv_served_method *served = gv_served_at(&worker->served, task->frame.method);
 
-    return number >= 1 && number <= worker->n_served ? worker->served[number - 1].took_ns : 0;
+    return served != NULL ? served->took_ns : 0;
 }
 
 bool gv_worker_can_run(struct gv_worker *worker)
@@ -220,8 +210,8 @@ static int check_refusal(const struct grove_method *method, int code)
     return GROVE_EFOREIGN;
 }
 
-static void call_function(struct gv_worker *worker, const struct task *task, struct served *served,
-                          struct outcome *outcome)
+static void call_function(struct gv_worker *worker, const struct task *task,
+                          struct gv_served_method *served, struct outcome *outcome)
 {
     struct packer packer = {.answer = {.put = put_answer}, .worker = worker};
     struct gv_worker_hooks *hooks = &worker->hooks;
@@ -254,20 +244,25 @@ static void call_function(struct gv_worker *worker, const struct task *task, str
 static void run(struct gv_worker *worker, const struct task *task)
 {
     struct outcome outcome = {.started = GROVE_STARTED_NO};
-    uint32_t number = task->frame.method;
+    struct gv_served_method *served = gv_served_at(&worker->served, task->frame.method);
 
     worker->now_ns = worker->env->now_ns(worker->env->world);
-    if (number < 1 || number > worker->n_served)
+    if (served == NULL)
         outcome.code = GROVE_ENOTSUP;
     else if (task->cancelled)
         outcome.code = GROVE_ECANCELED;
     else if (task->deadline_ns != 0 && worker->now_ns >= task->deadline_ns)
         outcome.code = GROVE_ETIMEDOUT;
     else
-        outcome.code = lay_out(worker, task, worker->served[number - 1].method, &outcome.text);
+        outcome.code = lay_out(worker, task, served->method, &outcome.text);
     if (outcome.code == 0)
-        call_function(worker, task, &worker->served[number - 1], &outcome);
+        call_function(worker, task, served, &outcome);
     send_answer(worker, task, &outcome);
+}
+
+struct gv_worker_page *gv_worker_status(const struct gv_worker *worker)
+{
+    return worker->status;
 }
 
 bool gv_worker_is_given_up(const struct gv_worker *worker)
@@ -302,30 +297,11 @@ static void connected(void *owner)
 {
     struct gv_worker *worker = owner;
     Grove__Link__V1__Hello hello = GROVE__LINK__V1__HELLO__INIT;
-    Grove__Link__V1__Method *methods = calloc(worker->n_served + 1, sizeof *methods);
-    Grove__Link__V1__Method **list = calloc(worker->n_served + 1, sizeof *list);
 
-    if (methods != NULL && list != NULL) {
-        for (uint32_t i = 0; i < worker->n_served; i++) {
-            const struct grove_method *method = worker->served[i].method;
-
-            grove__link__v1__method__init(&methods[i]);
-            methods[i].name = (char *)method->name;
-            methods[i].request_fingerprint = method->request_fingerprint;
-            methods[i].response_fingerprint = method->response_fingerprint;
-            list[i] = &methods[i];
-        }
-        hello.name = worker->status->name;
-        hello.token = (ProtobufCBinaryData){GV_TOKEN_BYTES, worker->status->token};
-        hello.n_methods = worker->n_served;
-        hello.methods = list;
-        if (gv_link_hello(&worker->link, &hello) != 0)
-            gv_link_close(&worker->link);
-    } else {
+    hello.name = worker->status->name;
+    hello.token = (ProtobufCBinaryData){GV_TOKEN_BYTES, worker->status->token};
+    if (gv_served_hello(&worker->served, &worker->link, &hello) != 0)
         gv_link_close(&worker->link);
-    }
-    free(list);
-    free(methods);
 }
 
 static const char *welcome(void *owner, const Grove__Link__V1__Welcome *message)
@@ -339,22 +315,10 @@ static const char *welcome(void *owner, const Grove__Link__V1__Welcome *message)
 static const char *schema(void *owner, const Grove__Link__V1__Schema *question)
 {
     struct gv_worker *worker = owner;
-    const struct grove_method **methods = calloc(worker->n_served + 1, sizeof(*methods));
-    Grove__Link__V1__Schema answer;
-    struct gv_capped_arena arena;
-    int rc = GROVE_ENOMEM;
 
     (void)question;
-    gv_capped_arena_init(&arena, SCHEMA_ARENA_BYTES);
-    for (uint32_t i = 0; methods != NULL && i < worker->n_served; i++)
-        methods[i] = worker->served[i].method;
-    if (methods != NULL)
-        rc = gv_agree_describe(methods, worker->n_served, &arena, &answer);
-    if (rc == 0)
-        rc = gv_link_schema(&worker->link, &answer);
-    gv_capped_arena_deinit(&arena);
-    free(methods);
-    return rc == 0 ? NULL : "our schemas do not fit a frame";
+    return gv_served_schema(&worker->served, &worker->link) == 0 ? NULL
+                                                                 : "our schemas do not fit a frame";
 }
 
 static const char *call_came(struct gv_worker *worker, const struct gv_frame *frame)
@@ -415,35 +379,6 @@ static const struct gv_link_events link_events = {
 
 /* --- life ----------------------------------------------------------------------------------------- */
 
-/* True if the program has given a function for this WORKER method. */
-static bool is_served(const struct grove_worker_entry *entry, const struct grove_method *method)
-{
-    void (*function)(void);
-
-    if (method->isolation != GROVE_WORKER_PROCESS)
-        return false;
-    memcpy(&function, (const char *)entry->functions + method->function_offset, sizeof function);
-    return function != NULL;
-}
-
-/* Counts the methods that the entries serve, and lists them if there is a list. */
-static uint32_t list_methods(const struct gv_worker_options *options, struct served *served)
-{
-    uint32_t n = 0;
-
-    for (const struct grove_worker_entry *entry = options->first; entry != options->end; entry++)
-        for (uint32_t i = 0; i < entry->service->n_methods; i++) {
-            const struct grove_method *method = &entry->service->methods[i];
-
-            if (!is_served(entry, method))
-                continue;
-            if (served != NULL)
-                served[n] = (struct served){method, entry->functions, UNFLUSHED_NS};
-            n++;
-        }
-    return n;
-}
-
 void gv_worker_close(struct gv_worker *worker)
 {
     while (worker->head != NULL) {
@@ -456,7 +391,7 @@ void gv_worker_close(struct gv_worker *worker)
     gv_bytes_free(&worker->answer);
     if (worker->page.memory != NULL)
         worker->env->page_close(worker->env->world, &worker->page);
-    free(worker->served);
+    gv_served_deinit(&worker->served);
     free(worker);
 }
 
@@ -470,17 +405,15 @@ int gv_worker_open(const struct gv_worker_options *options, struct gv_worker **r
         .name = "worker",
         .class = GV_PEER_WORKER,
     };
-    int rc = GROVE_ENOMEM;
+    int rc;
 
     if (worker == NULL)
         return GROVE_ENOMEM;
     worker->env = options->env;
     worker->hooks = options->hooks;
-    worker->n_served = list_methods(options, NULL);
-    worker->served = calloc(worker->n_served + 1, sizeof *worker->served);
-    if (worker->served == NULL)
+    rc = gv_served_init(&worker->served, options->first, options->end);
+    if (rc != 0)
         goto out;
-    (void)list_methods(options, worker->served); /* It counts the same again. */
     rc = worker->env->page_inherit(worker->env->world, options->page_fd, GV_WORKER_PAGE_BYTES,
                                    &worker->page);
     if (rc != 0)

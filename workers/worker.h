@@ -31,6 +31,7 @@
 #include "runtime/env.h"
 
 struct gv_worker;
+struct gv_worker_page;
 
 /* What surrounds a job in a process that has turns. All may be NULL. */
 struct gv_worker_hooks {
@@ -60,6 +61,9 @@ bool gv_worker_can_run(struct gv_worker *worker);
 
 /* Runs one job; gv_worker_can_run must have said so. Returns when it ended. */
 uint64_t gv_worker_run_one(struct gv_worker *worker);
+
+/* The page that its pool shares with it. */
+struct gv_worker_page *gv_worker_status(const struct gv_worker *worker);
 
 /* While a job runs: its deadline is over, or the pool has noted that its caller has left. */
 bool gv_worker_is_given_up(const struct gv_worker *worker);

@@ -89,6 +89,9 @@ enum grove_audience {
     GROVE_AUDIENCE_CLIENTS = 2
 };
 
+/* Which of the jobs that wait for a worker goes first. */
+enum grove_priority { GROVE_PRIORITY_NORMAL = 0, GROVE_PRIORITY_HIGH = 1, GROVE_PRIORITY_LOW = 2 };
+
 /* What becomes of a message that finds the mailbox full. */
 enum grove_overflow { GROVE_REFUSE_NEWEST = 0, GROVE_DROP_OLDEST = 1 };
 
@@ -143,6 +146,7 @@ struct grove_method {
     uint8_t overflow;         /* enum grove_overflow */
     uint8_t readonly;         /* its handlers may be parked beside each other, see interleave.h */
     uint8_t reentrant;        /* its handler may let its own chain in */
+    uint8_t priority;         /* enum grove_priority, of a WORKER rpc */
 };
 
 /* One field of a message, with what protobuf-c's own descriptors lack. */
@@ -201,10 +205,11 @@ struct grove_actor_functions {
     bool restart_on_error; /* a handler that returns < 0 has failed, as if by grove_fail */
 };
 
-/* One WORKER service that this program can serve; GROVE_WORKER makes it. */
+/* One WORKER service that this program can serve, or one warm-up; the macros below make it. */
 struct grove_worker_entry {
-    const struct grove_service *service;
+    const struct grove_service *service; /* NULL: a warm-up */
     const void *functions;
+    int (*warm_up)(void);
 };
 
 /*
@@ -217,7 +222,19 @@ struct grove_worker_entry {
 #define GROVE_WORKER(SERVICE, FUNCTIONS)                                             \
     static const struct grove_worker_entry grove_worker_entry_##SERVICE              \
         __attribute__((used, section("grove_workers"), aligned(sizeof(void *)))) = { \
-            &SERVICE##_service_table, (FUNCTIONS)}
+            .service = &SERVICE##_service_table, .functions = (FUNCTIONS)}
+
+/*
+ * At file scope: in a worker process of this program, run FUNCTION, an
+ * int (*)(void), before its first job: it loads what jobs need. If it
+ * returns anything but 0 the worker ends, and another one is tried later.
+ *
+ *     static int load_model(void) ...
+ *     GROVE_WARM_UP(load_model);
+ */
+#define GROVE_WARM_UP(FUNCTION)                                                     \
+    static const struct grove_worker_entry grove_warm_up_##FUNCTION __attribute__(( \
+        used, section("grove_workers"), aligned(sizeof(void *)))) = {.warm_up = (FUNCTION)}
 
 /*
  * Makes a service known to this process; spawn, pools and verbs do it on

@@ -27,14 +27,39 @@
 
 /* Zero means the default. */
 struct grove_pool_options {
-    const char *name;    /* for reports, default "workers" */
-    unsigned n_workers;  /* default: cores - 1, at least 1 */
-    unsigned credits;    /* jobs a worker may hold, the running one included; default: 2 to 64,
+    const char *name;    /* 1 to 31 bytes, for reports; default "workers" */
+    const char *program; /* default: this program again */
+    unsigned n_workers;  /* default: cores - 1, at least 1; at most 256 */
+    unsigned credits;    /* jobs a worker may hold, the running one included; default: 1 to 64,
                             the more the shorter jobs are */
     unsigned queue_max;  /* jobs waiting for a worker; default 10 000; full: GROVE_EFULL at once */
     uint64_t bytes_max;  /* bytes of waiting jobs; default 64 MiB */
-    const char *program; /* default: this program again */
     unsigned grace_ms;   /* from CANCEL to SIGKILL of an overdue job; default 100 */
+    unsigned birth_ms;   /* a worker that takes longer to start is killed; default 10 000 */
+    int nice;            /* 1 to 19, added to the niceness of workers; -1: nothing is;
+                            default: the option worker_nice, 5 */
+
+    /* A pool that grows has n_workers at least. */
+    unsigned n_workers_max; /* at most 256; default: n_workers, it does not grow */
+    unsigned grow_ms;       /* when a job has waited so long one worker more is started, and the
+                               next one no sooner than so much later; default 50 */
+    unsigned idle_ms;       /* a worker more than n_workers leaves after so long without a job;
+                               default 30 000 */
+
+    /*
+     * When a worker is replaced. Its successor is started first and takes over when it is
+     * ready; jobs it holds are finished. One at a time, and at most one a second.
+     */
+    uint64_t recycle_jobs;  /* after so many jobs; default: never */
+    unsigned recycle_ms;    /* when it is so old; default: never */
+    uint64_t recycle_bytes; /* when its resident memory is so much larger than it was after the
+                               warm-up and its first 16 jobs; default: never; at least 1 MiB */
+
+    /* Limits by the kernel. */
+    uint64_t memory_max; /* bytes of address space a worker may add to those it starts with: then
+                            malloc gives NULL; default: no limit; at least 1 MiB */
+    unsigned cpu_s;      /* seconds of CPU that one job may use: then its worker is killed by
+                            SIGXCPU; default: no limit */
 };
 
 /*
@@ -52,7 +77,7 @@ GROVE_API int grove_pool_open(const struct grove_pool_options *options, grove_re
 GROVE_API int grove_pool_close_await(grove_ref pool, uint32_t timeout_ms);
 
 struct grove_pool_stats {
-    unsigned n_workers;      /* wanted */
+    unsigned n_workers;      /* wanted now */
     unsigned n_ready;        /* connected and agreed */
     unsigned n_busy;         /* with at least one job */
     uint64_t queued;         /* jobs waiting now */
@@ -61,6 +86,7 @@ struct grove_pool_stats {
     uint64_t failed;         /* answers given: failed */
     uint64_t retried;        /* jobs given to another worker after a death */
     uint64_t restarts;       /* workers started again after a death */
+    uint64_t recycled;       /* workers replaced by age, jobs done, or memory */
     uint64_t dropped_peers;  /* connections dropped for breaking the protocol */
     uint64_t dropped_frames; /* late, doubled or unknown answers */
 };

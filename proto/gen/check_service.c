@@ -14,6 +14,7 @@ static void check_built(struct gen *gen, const struct gen_method *method)
     const struct gen_place options = gen_place_part(&method->place, GEN_RPC_OPTIONS);
     const struct gen_place pool = gen_place_part(&options, (enum gen_step)GEN_OPTION_POOL);
     const struct gen_place overflow = gen_place_part(&options, (enum gen_step)GEN_OPTION_OVERFLOW);
+    const struct gen_place priority = gen_place_part(&options, (enum gen_step)GEN_OPTION_PRIORITY);
     const struct gen_place timeout = gen_place_part(&options, (enum gen_step)GEN_OPTION_TIMEOUT_MS);
 
     if (method->rpc->client_streaming || method->rpc->server_streaming)
@@ -24,6 +25,11 @@ static void check_built(struct gen *gen, const struct gen_method *method)
         gen_complain(gen, &pool,
                      "only a WORKER rpc runs in a pool; add (grove.isolation) = WORKER "
                      "or remove the pool");
+    if (method->priority != 0 && method->isolation != GEN_WORKER)
+        gen_complain(
+            gen, &priority,
+            "only jobs for workers have a priority, a mailbox is first come, first served; "
+            "add (grove.isolation) = WORKER or remove the priority");
     if (method->overflow != 0 && method->isolation == GEN_WORKER)
         gen_complain(
             gen, &overflow,

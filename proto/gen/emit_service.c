@@ -196,6 +196,9 @@ static void emit_method(const struct gen_unit *unit, const struct gen_service *s
                                               : "GROVE_INLINE",
             method->idempotency, method->audience,
             method->overflow != 0 ? "GROVE_DROP_OLDEST" : "GROVE_REFUSE_NEWEST");
+    if (method->priority != 0)
+        gen_put(out, "        .priority = %s,\n",
+                method->priority == 1 ? "GROVE_PRIORITY_HIGH" : "GROVE_PRIORITY_LOW");
     if (method->readonly)
         gen_put(out, "        .readonly = 1,\n");
     if (method->reentrant)

@@ -138,6 +138,7 @@ static void fill_method(const struct gen *gen, const struct gen_service *service
     (void)gen_option_number(options, GEN_OPTION_TIMEOUT_MS, &method->timeout_ms);
     (void)gen_option_number(options, GEN_OPTION_AUDIENCE, &method->audience);
     (void)gen_option_number(options, GEN_OPTION_OVERFLOW, &method->overflow);
+    (void)gen_option_number(options, GEN_OPTION_PRIORITY, &method->priority);
     (void)gen_option_number(options, GEN_OPTION_READONLY, &method->readonly);
     (void)gen_option_number(options, GEN_OPTION_REENTRANT, &method->reentrant);
     method->idempotency = idempotency_of(rpc->options);

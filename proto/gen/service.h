@@ -18,6 +18,7 @@ enum gen_option {
     GEN_OPTION_POOL = 51003,
     GEN_OPTION_AUDIENCE = 51004,
     GEN_OPTION_OVERFLOW = 51006,
+    GEN_OPTION_PRIORITY = 51009,
     GEN_OPTION_READONLY = 51007,
     GEN_OPTION_REENTRANT = 51008,
     GEN_OPTION_REFUSALS = 51011,
@@ -45,6 +46,7 @@ struct gen_method {
     uint64_t timeout_ms;
     uint64_t audience;
     uint64_t overflow;
+    uint64_t priority;
     uint64_t readonly;
     uint64_t reentrant;
     unsigned idempotency; /* as grove/method.h numbers it */

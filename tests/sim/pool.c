@@ -216,6 +216,33 @@ static void check_mending(void)
     SIM_CHECK(n <= MEND_TRIES, "the pool works no more");
 }
 
+/* Half of the pools grow and shrink, half of them change their workers. */
+static void draw_size(struct grove_pool_options *options)
+{
+    if (sim_draw(SIM_LOAD, 2) == 0) {
+        options->n_workers_max = options->n_workers + 1 + sim_draw(SIM_LOAD, 3);
+        options->grow_ms = 1 + sim_draw(SIM_LOAD, 50);
+        options->idle_ms = 1 + sim_draw(SIM_LOAD, 500);
+    }
+    if (sim_draw(SIM_LOAD, 2) == 0)
+        options->recycle_jobs = 1 + sim_draw(SIM_LOAD, 5);
+    if (sim_draw(SIM_LOAD, 4) == 0)
+        options->recycle_ms = 1 + sim_draw(SIM_LOAD, 2000);
+}
+
+/* However it has grown and whoever was replaced: no place is lost, and none is used twice. */
+static void check_size(const struct grove_pool_options *options)
+{
+    unsigned n_most = options->n_workers_max != 0 ? options->n_workers_max : options->n_workers;
+    struct grove_pool_stats stats;
+
+    SIM_CHECK(grove_pool_stats(play.pool, &stats) == 0, "there are no figures");
+    SIM_CHECK(stats.n_workers >= options->n_workers && stats.n_workers <= n_most,
+              "%u workers are wanted, of %u to %u", stats.n_workers, options->n_workers, n_most);
+    SIM_CHECK(stats.n_ready <= n_most + 1, "%u workers are ready, at most %u may be", stats.n_ready,
+              n_most + 1);
+}
+
 static void run(void)
 {
     struct grove_pool_options options = {
@@ -228,6 +255,7 @@ static void run(void)
     options.credits = sim_draw(SIM_LOAD, 4);
     options.queue_max = 1 + sim_draw(SIM_LOAD, 30);
     options.grace_ms = 1 + sim_draw(SIM_LOAD, 100);
+    draw_size(&options);
     rc = grove_pool_open(&options, &play.pool);
     SIM_CHECK(rc == 0, "no pool: %s", grove_error_name(rc));
     for (unsigned i = 0; i < n_clients; i++) {
@@ -237,7 +265,9 @@ static void run(void)
         SIM_CHECK(grove_go(act_as_client, NULL, &place, NULL) == 0, "no client");
     }
     sim_wait_for(&play.n_ended, n_clients, 600000);
+    check_size(&options);
     check_mending();
+    check_size(&options);
     rc = grove_pool_close_await(play.pool, sim_draw(SIM_LOAD, 2) * 1000);
     SIM_CHECK(rc == 0, "the pool closes with %s", grove_error_name(rc));
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -207,6 +208,54 @@ static int patient(const Jobs__V1__PatientRequest *request, Jobs__V1__PatientRes
     return grove_cancelled() ? count(request->counts, request->id) : 0;
 }
 
+static int n_warm_ups, n_jobs;
+
+static int warm_up(void)
+{
+    if (n_jobs == 0)
+        n_warm_ups++;
+    return 0;
+}
+GROVE_WARM_UP(warm_up);
+
+static int take(const Jobs__V1__TakeRequest *request, Jobs__V1__TakeResponse *response)
+{
+    char *memory = malloc(request->bytes);
+
+    n_jobs++;
+    response->taken = memory != NULL;
+    response->warm_ups = n_warm_ups;
+    response->nice = getpriority(PRIO_PROCESS, 0);
+    if (memory != NULL)
+        explicit_bzero(memory, request->bytes); /* which no compiler leaves out */
+    if (!request->keep)
+        free(memory);
+    return 0;
+}
+
+/* The last place of the file counts all of them. */
+static uint64_t next_order(const char *path)
+{
+    return jobs_map_counts(path) == 0
+               ? __atomic_fetch_add(&counts[n_counts - 1], 1, __ATOMIC_SEQ_CST)
+               : 0;
+}
+
+static int urgent(const Jobs__V1__UrgentRequest *request, Jobs__V1__UrgentResponse *response)
+{
+    response->order = next_order(request->counts);
+    jobs_burn(request->busy_us);
+    return 0;
+}
+
+static int unhurried(const Jobs__V1__UnhurriedRequest *request,
+                     Jobs__V1__UnhurriedResponse *response)
+{
+    response->order = next_order(request->counts);
+    jobs_burn(request->busy_us);
+    return 0;
+}
+
 const struct job_service jobs = {
     .echo = echo,
     .once = once,
@@ -216,6 +265,9 @@ const struct job_service jobs = {
     .refuse = refuse,
     .big = big,
     .patient = patient,
+    .take = take,
+    .urgent = urgent,
+    .unhurried = unhurried,
 };
 
 GROVE_WORKER(job, &jobs);

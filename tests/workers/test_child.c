@@ -92,7 +92,7 @@ static void test_a_birth_takes_no_longer_than_its_bound(void **state)
 {
     (void)state;
     yard_spawn();
-    tick(GV_CHILD_BIRTH_MS - 1);
+    tick(yard.pool->birth_ms - 1);
     assert_int_equal(yard.n_killed, 0);
     tick(1);
     assert_int_equal(yard.n_killed, 1);

@@ -72,7 +72,41 @@ static void test_only_waiting_jobs_are_charged(void **state)
     assert_int_equal(queue->bytes, charge);
     gv_job_wait(queue, job, true);
     assert_int_equal(queue->bytes, 2 * charge);
-    assert_ptr_equal(queue->waiting.head, job);
+    assert_ptr_equal(queue->waiting[1].head, job);
+}
+
+/* --- whose turn it is ----------------------------------------------------------------------------- */
+
+static void test_what_is_urgent_goes_first_and_nothing_waits_for_ever(void **state)
+{
+    struct gv_queue *queue = &yard.pool->queue;
+    struct gv_job *unhurried, *usual, *urgent;
+
+    (void)state;
+    unhurried = yard_job(JOB_METHOD_UNHURRIED);
+    usual = yard_job(JOB_METHOD_ONCE);
+    urgent = yard_job(JOB_METHOD_URGENT);
+    assert_ptr_equal(gv_queue_first(queue), urgent);
+    assert_ptr_equal(gv_queue_oldest(queue), urgent); /* All came at once. */
+    gv_job_unwait(queue, urgent);
+    assert_ptr_equal(gv_queue_first(queue), usual);
+    yard_pass(GV_JOB_STEP_MS - 1);
+    urgent->filed_ms = yard.loop->now_ms;
+    gv_job_wait(queue, urgent, false);
+    assert_ptr_equal(gv_queue_first(queue), urgent);
+    urgent->filed_ms += 2; /* It came a step of priority after the usual one. */
+    assert_ptr_equal(gv_queue_first(queue), usual);
+    assert_ptr_equal(gv_queue_oldest(queue), usual);
+    usual->filed_ms += GV_JOB_STEP_MS + 1;
+    urgent->filed_ms += GV_JOB_STEP_MS + 1;
+    assert_ptr_equal(gv_queue_first(queue), unhurried);
+}
+
+static void test_a_queue_of_nobody_has_no_first(void **state)
+{
+    (void)state;
+    assert_null(gv_queue_first(&yard.pool->queue));
+    assert_null(gv_queue_oldest(&yard.pool->queue));
 }
 
 /* --- deaths --------------------------------------------------------------------------------------- */
@@ -94,7 +128,7 @@ static void test_a_job_that_had_not_begun_goes_back_to_the_head(void **state)
     (void)yard_job(JOB_METHOD_ONCE);
     for (unsigned i = 0; i < 5; i++)
         bereave(job, 2, 1);
-    assert_ptr_equal(yard.pool->queue.waiting.head, job);
+    assert_ptr_equal(yard.pool->queue.waiting[1].head, job);
     assert_int_equal(job->deaths, 0);
     assert_int_equal(yard.pool->stats.retried, 5);
     assert_int_equal(yard.n_outcomes, 0);
@@ -115,11 +149,11 @@ static void test_a_job_that_may_is_given_up_after_two_deaths(void **state)
     (void)state;
     job = yard_job(JOB_METHOD_AGAIN);
     bereave(job, 1, 1);
-    assert_ptr_equal(yard.pool->queue.waiting.head, job);
+    assert_ptr_equal(yard.pool->queue.waiting[1].head, job);
     assert_int_equal(yard.n_outcomes, 0);
     bereave(job, 1, 1);
     assert_heard(GROVE_ECRASHED, GROVE_STARTED_YES);
-    assert_int_equal(yard.pool->queue.waiting.n, 0);
+    assert_int_equal(yard.pool->queue.n_waiting, 0);
 }
 
 static void test_who_had_run_before_the_fatal_job_is_not_to_blame(void **state)
@@ -153,6 +187,8 @@ int main(void)
         yard_test(test_a_job_is_found_by_its_call_until_it_is_given_back),
         yard_test(test_memory_of_jobs_is_used_again_and_ids_are_not),
         yard_test(test_only_waiting_jobs_are_charged),
+        yard_test(test_what_is_urgent_goes_first_and_nothing_waits_for_ever),
+        yard_test(test_a_queue_of_nobody_has_no_first),
         yard_test(test_a_job_that_had_not_begun_goes_back_to_the_head),
         yard_test(test_a_job_that_may_not_run_twice_dies_with_its_worker),
         yard_test(test_a_job_that_may_is_given_up_after_two_deaths),

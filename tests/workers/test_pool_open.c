@@ -37,6 +37,26 @@ static void test_options_beyond_reason_are_refused_with_a_text(void **state)
                    "queue_max is at most 10 000 000");
     assert_refused(&(struct grove_pool_options){.program = long_path},
                    "the path of the program is too long");
+    assert_refused(&(struct grove_pool_options){.name = ""},
+                   "the name of a pool has 1 to 31 bytes");
+    assert_refused(&(struct grove_pool_options){.name = long_path},
+                   "the name of a pool has 1 to 31 bytes");
+    assert_refused(&(struct grove_pool_options){.n_workers_max = 257},
+                   "a pool has at most 256 workers");
+    assert_refused(&(struct grove_pool_options){.n_workers = 3, .n_workers_max = 2},
+                   "n_workers_max is less than n_workers, which is how many there are at least");
+    assert_refused(
+        &(struct grove_pool_options){.n_workers = 2, .idle_ms = 10},
+        "grow_ms and idle_ms are for pools that grow; say n_workers_max, more than n_workers");
+    assert_refused(&(struct grove_pool_options){.birth_ms = 86400001},
+                   "grow_ms, idle_ms, birth_ms, recycle_ms and grace_ms are at most a day, "
+                   "86 400 000 ms");
+    assert_refused(&(struct grove_pool_options){.recycle_bytes = 1000},
+                   "recycle_bytes is at least 1 MiB: any worker's memory goes up and down by less");
+    assert_refused(&(struct grove_pool_options){.memory_max = 1000},
+                   "memory_max is at least 1 MiB; it comes on top of what a worker starts with");
+    assert_refused(&(struct grove_pool_options){.nice = -2},
+                   "nice is 1 to 19, or -1 for none; only root can make a process less nice");
 }
 
 static void test_bounds_themselves_are_allowed(void **state)

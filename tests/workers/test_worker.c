@@ -89,9 +89,10 @@ static int refuse(const Jobs__V1__RefuseRequest *request, Jobs__V1__RefuseRespon
     return request->code;
 }
 
-static const struct job_service functions = {
+static const struct job_service served = {
     .echo = echo, .once = once, .again = again, .refuse = refuse};
-static const struct grove_worker_entry entry = {&job_service_table, &functions};
+static const struct grove_worker_entry entry = {.service = &job_service_table,
+                                                .functions = &served};
 
 static int end_job(void *owner, int code, const char **text)
 {
@@ -474,7 +475,6 @@ static void test_the_end_of_the_stream_ends_a_worker_with_jobs_left(void **state
 }
 
 #define worker_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -171,12 +171,16 @@ int yard_open(void **state)
         return -1;
     yard.pool->loop = yard.loop;
     yard.pool->env = &fake.env;
-    yard.pool->n_workers = 1;
+    yard.pool->n_places = 1;
+    yard.pool->n_least = yard.pool->n_most = yard.pool->n_wanted = 1;
+    yard.pool->credits = 2;
+    yard.pool->birth_ms = 10000;
     yard.pool->grace_ms = 100;
     yard.pool->directory_fd = -1;
     (void)snprintf(yard.pool->name, sizeof yard.pool->name, "yard");
     (void)snprintf(yard.pool->url, sizeof yard.pool->url, "ipc:///yard/s");
     yard.child = &yard.pool->children[0];
+    yard.child->is_used = true;
     gv_crew_init(yard.pool);
     return 0;
 }
@@ -216,7 +220,8 @@ static int once(const Jobs__V1__OnceRequest *request, Jobs__V1__OnceResponse *re
 }
 
 static const struct job_service functions = {.echo = echo, .once = once};
-static const struct grove_worker_entry entry = {&job_service_table, &functions};
+static const struct grove_worker_entry entry = {.service = &job_service_table,
+                                                .functions = &functions};
 
 void yard_spawn(void)
 {
@@ -314,7 +319,7 @@ struct gv_job *yard_job(unsigned method)
     request->deadline_ms = 0;
     request->form_flags = GV_FORM_PACKED;
     memcpy(request->body, &no_bytes, sizeof no_bytes); /* An empty message is a valid one. */
-    job = gv_job_take(&yard.pool->queue, request);
+    job = gv_job_take(&yard.pool->queue, request, yard.loop->now_ms);
     assert_non_null(job);
     job->pool = yard.pool;
     gv_timer_init(&job->timer, patience_ended);
