@@ -463,6 +463,10 @@ int gv_host_stream_from(struct gv_poller *poller, int fd, enum gv_direction dire
         (void)close(fd); /* It may not even be open. */
         return -error;
     }
+    if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)) {
+        (void)close(fd); /* Nobody can wait for these: they are always ready. */
+        return -EPERM;
+    }
     made = new_stream(poller, fd);
     if (made == NULL)
         return -ENOMEM;

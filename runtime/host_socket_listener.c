@@ -101,7 +101,15 @@ static void listen_on(struct door *door)
 
 /* --- life ----------------------------------------------------------------------------------- */
 
-/* A name that nobody listens on is left over from a process that died. */
+/* A file or a folder: somebody's, and never ours to remove. */
+static bool is_other(const char *path)
+{
+    struct stat status;
+
+    return lstat(path, &status) == 0 && !S_ISSOCK(status.st_mode);
+}
+
+/* A socket that nobody listens on is left over from a process that died. */
 static bool is_stale(const struct gv_host_address *address)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -127,6 +135,10 @@ static int bind_name(int fd, const struct gv_host_address *address,
     int rc = bind_to(fd, address);
 
     if (rc != 0 && errno == EADDRINUSE) {
+        if (is_other(path)) {
+            errno = EEXIST;
+            return rc;
+        }
         if (is_stale(address))
             (void)unlink(path); /* If it cannot be, bind says so. */
         rc = bind_to(fd, address);

@@ -197,6 +197,8 @@ int grove_accept_await(struct grove_listener *listener, struct grove_stream **st
 
     if (loop == NULL)
         return gv_usage_wait("grove_accept_await");
+    if (listener == NULL)
+        return gv_usage("grove_accept_await: there is no listener; grove_listen makes one");
     if (listener->loop != loop)
         return gv_usage("grove_accept_await: the listener belongs to loop %u and this is loop %u; "
                         "accept there, or listen on each loop with `reuse_port`",

@@ -77,6 +77,10 @@ int grove_poll_await(int fd, unsigned wanted, unsigned *ready)
         return gv_usage("grove_poll_await: another turn waits for descriptor %d on this loop, or a "
                         "stream has it; let one wait for both ways",
                         fd);
+    if (rc == -EPERM)
+        return gv_io_refused(loop, rc,
+                             "wait for a descriptor: it is a file or a folder, which are "
+                             "always ready; use grove/file.h for those");
     if (rc != 0)
         return gv_io_failed(loop, rc, "wait for", "a descriptor");
     rc = gv_io_await(loop, &polling->waiter, gv_io_deadline(loop), &gone);

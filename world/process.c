@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -154,6 +155,16 @@ static int start(struct grove_process *process, const char *const *arguments,
                : loop->env->process_spawn(loop->poller, &asked, on_exited, process, &process->base);
 }
 
+/* Notes it. The directory may be what is missing. */
+static int not_started(struct gv_loop *loop, int rc, const char *program, const char *directory)
+{
+    char name[120];
+
+    (void)snprintf(name, sizeof name, "%.50s%s%.60s", program, directory != NULL ? " in " : "",
+                   directory != NULL ? directory : ""); /* It fits. */
+    return gv_io_failed(loop, rc, "start", name);
+}
+
 int grove_process_spawn(const char *const *arguments, const struct grove_process_options *options,
                         struct grove_process **process)
 {
@@ -185,7 +196,7 @@ int grove_process_spawn(const char *const *arguments, const struct grove_process
     if (rc != 0) {
         free(spawned);
         close_pipes(&pipes);
-        return gv_io_failed(loop, rc, "start", arguments[0]);
+        return not_started(loop, rc, arguments[0], options->directory);
     }
     gv_holding_put(head, &spawned->holding);
     rc = make_streams(loop, options, &pipes, head);
@@ -208,6 +219,9 @@ int grove_process_wait_await(struct grove_process *process, struct grove_process
 
     if (loop == NULL)
         return gv_usage_wait("grove_process_wait_await");
+    if (process == NULL)
+        return gv_usage(
+            "grove_process_wait_await: there is no child; grove_process_spawn makes one");
     if (process->loop != loop)
         return gv_usage("grove_process_wait_await: the child belongs to loop %u and this is loop "
                         "%u; wait there",
@@ -230,6 +244,8 @@ int grove_process_kill(struct grove_process *process, int signal)
     struct gv_loop *loop = gv_io_loop();
     int rc;
 
+    if (process == NULL)
+        return gv_usage("grove_process_kill: there is no child");
     if (loop == NULL || process->loop != loop)
         return gv_usage("grove_process_kill: the child belongs to loop %u; signal it there",
                         process->loop->index);

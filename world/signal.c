@@ -75,6 +75,8 @@ int grove_signal_await(struct grove_signals *signals, int *number)
 
     if (loop == NULL)
         return gv_usage_wait("grove_signal_await");
+    if (signals == NULL)
+        return gv_usage("grove_signal_await: no signals are open; grove_signals_open opens them");
     if (signals->loop != loop)
         return gv_usage("grove_signal_await: these signals are heard on loop %u and this is loop "
                         "%u; wait there",

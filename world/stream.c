@@ -233,8 +233,8 @@ int grove_write_await(struct grove_stream *stream, const void *bytes, size_t n_b
         return gv_io_failed(loop, stream->error != 0 ? stream->error : -EPIPE, "write to",
                             stream->peer);
     }
-    if (n_bytes == 0)
-        return 0;
+    if (gv_unlikely(n_bytes == 0 || bytes == NULL))
+        return n_bytes == 0 ? 0 : gv_usage("grove_write_await: the bytes are NULL");
     if (gv_likely(loop->env->stream_try_write != NULL))
         n_put = loop->env->stream_try_write(stream->base, bytes, n_bytes);
     if (gv_unlikely(n_put < 0)) {
@@ -256,6 +256,8 @@ int grove_stream_shutdown(struct grove_stream *stream)
 
     if (loop == NULL || loop->turn == NULL)
         return gv_usage_thread("grove_stream_shutdown");
+    if (stream == NULL)
+        return gv_usage("grove_stream_shutdown: there is no stream");
     if (stream->loop != loop)
         return gv_usage("grove_stream_shutdown: the stream belongs to loop %u; use it there",
                         stream->loop->index);
@@ -279,6 +281,8 @@ int grove_stream_give(struct grove_stream *stream, grove_ref owner)
     struct gv_holding **head;
     int rc;
 
+    if (stream == NULL)
+        return gv_usage("grove_stream_give: there is no stream");
     if (loop == NULL || stream->loop != loop)
         return gv_usage("grove_stream_give: the stream belongs to loop %u; give it away there",
                         stream->loop->index);
@@ -322,10 +326,15 @@ int grove_stream_from(int fd, struct grove_stream **stream)
         return rc;
     made = gv_world_stream_new(loop, "a descriptor");
     if (made == NULL)
-        return GROVE_ENOMEM;
+        return gv_io_failed(loop, GROVE_ENOMEM, "make a stream of", "a descriptor");
     rc = loop->env->stream_from(loop->poller, fd, GV_BOTH_WAYS, &base);
-    if (rc != 0) {
+    if (rc != 0)
         free_stream(made);
+    if (rc == -EPERM)
+        return gv_io_refused(loop, rc,
+                             "make a stream of a descriptor: it is a file or a folder; "
+                             "use grove/file.h for those");
+    if (rc != 0) {
         return gv_io_failed(loop, rc, "make a stream of", "a descriptor");
     }
     gv_world_stream_adopt(made, base);

@@ -67,6 +67,8 @@ static inline int gv_stream_begin(struct grove_stream *stream, const char *funct
     *loop = gv_io_loop();
     if (gv_unlikely(*loop == NULL))
         return gv_usage_wait(function);
+    if (gv_unlikely(stream == NULL))
+        return gv_usage("%s: there is no stream; accept, connect or open one first", function);
     if (gv_unlikely(stream->loop != *loop))
         return gv_usage("%s: the stream belongs to loop %u and this is loop %u; use it where it "
                         "was opened, and send others what was read",

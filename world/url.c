@@ -1,5 +1,6 @@
 #include "world/url.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,6 +31,20 @@ static bool is_number(const char *host)
     return strchr(host, ':') != NULL || host[strspn(host, "0123456789.")] == '\0';
 }
 
+/* A number that the kernel takes; behind a % stands an interface. */
+static bool is_address(const char *host)
+{
+    char bare[INET6_ADDRSTRLEN];
+    struct in6_addr address;
+    size_t n_bytes = strcspn(host, "%");
+
+    if (n_bytes >= sizeof bare)
+        return false;
+    memcpy(bare, host, n_bytes);
+    bare[n_bytes] = '\0';
+    return inet_pton(strchr(bare, ':') != NULL ? AF_INET6 : AF_INET, bare, &address) == 1;
+}
+
 static int read_tcp(const char *function, const char *text, struct gv_url *url)
 {
     const char *host = text + strlen("tcp://");
@@ -52,14 +67,19 @@ static int read_tcp(const char *function, const char *text, struct gv_url *url)
     memcpy(url->port, colon + 1, strlen(colon + 1) + 1);
     url->is_tcp = true;
     url->is_number = is_number(url->host);
+    if (url->is_number && !is_address(url->host))
+        return refuse(function, text, "has no address: write four numbers of 0 to 255, or a name");
     return 0;
 }
 
 int gv_url_read(const char *function, const char *text, struct gv_url *url)
 {
-    const char *path = text + strlen("unix://");
+    const char *path;
 
     memset(url, 0, sizeof *url);
+    if (text == NULL)
+        return gv_usage("%s: there is no URL: write tcp://host:port or unix:///path", function);
+    path = text + strlen("unix://");
     if (strncmp(text, "tcp://", 6) == 0)
         return read_tcp(function, text, url);
     if (strncmp(text, "unix://", 7) != 0)

@@ -53,9 +53,10 @@ struct grove_listen_options {
 };
 
 /*
- * Listens at url. options may be NULL. A name in the file system that a dead
- * process left behind is taken over. Errors: -EADDRINUSE, -EADDRNOTAVAIL,
- * -EACCES, -EMFILE, GROVE_EUSAGE (the URL, or who calls). Never suspends.
+ * Listens at url. options may be NULL. A socket in the file system that a
+ * dead process left behind is taken over; anything else there is left alone:
+ * -EEXIST. Other errors: -EADDRINUSE, -EADDRNOTAVAIL, -EACCES, -EMFILE,
+ * GROVE_EUSAGE (the URL, or who calls). Never suspends.
  */
 GROVE_API int grove_listen(const char *url, const struct grove_listen_options *options,
                            struct grove_listener **listener);

@@ -1,5 +1,6 @@
 /* Streams and listeners: who waits and leaves, who owns, names, want of descriptors. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,47 @@
 #include "tests/world/sockets.h"
 
 enum { BULK_BYTES = 8 * 1024 * 1024 };
+
+/* --- what is there already ------------------------------------------------------------------------ */
+
+static void test_a_file_is_never_taken_for_the_socket_of_a_dead_process(void **state)
+{
+    char path[] = "/tmp/grove_listener.XXXXXX", url[64], kept[8] = "";
+    int fd = mkstemp(path);
+    struct grove_listener *second;
+
+    (void)state;
+    assert_int_equal(write(fd, "precious", 8), 8);
+    (void)snprintf(url, sizeof url, "unix://%s", path);
+    assert_int_equal(grove_listen(url, NULL, &second), -EEXIST);
+    assert_non_null(strstr(grove_why(), "remove it, or take another name"));
+    assert_int_equal(pread(fd, kept, sizeof kept, 0), 8);
+    assert_memory_equal(kept, "precious", 8);
+    assert_int_equal(access(path, F_OK), 0);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(unlink(path), 0);
+}
+
+static void test_what_is_not_there_or_no_stream_is_told(void **state)
+{
+    struct grove_listener *none;
+    struct grove_stream *stream;
+    size_t n_bytes;
+    char byte;
+
+    (void)state;
+    assert_int_equal(grove_listen(NULL, NULL, &none), GROVE_EUSAGE);
+    assert_int_equal(grove_connect_await(NULL, &stream), GROVE_EUSAGE);
+    assert_int_equal(grove_connect_await("tcp://300.1.1.1:80", &stream), GROVE_EUSAGE);
+    assert_non_null(strstr(grove_why(), "four numbers of 0 to 255, or a name"));
+    assert_int_equal(grove_accept_await(NULL, &stream), GROVE_EUSAGE);
+    assert_int_equal(grove_read_await(NULL, &byte, 1, &n_bytes), GROVE_EUSAGE);
+    assert_string_equal(grove_why(),
+                        "grove_read_await: there is no stream; accept, connect or open one first");
+    assert_int_equal(grove_write_await(NULL, &byte, 1), GROVE_EUSAGE);
+    assert_int_equal(grove_stream_from(open("/dev", O_RDONLY), &stream), -EPERM);
+    assert_non_null(strstr(grove_why(), "use grove/file.h"));
+}
 
 /* --- waiting and leaving ------------------------------------------------------------------------- */
 
@@ -397,6 +439,8 @@ int main(void)
         stage_test(test_names_are_looked_up_and_all_addresses_are_listened_at),
         stage_test(test_listeners_may_share_a_port_if_all_say_so),
         stage_test(test_unix_sockets_know_their_peer),
+        stage_test(test_a_file_is_never_taken_for_the_socket_of_a_dead_process),
+        stage_test(test_what_is_not_there_or_no_stream_is_told),
         stage_test(test_a_descriptor_can_be_made_a_stream),
         stage_test(test_without_descriptors_a_server_waits_and_goes_on),
         stage_test(test_when_the_process_drains_nobody_new_is_accepted), /* the last one */
