@@ -130,6 +130,16 @@ static struct gv_job *new_job(const char *function, int (*run_it)(struct gv_file
     return NULL;
 }
 
+/* The same for what is done to a name. */
+static struct gv_job *name_job(const char *function, int (*run_it)(struct gv_file_work *work),
+                               const char *path, const char *to, int *rc)
+{
+    if (path != NULL)
+        return new_job(function, run_it, path, to, rc);
+    *rc = gv_usage("%s: there is no path", function);
+    return NULL;
+}
+
 /* Has it run. On 0 it was done and the job is the caller's; else all is noted and it is gone. */
 static int await(struct gv_job *job, const char *what, const char *name)
 {
@@ -138,8 +148,13 @@ static int await(struct gv_job *job, const char *what, const char *name)
 
     if (rc != 0 || job->rc == 0)
         return rc;
-    rc = job->rc == -EFBIG ? GROVE_ETOOBIG : job->rc;
+    rc = job->rc;
     gv_job_free(job);
+    if (rc == -EFBIG)
+        return gv_io_refused(loop, GROVE_ETOOBIG,
+                             "%s %.100s: there is more than it may be: raise "
+                             "the limit if there is one, or do it in parts",
+                             what, name);
     return gv_io_failed(loop, rc, what, name);
 }
 
@@ -176,10 +191,10 @@ int grove_file_open_await(const char *path, int flags, unsigned mode, struct gro
     if (rc != 0)
         return rc;
     opened = calloc(1, sizeof *opened);
-    job = opened != NULL ? new_job("open", gv_host_file_open, path, NULL, &rc) : NULL;
+    job = opened != NULL ? name_job("open", gv_host_file_open, path, NULL, &rc) : NULL;
     if (job == NULL) {
         free(opened);
-        return rc != 0 ? rc : gv_io_failed(loop, GROVE_ENOMEM, "open", path);
+        return rc != 0 ? rc : gv_io_failed(loop, GROVE_ENOMEM, "open", path != NULL ? path : "");
     }
     file_job_of(job)->opens = true;
     file_job_of(job)->work.flags = flags;
@@ -208,6 +223,10 @@ static struct gv_job *file_job(const char *function, struct grove_file *file,
     struct gv_job *job;
     void *data = NULL;
 
+    if (file == NULL) {
+        *rc = gv_usage("%s: there is no file; grove_file_open_await opens one", function);
+        return NULL;
+    }
     if (loop != NULL && file->loop != loop) {
         *rc = gv_usage("%s: the file belongs to loop %u and this is loop %u; use it there",
                        function, file->loop->index, loop->index);
@@ -332,7 +351,7 @@ int grove_file_truncate_await(struct grove_file *file, uint64_t n_bytes)
 int grove_file_status_await(const char *path, struct grove_file_status *status)
 {
     int rc = 0;
-    struct gv_job *job = new_job("look at", gv_host_file_status, path, NULL, &rc);
+    struct gv_job *job = name_job("look at", gv_host_file_status, path, NULL, &rc);
 
     rc = job != NULL ? await(job, "look at", path) : rc;
     if (rc != 0)
@@ -347,7 +366,7 @@ static int do_to_name(int (*run_it)(struct gv_file_work *work), const char *path
                       unsigned mode, const char *what)
 {
     int rc = 0;
-    struct gv_job *job = new_job(what, run_it, path, to, &rc);
+    struct gv_job *job = name_job(what, run_it, path, to, &rc);
 
     if (job == NULL)
         return rc;
@@ -360,6 +379,8 @@ static int do_to_name(int (*run_it)(struct gv_file_work *work), const char *path
 
 int grove_file_rename_await(const char *from, const char *to)
 {
+    if (to == NULL)
+        return gv_usage("grove_file_rename_await: there is no new name");
     return do_to_name(gv_host_file_rename, from, to, 0, "rename");
 }
 
@@ -394,7 +415,7 @@ static char **spread(const struct gv_file_work *work)
 int grove_folder_list_await(const char *path, char ***names, size_t *n_names)
 {
     int rc = 0;
-    struct gv_job *job = new_job("list", gv_host_folder_list, path, NULL, &rc);
+    struct gv_job *job = name_job("list", gv_host_folder_list, path, NULL, &rc);
     char **spread_names;
 
     rc = job != NULL ? await(job, "list", path) : rc;
@@ -412,7 +433,7 @@ int grove_folder_list_await(const char *path, char ***names, size_t *n_names)
 int grove_file_load_await(const char *path, size_t bytes_max, char **bytes, size_t *n_bytes)
 {
     int rc = 0;
-    struct gv_job *job = new_job("load", gv_host_file_load, path, NULL, &rc);
+    struct gv_job *job = name_job("load", gv_host_file_load, path, NULL, &rc);
     struct gv_file_work *work;
     char *copy;
 
@@ -442,6 +463,8 @@ int grove_file_save_await(const char *path, const void *bytes, size_t n_bytes, u
 
     if (loop == NULL)
         return gv_usage_wait("grove_file_save_await");
+    if (path == NULL || (bytes == NULL && n_bytes > 0))
+        return gv_usage("grove_file_save_await: there is no path, or the bytes are NULL");
     if (n_bytes > GROVE_FILE_BYTES_MAX)
         return gv_io_refused(loop, GROVE_ETOOBIG, "save %.100s: at most 64 MiB at once", path);
     to = grove_printf("%s.new", path);
@@ -456,7 +479,8 @@ int grove_file_save_await(const char *path, const void *bytes, size_t n_bytes, u
         gv_job_free(job);
         return gv_io_failed(loop, GROVE_ENOMEM, "save", path);
     }
-    memcpy(work->data, bytes, n_bytes);
+    if (n_bytes > 0)
+        memcpy(work->data, bytes, n_bytes);
     rc = await(job, "save", path);
     if (rc == 0)
         gv_job_free(job);

@@ -3,9 +3,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -171,27 +173,74 @@ static int sync_folder(const char *path)
     return rc;
 }
 
+/* A device or a socket is not to be replaced by a file. */
+static bool is_special(const char *path)
+{
+    struct stat status;
+
+    return lstat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISLNK(status.st_mode)
+           && !S_ISDIR(status.st_mode);
+}
+
+/* True if this open file is still the one of that name. */
+static bool is_there(int fd, const char *path)
+{
+    struct stat opened, there;
+
+    return fstat(fd, &opened) == 0 && lstat(path, &there) == 0 && opened.st_dev == there.st_dev
+           && opened.st_ino == there.st_ino;
+}
+
+/*
+ * The file to be renamed, new and empty; or -errno. Of several who save to
+ * one path each has it alone: the next one waits at its lock until it has
+ * been renamed. One that nobody holds was left by a process that died.
+ */
+static int open_alone(const char *path, mode_t mode)
+{
+    for (;;) {
+        int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+        bool is_mine = fd >= 0;
+
+        if (fd < 0 && errno != EEXIST)
+            return -errno;
+        if (fd < 0)
+            fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 && errno == ENOENT)
+            continue; /* It has just been renamed. */
+        if (fd < 0)
+            return -errno;
+        while (flock(fd, LOCK_EX) != 0 && errno == EINTR) /* Without locks nobody waits. */
+            continue;
+        if (is_mine && is_there(fd, path))
+            return fd;
+        if (is_there(fd, path))
+            (void)unlink(path); /* Somebody may have been faster. */
+        (void)close(fd);        /* Nothing was written. */
+    }
+}
+
 int gv_host_file_save(struct gv_file_work *work)
 {
     int rc, rc_close;
 
-    work->fd = open(work->to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, (mode_t)work->mode);
+    if (is_special(work->path))
+        return -EEXIST;
+    work->fd = open_alone(work->to, (mode_t)work->mode);
     if (work->fd < 0)
-        return -errno;
+        return work->fd;
     work->offset = -1;
     rc = gv_host_file_write(work);
     if (rc == 0)
         rc = gv_host_file_sync(work);
-    rc_close = gv_host_file_close(work);
-    if (rc == 0)
-        rc = rc_close;
     if (rc == 0)
         rc = result(rename(work->to, work->path));
-    if (rc != 0) {
-        (void)unlink(work->to); /* It is of no use to anybody. */
-        return rc;
-    }
-    return sync_folder(work->path);
+    if (rc != 0)
+        (void)unlink(work->to);          /* It is of no use to anybody. */
+    rc_close = gv_host_file_close(work); /* All is on the disk; with it the lock goes. */
+    if (rc == 0)
+        rc = rc_close;
+    return rc != 0 ? rc : sync_folder(work->path);
 }
 
 /* --- folders ---------------------------------------------------------------------------------- */

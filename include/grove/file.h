@@ -88,7 +88,10 @@ GROVE_API int grove_file_load_await(const char *path, size_t bytes_max, char **b
 /*
  * Writes the whole file, so that at any moment, also after a crash of the
  * machine, path has either the old content or the new: under another name
- * first (path and ".new"), then sync and rename. mode as in open.
+ * first (path and ".new"), then sync and rename. mode as in open. Of several
+ * who save to one path at once, also processes, one comes after the other.
+ * A link at path is replaced, not followed; a device, pipe or socket is left
+ * alone: -EEXIST.
  */
 GROVE_API int grove_file_save_await(const char *path, const void *bytes, size_t n_bytes,
                                     unsigned mode);

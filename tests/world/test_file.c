@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/world/sockets.h"
@@ -84,10 +85,76 @@ static void test_a_whole_file_is_loaded_and_saved_at_once(void **state)
     assert_int_equal(n_bytes, 7);
     assert_string_equal(bytes, "second!");
     assert_int_equal(grove_file_load_await(in_folder("whole"), 6, &bytes, &n_bytes), GROVE_ETOOBIG);
+    assert_string_equal(strchr(grove_why(), ':'), ": there is more than it may be: raise the limit "
+                                                  "if there is one, or do it in parts");
     assert_int_equal(access(in_folder("whole.new"), F_OK), -1);
     /* A file of the kernel's, which says that it is empty. */
     assert_int_equal(grove_file_load_await("/proc/self/status", 1 << 20, &bytes, &n_bytes), 0);
     assert_non_null(strstr(bytes, "Pid:"));
+}
+
+enum { SAVERS = 8, SAVED_BYTES = 300000 };
+
+static void save_many(void *argument)
+{
+    char *bytes = malloc(SAVED_BYTES);
+    int *rc = argument;
+
+    memset(bytes, 'a' + *rc, SAVED_BYTES);
+    *rc = grove_file_save_await(in_folder("shared"), bytes, SAVED_BYTES, 0600);
+    free(bytes);
+}
+
+static void test_of_many_who_save_one_file_at_once_each_saves_a_whole_one(void **state)
+{
+    grove_ref savers[SAVERS];
+    int rcs[SAVERS];
+    size_t n_bytes;
+    char *bytes;
+
+    (void)state;
+    for (int i = 0; i < SAVERS; i++) {
+        rcs[i] = i;
+        assert_int_equal(grove_go(save_many, &rcs[i], NULL, &savers[i]), 0);
+    }
+    for (int i = 0; i < SAVERS; i++)
+        join(savers[i]);
+    for (int i = 0; i < SAVERS; i++)
+        assert_int_equal(rcs[i], 0);
+    assert_int_equal(grove_file_load_await(in_folder("shared"), 1 << 20, &bytes, &n_bytes), 0);
+    assert_int_equal(n_bytes, SAVED_BYTES);
+    for (size_t i = 0; i < n_bytes; i++)
+        assert_int_equal(bytes[i], bytes[0]);
+    assert_int_equal(access(in_folder("shared.new"), F_OK), -1);
+}
+
+static void test_what_is_no_file_is_not_replaced_by_one(void **state)
+{
+    struct stat status;
+
+    (void)state;
+    assert_int_equal(mkfifo(in_folder("fifo0"), 0600), 0);
+    assert_int_equal(grove_file_save_await(in_folder("fifo0"), "x", 1, 0600), -EEXIST);
+    assert_int_equal(stat(in_folder("fifo0"), &status), 0);
+    assert_true(S_ISFIFO(status.st_mode));
+}
+
+static void test_null_is_told_and_not_looked_at(void **state)
+{
+    struct grove_file_status status;
+    struct grove_file *file;
+    size_t n_bytes;
+    char *bytes;
+
+    (void)state;
+    assert_int_equal(grove_file_open_await(NULL, O_RDONLY, 0, &file), GROVE_EUSAGE);
+    assert_int_equal(grove_file_load_await(NULL, 10, &bytes, &n_bytes), GROVE_EUSAGE);
+    assert_int_equal(grove_file_save_await("x", NULL, 1, 0600), GROVE_EUSAGE);
+    assert_int_equal(grove_file_save_await(NULL, "x", 1, 0600), GROVE_EUSAGE);
+    assert_int_equal(grove_file_status_await(NULL, &status), GROVE_EUSAGE);
+    assert_int_equal(grove_file_rename_await("x", NULL), GROVE_EUSAGE);
+    assert_int_equal(grove_file_sync_await(NULL), GROVE_EUSAGE);
+    assert_string_equal(grove_why(), "sync: there is no file; grove_file_open_await opens one");
 }
 
 /* The limit of a file's size makes a full disk. */
@@ -262,6 +329,9 @@ int main(void)
         stage_test(test_names_are_made_found_moved_and_removed),
         stage_test(test_a_whole_file_is_loaded_and_saved_at_once),
         stage_test(test_a_save_that_fails_leaves_the_old_content),
+        stage_test(test_of_many_who_save_one_file_at_once_each_saves_a_whole_one),
+        stage_test(test_what_is_no_file_is_not_replaced_by_one),
+        stage_test(test_null_is_told_and_not_looked_at),
         stage_test(test_errors_name_the_path_and_what_to_do),
         stage_test(test_a_reader_leaves_a_disk_that_hangs),
         stage_test(test_no_descriptor_is_left_by_who_forgot_or_left),
