@@ -19,11 +19,14 @@
 #include "runtime/park.h"
 #include "runtime/place.h"
 #include "runtime/runtime.h"
+#include "runtime/usage.h"
 
 /* --- types ------------------------------------------------------------------------------------ */
 
 /* Twice as many places as types, so that a search is short. */
 #define PLACES (2 * GV_TYPES_MAX)
+
+#define STATE_BYTES_MAX ((size_t)1 << 30)
 
 static struct gv_type types[GV_TYPES_MAX];
 static uint32_t n_types; /* under the lock */
@@ -114,6 +117,11 @@ static GV_RARE const struct gv_type *add_type(const struct grove_service *servic
 
     if (grove_service_register(service) != 0 || check_functions(service, functions) != 0)
         return NULL;
+    if (head->state_bytes > STATE_BYTES_MAX) {
+        (void)gv_usage("%s: a state of %zu bytes is too large: at most 1 GiB; keep pointers in it",
+                       service->name, head->state_bytes); /* The caller knows the code. */
+        return NULL;
+    }
     /* acquire and release: the lock of the table; adding a type is rare and short. */
     while (atomic_flag_test_and_set_explicit(&adding, memory_order_acquire))
         continue;
@@ -221,6 +229,8 @@ static GV_INLINE int put_birth(struct gv_loop *loop, struct gv_actor *actor,
     *init = NULL;
     birth->message = NULL;
     birth->argument = order->argument;
+    if (bytes > 0 && gv_unlikely(order->argument == NULL))
+        return gv_usage("the argument is NULL, and argument_bytes says that there is one");
     if (bytes > 0 && bytes <= GV_BIRTH_COPIED_MAX) {
         birth->argument = memcpy(birth->copied, order->argument, bytes);
         bytes = 0;
@@ -284,6 +294,15 @@ static GV_INLINE void start(struct gv_loop *loop, struct gv_actor *actor, struct
         gv_sched_ready(loop, task);
 }
 
+/* No actor could be made. Returns rc. */
+static GV_RARE int not_spawned(int rc)
+{
+    return gv_failed(rc, rc == GROVE_ENOMEM
+                             ? "no memory, or no address space, for another actor: spawn fewer, "
+                               "or raise the limit (ulimit -v)"
+                             : NULL);
+}
+
 static GV_INLINE int spawn(struct gv_loop *loop, const struct order *order, grove_ref *ref)
 {
     struct gv_message *init;
@@ -292,11 +311,11 @@ static GV_INLINE int spawn(struct gv_loop *loop, const struct order *order, grov
         gv_place_task(loop, order->options->place, &gv_actor_class, order->type->slot_bytes, &task);
 
     if (rc != 0)
-        return rc;
+        return not_spawned(rc);
     rc = fill(loop, (struct gv_actor *)task, order, &init);
     if (rc != 0) {
         gv_place_undo(loop, task);
-        return rc;
+        return not_spawned(rc);
     }
     /* Until it is started, mail only queues: a far sender may be faster than INIT. */
     task->flags = GV_TASK_BUSY | GV_TASK_UNBORN;
@@ -314,7 +333,9 @@ static const struct grove_spawn_options defaults;
 static GV_RARE const struct gv_type *no_type(const struct gv_loop *loop,
                                              const struct grove_service *service)
 {
-    if (loop == NULL)
+    if (service == NULL)
+        (void)gv_usage("spawn: there is no service; give &NAME_service_table");
+    else if (loop == NULL)
         (void)gv_usage("spawn needs a thread of grove's: main after grove_init, or a handler");
     else
         (void)gv_usage("%s: there is no struct of functions", service->name);
@@ -327,7 +348,7 @@ type_for(const struct gv_loop *loop, const struct grove_service *service, const 
 {
     const struct gv_type *type;
 
-    if (gv_unlikely(loop == NULL || functions == NULL))
+    if (gv_unlikely(loop == NULL || functions == NULL || service == NULL))
         return no_type(loop, service);
     (void)find_place(service, functions, &type); /* Where it stands does not matter. */
     return gv_likely(type != NULL) ? type : add_type(service, functions);
@@ -385,7 +406,7 @@ int grove_spawn_await(const struct grove_service *service, const void *functions
     gv_wait_init(loop, &wait, GV_WAIT_SPAWN, loop->turn->deadline_ms);
     call = gv_call_take(loop, 0, 0, loop->turn->deadline_ms);
     if (call == NULL)
-        return GROVE_ENOMEM;
+        return not_spawned(GROVE_ENOMEM);
     call->kind = GV_SINK_WAIT;
     call->sink.wait = &wait;
     wait.call = call->id;
@@ -393,7 +414,7 @@ int grove_spawn_await(const struct grove_service *service, const void *functions
     rc = spawn(loop, &order, ref);
     if (rc != 0) {
         gv_call_give(loop, call);
-        return gv_turn_failed(loop->turn, NULL, rc, GROVE_STARTED_NO, NULL);
+        return rc;
     }
     return await_init(loop, &wait, *ref);
 }
@@ -413,11 +434,11 @@ int gv_actor_reserve(struct gv_loop *loop, const struct grove_service *service,
         return GROVE_EUSAGE;
     rc = gv_place_task(loop, options->place, &gv_actor_class, order.type->slot_bytes, task);
     if (rc != 0)
-        return rc;
+        return not_spawned(rc);
     rc = fill(loop, (struct gv_actor *)*task, &order, &init);
     if (rc != 0) {
         gv_place_undo(loop, *task);
-        return rc;
+        return not_spawned(rc);
     }
     if (init != NULL)
         gv_message_give(&loop->blocks, init);

@@ -263,6 +263,10 @@ static int make_sample(struct gv_loop *loop, const struct gv_task *own, uint16_t
     const struct grove_shape *shape = gv_methods[index].method->request;
     size_t bytes = grove_shape_bytes(shape, request);
 
+    if (bytes == SIZE_MAX) {
+        (void)gv_usage("a timer: %s", gv_mail_reason(GROVE_EUSAGE)); /* Its code is next. */
+        return GROVE_EUSAGE;
+    }
     if (bytes > GV_BLOCK_BYTES_MAX - sizeof(struct gv_message) - sizeof(struct gv_tick))
         return GROVE_ETOOBIG;
     *sample = gv_message_take(&loop->blocks, sizeof(struct gv_tick) + bytes);
@@ -333,10 +337,10 @@ int grove_timer_arm(const struct grove_timer *timer, const struct grove_service 
     own = gv_kept_task(loop, loop->turn->task);
     kept = gv_kept_find(loop, loop->turn->task, true);
     if (kept == NULL)
-        return GROVE_ENOMEM;
+        return gv_failed(GROVE_ENOMEM, NULL);
     rc = make_sample(loop, own, gv_method_index(service, method), request, &sample);
     if (rc != 0)
-        return rc;
+        return gv_failed(rc, gv_mail_reason(rc));
     rc = make_alarm(loop, &kept->alarms, timer, sample, &alarm);
     if (rc != 0) {
         gv_message_give(&loop->blocks, sample);

@@ -32,10 +32,13 @@ int grove_blocking_await(grove_blocking_fn function, void *argument, size_t argu
 
     if (loop == NULL)
         return gv_usage_wait("grove_blocking_await");
-    if (function == NULL || argument_bytes > GROVE_BLOCKING_BYTES_MAX)
+    if (function == NULL || argument_bytes > GROVE_BLOCKING_BYTES_MAX
+        || (argument == NULL && argument_bytes > 0))
         return gv_usage("grove_blocking_await: %s",
-                        function == NULL ? "there is no function"
-                                         : "at most 1 MiB is copied; pass a pointer, with 0 bytes");
+                        function == NULL   ? "there is no function"
+                        : argument == NULL ? "the argument is NULL; say so with 0 bytes"
+                                           : "at most 1 MiB is copied; pass a pointer, with 0 "
+                                             "bytes");
     job = gv_job_new(loop, sizeof *blocking + argument_bytes);
     if (job == NULL)
         return gv_io_failed(loop, GROVE_ENOMEM, "run what blocks", "");

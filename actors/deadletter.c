@@ -245,7 +245,7 @@ int grove_dead_letters_subscribe(grove_dead_letter_fn function, void *argument, 
         return gv_usage("grove_dead_letters_subscribe: there is no function to tell");
     reader = take_place();
     if (reader == NULL)
-        return GROVE_EFULL;
+        return gv_failed(GROVE_EFULL, "16 subscribe to dead letters already: stop one of them");
     reader->loop = loop->index;
     for (unsigned i = 0; i < gv_runtime.n_loops; i++)
         reader->seen[i] = n_written(i);

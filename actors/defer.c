@@ -29,7 +29,7 @@ int grove_defer(grove_defer_fn function, void *argument)
         return 0;
     defer = gv_arena_take(&turn->arena, &loop->blocks, sizeof *defer);
     if (defer == NULL)
-        return GROVE_ENOMEM;
+        return gv_failed(GROVE_ENOMEM, NULL);
     defer->next = gv_turn_defers(turn);
     defer->function = function;
     defer->argument = argument;

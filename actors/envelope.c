@@ -12,12 +12,13 @@ int gv_envelope_put(struct grove_answer *answer, const struct grove_shape *shape
 {
     struct gv_envelope *envelope = (struct gv_envelope *)answer;
     size_t bytes = grove_shape_bytes(shape, response);
+    int code = bytes == SIZE_MAX ? GROVE_EUSAGE : GROVE_ETOOBIG;
 
     if (envelope->request->call == 0)
         return 0; /* It is answered otherwise: deferred, or delegated. */
     if (bytes > GV_BLOCK_BYTES_MAX)
-        return gv_turn_failed(envelope->loop->turn, NULL, GROVE_ETOOBIG, GROVE_STARTED_YES,
-                              gv_mail_reason(GROVE_ETOOBIG));
+        return gv_turn_failed(envelope->loop->turn, NULL, code, GROVE_STARTED_YES,
+                              gv_mail_reason(code));
     envelope->reply = gv_message_take(&envelope->loop->blocks, bytes);
     if (envelope->reply == NULL)
         return GROVE_ENOMEM;
@@ -45,11 +46,16 @@ int gv_turn_check_refusal(struct gv_turn *turn, const struct grove_method *metho
     if (!passed_on
         && (refusals == NULL || protobuf_c_enum_descriptor_get_value(refusals, code) != NULL))
         return code;
-    (void)snprintf(turn->why, sizeof turn->why,
-                   "%s returned %d, which is a refusal of %s and not of its own %s", method->name,
-                   code, turn->refused_by != NULL ? turn->refused_by->name : "no service",
-                   refusals != NULL ? refusals->name
-                                    : "enum"); /* A cut reason is still a reason. */
+    /* A cut reason is still a reason. */
+    if (passed_on)
+        (void)snprintf(turn->why, sizeof turn->why,
+                       "%s returned %d, which is a refusal of %s; refuse with one of its own %s",
+                       method->name, code, turn->refused_by->name,
+                       refusals != NULL ? refusals->name : "enum");
+    else
+        (void)snprintf(turn->why, sizeof turn->why,
+                       "%s returned %d, which is no value of %s; refuse with one that it has",
+                       method->name, code, refusals->name);
     return GROVE_EFOREIGN;
 }
 

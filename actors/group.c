@@ -12,6 +12,7 @@
 #include "runtime/runtime.h"
 #include "runtime/usage.h"
 
+#define NO_GROUP    "there is no such group, or nobody lives at the member's ref"
 #define ROOM_MIN    8u
 #define PLACES      1024u /* of the hash of names */
 #define GROUP_CLASS 7u    /* no class of slots has this number */
@@ -322,10 +323,10 @@ int grove_group_join(grove_ref ref, grove_ref member)
             "grove_group_join: a member is an actor or a greenlet, no pool and no group");
     part = part_for(ref, member, &id);
     if (part == NULL || !lock_open(part, ref))
-        return GROVE_ENOACTOR;
+        return gv_failed(GROVE_ENOACTOR, NO_GROUP);
     rc = put_in(part, id);
     unlock(&part->busy);
-    return rc;
+    return rc == 0 ? 0 : gv_failed(rc, NULL);
 }
 
 int grove_group_leave(grove_ref ref, grove_ref member)
@@ -336,10 +337,10 @@ int grove_group_leave(grove_ref ref, grove_ref member)
 
     part = part_for(ref, member, &id);
     if (part == NULL || !lock_open(part, ref))
-        return GROVE_ENOACTOR;
+        return gv_failed(GROVE_ENOACTOR, NO_GROUP);
     rc = take_out(part, id);
     unlock(&part->busy);
-    return rc;
+    return rc == 0 ? 0 : gv_failed(rc, "it is no member of this group");
 }
 
 uint32_t gv_group_some(struct gv_group *group, uint64_t id, unsigned loop, uint64_t after,
@@ -368,7 +369,7 @@ int grove_group_members(grove_ref ref, grove_ref *members, unsigned n)
     unsigned n_found = 0;
 
     if (group == NULL)
-        return GROVE_ENOACTOR;
+        return gv_failed(GROVE_ENOACTOR, NO_GROUP);
     for (unsigned loop = 0; loop < gv_runtime.n_loops; loop++) {
         uint64_t after = 0;
         uint32_t n_some;

@@ -12,7 +12,7 @@ static int head_of(struct gv_task *task, struct gv_holding ***head)
     struct gv_waitlist *list = task->class->waitlist(task, true);
 
     if (list == NULL)
-        return GROVE_ENOMEM;
+        return gv_failed(GROVE_ENOMEM, NULL);
     if (!gv_task_is_greenlet(task))
         task->pinned = 1;
     *head = &list->held;
@@ -41,7 +41,7 @@ int gv_holding_heir(struct gv_loop *loop, const char *function, grove_ref ref,
     struct gv_task *task = gv_mail_task(ref);
 
     if (task == NULL)
-        return GROVE_ENOACTOR;
+        return gv_failed(GROVE_ENOACTOR, NULL);
     if (task->loop != loop->index || (!gv_task_is_greenlet(task) && task->class != &gv_actor_class))
         return gv_usage("%s: it can be given to an actor or greenlet of this loop (%u) alone; "
                         "spawn that one with the place GROVE_HERE",

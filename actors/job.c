@@ -44,6 +44,13 @@ static void on_done(void *argument)
     gv_io_wake(job->loop, &job->waiter, 0);
 }
 
+/* What a user has called who waits for such a job. */
+static const char *const names[] = {
+    [GV_BLOCKING_FILES] = "an _await of grove/file.h",
+    [GV_BLOCKING_NAMES] = "grove_lookup_await",
+    [GV_BLOCKING_USERS] = "grove_blocking_await",
+};
+
 static int start(struct gv_job *job, enum gv_blocking kind)
 {
     const struct gv_blocking_job asked = {run, on_done, job};
@@ -56,7 +63,7 @@ int gv_job_await(struct gv_job *job, enum gv_blocking kind, uint32_t deadline_ms
                  const char *name)
 {
     struct gv_loop *loop = job->loop;
-    int rc = gv_may_park(loop);
+    int rc = gv_may_park_for(loop, names[kind]);
     bool gone;
 
     if (rc == 0)
@@ -78,7 +85,7 @@ int gv_job_await(struct gv_job *job, enum gv_blocking kind, uint32_t deadline_ms
 int gv_job_await_end(struct gv_job *job, enum gv_blocking kind, const char *what, const char *name)
 {
     struct gv_loop *loop = job->loop;
-    int rc = gv_may_park(loop);
+    int rc = gv_may_park_for(loop, names[kind]);
 
     if (rc == 0)
         rc = start(job, kind);

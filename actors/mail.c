@@ -31,14 +31,17 @@
 
 static uint64_t packed_bytes(const ProtobufCMessage *request)
 {
-    return sizeof(uint64_t) + protobuf_c_message_get_packed_size(request);
+    return request != NULL ? sizeof(uint64_t) + protobuf_c_message_get_packed_size(request)
+                           : SIZE_MAX;
 }
 
 struct gv_message *gv_mail_make_packed(struct gv_loop *loop, const ProtobufCMessage *request)
 {
     uint64_t room = packed_bytes(request), bytes = room - sizeof bytes;
-    struct gv_message *message = gv_message_take(&loop->blocks, room);
+    struct gv_message *message = NULL;
 
+    if (request != NULL)
+        message = gv_message_take(&loop->blocks, room);
     if (message == NULL)
         return NULL;
     memcpy(message->body, &bytes, sizeof bytes);
@@ -54,6 +57,8 @@ int gv_mail_obstacle(unsigned kind, const struct grove_shape *shape,
     uint64_t bytes =
         kind == GROVE_REF_POOL ? packed_bytes(request) : grove_shape_bytes(shape, request);
 
+    if (bytes == SIZE_MAX)
+        return GROVE_EUSAGE;
     return bytes > GV_BLOCK_BYTES_MAX - sizeof(struct gv_message) ? GROVE_ETOOBIG : GROVE_ENOMEM;
 }
 

@@ -48,6 +48,9 @@ static inline const char *gv_mail_reason(int code)
     if (code == GROVE_ETOOBIG)
         return "a message has at most 64 MiB between actors, and no more than the receiver's "
                "mailbox may hold (bytes_max)";
+    if (code == GROVE_EUSAGE)
+        return "the message is NULL, or has an array with less in it than it says; fill it, and "
+               "begin with its ..._INIT";
     return code == GROVE_EDOWN
                ? "the receiver has failed and is restarted only after this call's deadline"
                : NULL;

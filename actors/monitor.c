@@ -401,7 +401,7 @@ int grove_monitor(grove_ref ref, grove_monitor_id *monitor)
         return rc;
     message = enter(loop, list_of(task, true), ref, &rc);
     if (message == NULL)
-        return rc;
+        return gv_failed(rc, NULL);
     if (monitor != NULL)
         *monitor = notice_of(message)->down.monitor;
     message->method = GV_SIGNAL_MONITOR;
@@ -425,7 +425,7 @@ int grove_demonitor(grove_monitor_id monitor)
         return gv_usage_wait("grove_demonitor");
     list = list_of(watcher(loop->turn), false);
     if (list == NULL || !gv_watching_take(list->watching, monitor, &watch))
-        return GROVE_ENOACTOR;
+        return gv_failed(GROVE_ENOACTOR, "this monitor is over already, or is somebody else's");
     message = gv_message_take(&loop->blocks, sizeof watch.message);
     if (message == NULL)
         return 0; /* It is told in vain. */

@@ -202,11 +202,11 @@ int grove_register(const char *name, grove_ref ref)
     if (rc != 0)
         return rc;
     if (!is_alive(ref))
-        return GROVE_ENOACTOR;
+        return gv_failed(GROVE_ENOACTOR, NULL);
     bytes = strlen(name) + 1;
     entry = malloc(sizeof *entry + bytes);
     if (entry == NULL)
-        return GROVE_ENOMEM;
+        return gv_failed(GROVE_ENOMEM, NULL);
     entry->hash = hash_of(name);
     entry->ref = ref;
     memcpy(entry->name, name, bytes);
@@ -217,7 +217,16 @@ int grove_register(const char *name, grove_ref ref)
     if (rc == 1)
         return 0;
     free(entry);
-    return rc == -EEXIST ? taken(name, holder) : rc;
+    return rc == -EEXIST ? taken(name, holder) : rc == 0 ? 0 : gv_failed(rc, NULL);
+}
+
+static int nobody_has(const char *name)
+{
+    char why[GV_WHY_BYTES];
+
+    (void)snprintf(why, sizeof why, "nobody has the name \"%s\": register it first, or mend it",
+                   name); /* It fits. */
+    return gv_failed(GROVE_ENOACTOR, why);
 }
 
 int grove_whereis(const char *name, grove_ref *ref)
@@ -227,6 +236,8 @@ int grove_whereis(const char *name, grove_ref *ref)
     struct table *table;
     uint64_t hash;
 
+    if (rc == 0 && ref == NULL)
+        rc = gv_usage("grove_whereis: there is no place for the ref");
     if (rc != 0)
         return rc;
     hash = hash_of(name);
@@ -238,7 +249,7 @@ int grove_whereis(const char *name, grove_ref *ref)
     else
         rc = GROVE_ENOACTOR;
     unlock(table);
-    return rc;
+    return rc == 0 ? 0 : nobody_has(name);
 }
 
 int grove_unregister(const char *name)
@@ -261,7 +272,7 @@ int grove_unregister(const char *name)
     }
     unlock(table);
     free(entry);
-    return entry != NULL ? 0 : GROVE_ENOACTOR;
+    return entry != NULL ? 0 : nobody_has(name);
 }
 
 uint32_t gv_names_entries(void)

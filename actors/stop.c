@@ -15,6 +15,7 @@
 #include "runtime/doom.h"
 #include "runtime/park.h"
 #include "runtime/place.h"
+#include "runtime/usage.h"
 #include "runtime/watchdog.h"
 
 #define LATE_MS (2 * GV_WATCHDOG_LATE_MS) /* how long the end may take behind the stop deadline */
@@ -25,12 +26,16 @@ static int make_stop(struct gv_loop *loop, grove_ref ref, enum grove_stop_mode m
 {
     if (loop == NULL)
         return gv_usage_thread("grove_stop");
+    if ((unsigned)mode > GROVE_STOP_KILL)
+        return gv_usage("%d is no way to stop: say GROVE_STOP_DRAIN, GROVE_STOP_NOW or "
+                        "GROVE_STOP_KILL",
+                        (int)mode);
     *task = gv_mail_task(ref);
     if (*task == NULL)
-        return GROVE_ENOACTOR;
+        return gv_failed(GROVE_ENOACTOR, NULL);
     *message = gv_message_take(&loop->blocks, sizeof(struct gv_stop_body));
     if (*message == NULL)
-        return GROVE_ENOMEM;
+        return gv_failed(GROVE_ENOMEM, NULL);
     (*message)->method = GV_SIGNAL_STOP;
     (*message)->to = gv_ref_id(ref);
     ((struct gv_stop_body *)(void *)(*message)->body)->mode = mode;
@@ -62,7 +67,8 @@ int grove_stop(grove_ref ref, enum grove_stop_mode mode)
     struct gv_loop *loop = gv_loop_here;
     struct gv_task *task = loop != NULL ? gv_mail_task(ref) : NULL;
 
-    if (task == NULL || task->loop != loop->index || task->class != &gv_actor_class)
+    if (task == NULL || task->loop != loop->index || task->class != &gv_actor_class
+        || (unsigned)mode > GROVE_STOP_KILL)
         return stop_by_message(ref, mode, GROVE_INFINITE);
     /* Nobody waits for the end, so a flag says it all. */
     gv_actor_stop(loop, task, mode);
@@ -115,8 +121,9 @@ int grove_stop_await(grove_ref ref, enum grove_stop_mode mode)
     gv_wait_init(loop, &wait, GV_WAIT_STOP, gv_turn_deadline(loop, loop->turn, GV_TIMEOUT_MS));
     wait.target = gv_ref_id(ref);
     rc = gv_may_park(loop);
-    if (rc == 0)
-        rc = make_stop(loop, ref, mode, &task, &message);
+    if (rc != 0)
+        return gv_failed(rc, NULL);
+    rc = make_stop(loop, ref, mode, &task, &message);
     if (rc == 0 && loop->turn->task != NULL && gv_task_id(loop->turn->task) == wait.target) {
         gv_message_give(&loop->blocks, message);
         rc = GROVE_EDEADLK;
@@ -126,8 +133,10 @@ int grove_stop_await(grove_ref ref, enum grove_stop_mode mode)
         gv_message_give(&loop->blocks, message);
         rc = GROVE_EDEADLK;
     }
-    if (rc != 0)
+    if (rc == GROVE_EDEADLK)
         return gv_turn_failed(loop->turn, NULL, rc, GROVE_STARTED_NO, cycle.text);
+    if (rc != 0)
+        return rc;
     rc = stop_and_park(loop, &wait, task, message);
     return rc == 0 ? 0 : gv_turn_failed(loop->turn, NULL, rc, GROVE_STARTED_UNKNOWN, NULL);
 }
@@ -141,7 +150,7 @@ int grove_stop_within_await(grove_ref ref, enum grove_stop_mode mode, uint32_t t
         return gv_usage_wait("grove_stop_within_await");
     rc = stop_by_message(ref, mode, timeout_ms);
     if (rc != 0)
-        return gv_turn_failed(loop->turn, NULL, rc, GROVE_STARTED_NO, NULL);
+        return rc;
     if (loop->turn->within_ms == 0 && timeout_ms < GROVE_INFINITE - LATE_MS)
         grove_within(timeout_ms + LATE_MS);
     rc = grove_stop_await(ref, mode);

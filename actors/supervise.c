@@ -88,7 +88,7 @@ static int ask_await(struct gv_loop *loop, uint64_t supervisor, struct gv_wish w
     struct gv_message *message = gv_message_take(&loop->blocks, sizeof wish);
     struct gv_call *call;
     struct gv_wait wait;
-    int rc = gv_may_park(loop);
+    int rc = gv_may_park_for(loop, "an _await of grove/supervise.h");
 
     if (message == NULL)
         return GROVE_ENOMEM;
@@ -177,9 +177,12 @@ static int check_add(struct gv_loop *loop, grove_ref supervisor, const struct gr
 
     if (loop == NULL)
         return gv_usage_thread("grove_supervisor_add");
-    if (what->service == NULL || what->functions == NULL)
+    if (what == NULL || what->service == NULL || what->functions == NULL)
         return gv_usage("grove_supervisor_add: the child has no service or no functions; set them "
                         "to &NAME_service_table and your struct NAME_service");
+    if (what->argument == NULL && what->options.argument_bytes > 0)
+        return gv_usage("grove_supervisor_add: the argument is NULL, and argument_bytes says that "
+                        "there is one");
     rc = check_rule(&what->rule);
     return rc != 0 ? rc : find_supervisor(supervisor, &task);
 }

@@ -8,6 +8,7 @@
 
 #include "actors/job.h"
 #include "actors/mail.h"
+#include "runtime/usage.h"
 
 struct thread_call {
     struct grove_thunk thunk;
@@ -34,7 +35,7 @@ static int put(struct grove_answer *answer, const struct grove_shape *shape,
     size_t bytes = grove_shape_bytes(shape, response);
 
     if (bytes > GV_BLOCK_BYTES_MAX)
-        return GROVE_ETOOBIG;
+        return bytes == SIZE_MAX ? GROVE_EUSAGE : GROVE_ETOOBIG;
     call->copied = aligned_alloc(16, (bytes + 16) & ~(size_t)15);
     if (call->copied == NULL)
         return GROVE_ENOMEM;
@@ -49,7 +50,7 @@ static void run_thunk(void *argument)
     struct thread_call *call = thread_call_of(job);
     const struct grove_thunk *thunk = &call->thunk;
 
-    (void)grove_refuse(0, "%s", ""); /* What ran on this thread before has left no reason. */
+    (void)gv_failed(0, NULL); /* What ran on this thread before has left no reason. */
     job->rc = thunk->run(thunk->functions, thunk->state, thunk->body,
                          call->wanted ? &call->answer : NULL);
     call->failure = *grove_failure();

@@ -72,7 +72,8 @@ static struct gv_turn *running_turn(void)
     return gv_loop_here != NULL ? gv_loop_here->turn : NULL;
 }
 
-static int note(enum grove_class class, int code, const char *format, va_list arguments)
+static int note(enum grove_class class, int code, enum grove_started started, const char *format,
+                va_list arguments)
 {
     struct gv_turn *turn = running_turn();
     char *why = turn != NULL ? turn->why : outside.why;
@@ -86,7 +87,7 @@ static int note(enum grove_class class, int code, const char *format, va_list ar
     *failure = (struct grove_failure){
         .class = class,
         .code = code,
-        .started = code == GROVE_EUSAGE ? GROVE_STARTED_NO : GROVE_STARTED_YES,
+        .started = started,
         .text = why,
     };
     if (turn != NULL)
@@ -94,12 +95,42 @@ static int note(enum grove_class class, int code, const char *format, va_list ar
     return code;
 }
 
-int grove_refuse(int code, const char *format, ...)
+int gv_usage(const char *format, ...)
 {
     va_list arguments;
 
     va_start(arguments, format);
-    (void)note(GROVE_REFUSED, code, format, arguments); /* Returns code. */
+    (void)note(GROVE_FAILED, GROVE_EUSAGE, GROVE_STARTED_NO, format,
+               arguments); /* Returns its code. */
+    va_end(arguments);
+    return GROVE_EUSAGE;
+}
+
+static int note_failed(int code, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)note(GROVE_FAILED, code, GROVE_STARTED_NO, format, arguments); /* Returns code. */
+    va_end(arguments);
+    return code;
+}
+
+int gv_failed(int code, const char *text)
+{
+    return code == GROVE_EUSAGE ? code : note_failed(code, "%s", text != NULL ? text : "");
+}
+
+int grove_refuse(int code, const char *format, ...)
+{
+    va_list arguments;
+
+    if (code <= 0)
+        return gv_usage("grove_refuse: %d is no refusal; give a value above 0 of the service's "
+                        "enum, or return a failure as it is",
+                        code);
+    va_start(arguments, format);
+    (void)note(GROVE_REFUSED, code, GROVE_STARTED_YES, format, arguments); /* Returns code. */
     va_end(arguments);
     return code;
 }
@@ -110,23 +141,14 @@ int grove_fail(const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    (void)note(GROVE_FAILED, GROVE_EDOWN, format, arguments); /* Returns its code. */
+    (void)note(GROVE_FAILED, GROVE_EDOWN, GROVE_STARTED_YES, format,
+               arguments); /* Returns its code. */
     va_end(arguments);
     /* main and greenlets are not restarted: there it is a word like others. */
     if (turn != NULL
         && (turn->method != NULL || (turn->task != NULL && !gv_task_is_greenlet(turn->task))))
         turn->odd |= GV_ODD_FAILED;
     return GROVE_EDOWN;
-}
-
-int gv_usage(const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    (void)note(GROVE_FAILED, GROVE_EUSAGE, format, arguments); /* Returns its code. */
-    va_end(arguments);
-    return GROVE_EUSAGE;
 }
 
 const struct grove_failure *grove_failure(void)

@@ -481,14 +481,19 @@ int grove_go(grove_go_fn function, void *argument, const struct grove_spawn_opti
         return gv_usage_thread("grove_go");
     if (function == NULL)
         return gv_usage("grove_go: there is no function");
+    if (options->argument_bytes > 0 && argument == NULL)
+        return gv_usage(
+            "grove_go: the argument is NULL, and argument_bytes says that there is one");
     rc = gv_place_task(loop, options->place, &greenlet_class,
                        sizeof(struct greenlet) + options->argument_bytes, &task);
     if (rc != 0)
-        return rc;
+        return gv_failed(rc, rc == GROVE_ETOOBIG ? "grove_go: argument_bytes is over about 3900; "
+                                                   "pass a pointer, with 0 bytes"
+                                                 : NULL);
     rc = fill((struct greenlet *)task, function, argument, options);
     if (rc == 0)
         rc = start(loop, task, ref);
     if (rc != 0)
         gv_place_undo(loop, task);
-    return rc;
+    return rc == 0 ? 0 : gv_failed(rc, NULL);
 }

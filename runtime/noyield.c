@@ -24,6 +24,7 @@ const char *gv_await_name(unsigned kind)
         [GV_WAIT_ANY] = "grove_any_await",
         [GV_WAIT_STOP] = "grove_stop_await",
         [GV_WAIT_SPAWN] = "a _spawn_await",
+        [GV_WAIT_IO] = "an _await of the outside",
     };
 
     return kind < sizeof names / sizeof names[0] && names[kind] != NULL ? names[kind] : "an await";

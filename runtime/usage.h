@@ -1,7 +1,7 @@
 /*
- * Usage: the word for whoever did what is not allowed. A public function that
- * returns GROVE_EUSAGE notes here why, and what to do instead, or grove_why()
- * would tell of an older failure. The reason is kept in the running turn,
+ * Usage: the word for whoever did what is not allowed, or could not be done.
+ * A public function that returns a negative code notes here why, and what to
+ * do instead, or grove_why() would tell of an older failure. The reason is kept in the running turn,
  * as that of a refusal is (error.c).
  */
 #ifndef GV_USAGE_H
@@ -10,7 +10,14 @@
 /* Notes that the user did what is not allowed, and why, as the last failure. Returns GROVE_EUSAGE. */
 int gv_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* The same where a function that suspends was called and nothing may wait. */
+/*
+ * Notes that something else than a message failed, and why, as the last
+ * failure; text NULL: the table's words say it. Nothing has been done.
+ * Returns code; GROVE_EUSAGE, which gv_usage has noted, is left as it is.
+ */
+int gv_failed(int code, const char *text);
+
+/* gv_usage where a function that suspends was called and nothing may wait. */
 static inline int gv_usage_wait(const char *function)
 {
     return gv_usage("%s: nothing may wait here; call it in a handler, in a greenlet, or in main "

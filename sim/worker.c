@@ -1,4 +1,5 @@
 #include "sim/worker.h"
+#include "runtime/usage.h"
 
 #include <string.h>
 
@@ -36,7 +37,7 @@ static void begin_job(void *owner, const struct grove_method *method, uint64_t d
 
     (void)deadline_ns;
     around->method = method;
-    (void)grove_refuse(0, "%s", ""); /* Forgets the reason of the job before; returns its code. */
+    (void)gv_failed(0, NULL); /* Forgets the reason of the job before; returns its code. */
     around->self->phase = GV_SIM_BUSY;
 }
 

@@ -147,7 +147,8 @@ int gv_child_spawn(struct gv_child *child)
             env->page_close(env->world, &child->page);
     }
     if (rc != 0) {
-        gv_log(GV_LOG_WARN, "worker.spawn", "pool=%s error=%s", pool->name, grove_error_name(rc));
+        gv_log(GV_LOG_WARN, "worker.spawn", "pool=%s program=%s error=%s", pool->name,
+               options.program != NULL ? options.program : "", grove_error_name(rc));
         return rc;
     }
     child->state = GV_CHILD_SPAWNING;

@@ -130,15 +130,15 @@ static int make_directory(int folder_fd, const char *where, char path[GV_POOL_PA
 /* Says in the log and to grove_why() what is wrong with the folder. Returns code. */
 static int refused(const char *where, int code, const char *why)
 {
+    const char *advice = code == -EMFILE ? "raise ulimit -n, or close some"
+                                         : "set GROVE_RUN_DIR to a folder of yours";
     struct gv_turn *turn = gv_loop_here != NULL ? gv_loop_here->turn : NULL;
     char text[GV_WHY_BYTES];
 
-    gv_log(GV_LOG_ERROR, "pool.directory",
-           "folder=%s error=\"%s\" advice=\"set GROVE_RUN_DIR to a folder of yours\"", where, why);
-    (void)snprintf(text, sizeof text,
-                   "no directory for sockets in %s: %s; set GROVE_RUN_DIR to a "
-                   "folder of yours",
-                   where, why); /* A cut reason is still a reason. */
+    gv_log(GV_LOG_ERROR, "pool.directory", "folder=%s error=\"%s\" advice=\"%s\"", where, why,
+           advice);
+    (void)snprintf(text, sizeof text, "no directory for sockets in %s: %s; %s", where, why,
+                   advice); /* A cut reason is still a reason. */
     return gv_turn_failed(turn, NULL, code, GROVE_STARTED_NO, text);
 }
 

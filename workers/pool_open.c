@@ -17,6 +17,7 @@
 #include "runtime/options.h"
 #include "runtime/place.h"
 #include "runtime/runtime.h"
+#include "runtime/usage.h"
 #include "workers/pool.h"
 
 #define QUEUE_MAX_DEFAULT 10000u
@@ -153,7 +154,7 @@ int gv_pool_make(struct gv_loop *loop, const struct grove_pool_options *options,
     int rc;
 
     if (pool == NULL)
-        return GROVE_ENOMEM;
+        return gv_failed(GROVE_ENOMEM, NULL);
     rc = open_door(pool);
     if (rc != 0) {
         gv_pool_free(pool);
@@ -240,10 +241,10 @@ int grove_pool_close_await(grove_ref ref, uint32_t timeout_ms)
         return gv_usage_wait("grove_pool_close_await");
     task = find(ref);
     if (task == NULL)
-        return GROVE_ENOACTOR;
+        return gv_failed(GROVE_ENOACTOR, "this ref is no pool's, or it has been closed");
     message = gv_message_take(&loop->blocks, sizeof mode);
     if (message == NULL)
-        return GROVE_ENOMEM;
+        return gv_failed(GROVE_ENOMEM, NULL);
     message->method = GV_SIGNAL_STOP;
     message->to = gv_task_id(task);
     message->deadline_ms = gv_deadline_in(loop, timeout_ms);
@@ -261,7 +262,7 @@ static int find_here(const char *function, grove_ref ref, struct gv_pool **pool)
         return not_on_loop_0(function);
     task = find(ref);
     if (task == NULL)
-        return GROVE_ENOACTOR;
+        return gv_failed(GROVE_ENOACTOR, "this ref is no pool's, or it has been closed");
     *pool = ((struct gv_pool_task *)task)->pool;
     return 0;
 }

@@ -90,9 +90,9 @@ GROVE_API const char *grove_error_connect(int code);
 /*
  * In a handler: `return grove_refuse(CODE, "short by %d", n);` answers with
  * a refusal and its reason (at most 255 bytes, longer ones are cut). Returns
- * code, which must be > 0 and a value of the service's refusal enum. Change
- * nothing before you refuse. Never suspends. Works without a runtime, in a
- * unit test too.
+ * code, which must be > 0 and a value of the service's refusal enum; of 0 or
+ * less, which is no refusal, it makes GROVE_EUSAGE. Change nothing before you
+ * refuse. Never suspends. Works without a runtime, in a unit test too.
  */
 GROVE_API int grove_refuse(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -116,9 +116,9 @@ struct grove_failure {
 };
 
 /*
- * The failure record of the last call, send or stop of this turn that did not return 0,
- * or of the last grove_refuse. Lent until the next await or the end of the
- * turn. Never NULL, never suspends.
+ * The failure record of the last function of grove in this turn that returned
+ * a failure or a refusal, or of the last grove_refuse. Lent until the next
+ * await or the end of the turn. Never NULL, never suspends.
  */
 GROVE_API const struct grove_failure *grove_failure(void);
 

@@ -1,0 +1,115 @@
+/*
+ * Usage: what is wrong, or not there, is told as what it is: by its code, and
+ * by words that are not those of an older failure.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/actors/stage.h"
+
+/* Leaves a reason that none of those below may repeat. */
+static void fail_otherwise(void)
+{
+    (void)grove_refuse(1, "an older failure");
+}
+
+static void assert_told(int rc, int code, const char *words)
+{
+    assert_int_equal(rc, code);
+    assert_int_equal(grove_failure()->code, code);
+    assert_int_equal(grove_failure()->started, GROVE_STARTED_NO);
+    if (strstr(grove_why(), words) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", grove_why(), words);
+    fail_otherwise();
+}
+
+static void test_what_is_not_there_is_told_in_words_of_its_own(void **state)
+{
+    grove_ref ref = stage_spawn(NULL), none = GROVE_NOBODY, found, group;
+
+    (void)state;
+    fail_otherwise();
+    assert_told(grove_stop(none, GROVE_STOP_NOW), GROVE_ENOACTOR, "nobody lives at this ref");
+    assert_told(grove_stop_await(none, GROVE_STOP_NOW), GROVE_ENOACTOR, "nobody lives");
+    assert_told(grove_whereis("none", &found), GROVE_ENOACTOR, "nobody has the name \"none\"");
+    assert_told(grove_unregister("none"), GROVE_ENOACTOR, "nobody has the name \"none\"");
+    assert_told(grove_register("none", none), GROVE_ENOACTOR, "nobody lives at this ref");
+    assert_told(grove_demonitor(77), GROVE_ENOACTOR, "this monitor is over already");
+    assert_told(grove_group_join(ref, ref), GROVE_ENOACTOR, "there is no such group");
+    assert_told(grove_group_members(ref, NULL, 0), GROVE_ENOACTOR, "there is no such group");
+    assert_int_equal(grove_group_open("few", &group), 0);
+    assert_told(grove_group_leave(group, ref), GROVE_ENOACTOR, "it is no member");
+    assert_int_equal(grove_group_close(group), 0);
+    assert_told(grove_pool_close_await(ref, 1), GROVE_ENOACTOR, "no pool's");
+}
+
+static void do_nothing(void *unused)
+{
+    (void)unused;
+}
+
+static void test_what_makes_no_sense_is_told(void **state)
+{
+    static const struct grove_spawn_options copied = {.argument_bytes = 8};
+    struct play_service endless = stage_player;
+    grove_ref ref = stage_spawn(NULL), made;
+
+    (void)state;
+    fail_otherwise();
+    endless.state_bytes = SIZE_MAX;
+    assert_told(play_spawn(&endless, NULL, NULL, &made), GROVE_EUSAGE, "is too large");
+    assert_told(play_spawn(&stage_player, NULL, &copied, &made), GROVE_EUSAGE,
+                "the argument is NULL");
+    assert_told(grove_go(do_nothing, NULL, &copied, &made), GROVE_EUSAGE, "the argument is NULL");
+    assert_told(grove_spawn(NULL, &stage_player, NULL, NULL, &made), GROVE_EUSAGE, "no service");
+    assert_told(grove_stop(ref, (enum grove_stop_mode)9), GROVE_EUSAGE, "9 is no way to stop");
+    assert_told(grove_whereis("x", NULL), GROVE_EUSAGE, "no place");
+}
+
+static void test_a_message_that_is_null_is_told_and_not_called_too_big(void **state)
+{
+    Play__V1__EchoResponse response = PLAY__V1__ECHO_RESPONSE__INIT;
+    grove_ref ref = stage_spawn(NULL);
+
+    (void)state;
+    fail_otherwise();
+    assert_told(play_echo_await(ref, NULL, &response), GROVE_EUSAGE, "the message is NULL");
+    assert_told(play_echo_send(ref, NULL), GROVE_EUSAGE, "the message is NULL");
+    assert_told(play_echo_send_await(ref, NULL), GROVE_EUSAGE, "the message is NULL");
+}
+
+static int refuse_nothing(struct play *me, struct script *script)
+{
+    (void)me;
+    return grove_refuse((int)script->number, "never");
+}
+
+/* An answer of 0 would be "done", with an empty response. */
+static void test_a_refusal_of_zero_or_below_is_no_answer(void **state)
+{
+    grove_ref ref = stage_spawn(NULL);
+
+    (void)state;
+    for (int code = 0; code >= -5; code -= 5) {
+        struct script script = {.act = refuse_nothing, .number = code};
+
+        assert_int_equal(stage_perform(ref, &script), GROVE_EUSAGE);
+        assert_non_null(strstr(grove_why(), "is no refusal"));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        stage_test(test_what_is_not_there_is_told_in_words_of_its_own),
+        stage_test(test_what_makes_no_sense_is_told),
+        stage_test(test_a_message_that_is_null_is_told_and_not_called_too_big),
+        stage_test(test_a_refusal_of_zero_or_below_is_no_answer),
+    };
+
+    return cmocka_run_group_tests(tests, stage_set_up, stage_tear_down);
+}
