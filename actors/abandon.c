@@ -8,6 +8,7 @@
 #include "actors/call.h"
 #include "actors/deadlock.h"
 #include "actors/defer.h"
+#include "actors/job.h"
 #include "runtime/assert.h"
 #include "runtime/figure.h"
 #include "runtime/go.h"
@@ -39,9 +40,13 @@ static const char *name_of(enum gv_wait_kind kind)
         return "stop";
     case GV_WAIT_SPAWN:
         return "spawn";
-    default:
-        return NULL;
+    case GV_WAIT_THREAD:
+    case GV_WAIT_IO:
+    case GV_WAIT_BESIDE:
+    case GV_WAIT_OUT:
+        break;
     }
+    return NULL;
 }
 
 /* Takes a wait that was woken out of the ready list, if it stands there. */
@@ -133,12 +138,15 @@ static void leave_those_above(struct gv_loop *loop, struct gv_turn *turn)
     turn->stack = NULL; /* It is theirs now. */
 }
 
-/* Its own shields no longer help it; those of the turns above it do. */
-static void cancel_for_good(struct gv_loop *loop, struct gv_turn *turn)
+void gv_abandon_by_cancel(struct gv_loop *loop, struct gv_turn *turn)
 {
     if (turn->n_shields > 0)
         gv_shield_withhold(turn);
     gv_turn_end_waits(loop, turn);
+    while (turn->wait != NULL && turn->wait->above != NULL)
+        turn = turn->wait->above;
+    if (turn->wait != NULL && turn->wait->kind == GV_WAIT_THREAD)
+        gv_job_end_soon(loop, turn->wait);
 }
 
 void gv_abandon(struct gv_loop *loop, struct gv_task *task)
@@ -155,7 +163,7 @@ void gv_abandon(struct gv_loop *loop, struct gv_task *task)
     if (turn->below != NULL || top->wait == NULL || top->stack == NULL
         || (top == turn && name_of(turn->wait->kind) == NULL)) {
         report(task, turn, "stop.cancelled");
-        cancel_for_good(loop, turn);
+        gv_abandon_by_cancel(loop, turn);
         return;
     }
     report(task, turn, "stop.abandoned");

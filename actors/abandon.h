@@ -19,6 +19,8 @@
  *   dispatcher        A: B goes on alone with its awaits cancelled, and the stack ends with it.
  *
  * A wait whose kind is not known here, as of the outside, is cancelled too.
+ * Who waits for a call on a thread that uses its memory can be neither: if
+ * that does not return within a second the process ends (job.h).
  *
  * Always: gv_abandon is called while no turn runs but main's.
  */
@@ -29,6 +31,13 @@
 
 /* The stop deadline of a task of this loop, or of a guest, has come. It has a turn, which is parked. */
 void gv_abandon(struct gv_loop *loop, struct gv_task *task);
+
+/*
+ * The same of a turn that cannot be taken away: its awaits fail from now on,
+ * its own shields no longer help it (those of turns above it do), and a call
+ * on a thread that it waits for must return soon.
+ */
+void gv_abandon_by_cancel(struct gv_loop *loop, struct gv_turn *turn);
 
 /* In the run that ends the task, if task->turn names an abandoned turn: ends that. Sets task->turn to NULL. */
 void gv_bury(struct gv_loop *loop, struct gv_task *task);

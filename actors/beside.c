@@ -5,6 +5,7 @@
 
 #include <grove/error.h>
 
+#include "actors/abandon.h"
 #include "actors/call.h"
 #include "actors/inside.h"
 #include "actors/service.h"
@@ -313,7 +314,7 @@ static void end_waits(struct gv_loop *loop, struct gv_turn *turn)
     if (turn == NULL)
         return;
     gv_turn_cancel(loop, turn);
-    gv_turn_end_waits(loop, turn);
+    gv_abandon_by_cancel(loop, turn);
 }
 
 void gv_beside_end_waits(struct gv_loop *loop, struct gv_task *task)

@@ -10,8 +10,10 @@
 
 #include "actors/call.h"
 #include "actors/supervisor.h"
+#include "runtime/doom.h"
 #include "runtime/go.h"
 #include "runtime/place.h"
+#include "runtime/watchdog.h"
 
 #define RESTARTS_USUAL   5u
 #define PERIOD_USUAL_MS  30000u
@@ -111,7 +113,9 @@ static void order_in(struct gv_loop *loop, const struct gv_child *child, struct 
 /* In a new one. False without memory. */
 bool gv_child_order(struct gv_loop *loop, const struct gv_child *child, struct gv_order what)
 {
-    struct gv_message *message = gv_message_take(&loop->blocks, sizeof what);
+    /* A KILL stays there until the child is down, see post.c. */
+    size_t bytes = what.kind == GV_ORDER_KILL ? sizeof(struct gv_stop_body) : sizeof what;
+    struct gv_message *message = gv_message_take(&loop->blocks, bytes);
 
     if (message == NULL)
         return false;
@@ -172,8 +176,11 @@ void gv_child_too_late(struct gv_timer *timer)
     struct gv_child *child = (struct gv_child *)((char *)timer - offsetof(struct gv_child, timer));
     struct gv_loop *loop = gv_loop_here;
 
-    if (child->state == GROVE_CHILD_STOPPING
-        && !gv_child_order(loop, child, (struct gv_order){.kind = GV_ORDER_KILL}))
+    if (child->state != GROVE_CHILD_STOPPING)
+        return;
+    /* Its loop may be held up, and hear of no kill. A supervisor has no turns. */
+    gv_watchdog_expect(loop, child->id, gv_deadline_in(loop, GV_KILL_MS));
+    if (!gv_child_order(loop, child, (struct gv_order){.kind = GV_ORDER_KILL}))
         gv_wheel_arm(&loop->wheel, &child->timer, gv_deadline_in(loop, RETRY_MS));
 }
 

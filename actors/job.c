@@ -4,6 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <grove/method.h>
+
+#include "runtime/go.h"
+#include "runtime/log.h"
+#include "runtime/watchdog.h"
+
 struct gv_job *gv_job_new(struct gv_loop *loop, size_t n_bytes)
 {
     struct gv_job *job = aligned_alloc(16, (sizeof *job + n_bytes + 15) & ~(size_t)15);
@@ -97,12 +103,44 @@ int gv_job_await_end(struct gv_job *job, enum gv_blocking kind, const char *what
         struct gv_wait wait;
 
         /* A stop ends each wait, and would end the next one before it began. */
-        gv_wait_init(loop, &wait, GV_WAIT_IO, 0);
+        gv_wait_init(loop, &wait, GV_WAIT_THREAD, 0);
         wait.slot = &job->waiter;
         job->waiter = &wait;
         if (gv_sched_keep_dispatcher(loop))
             (void)gv_park_now(loop, &wait); /* job->done says it all. */
         job->waiter = NULL;
     }
+    gv_wheel_disarm(&loop->wheel, &job->timer);
     return 0;
+}
+
+static void time_over(struct gv_timer *timer)
+{
+    struct gv_job *job = (struct gv_job *)((char *)timer - offsetof(struct gv_job, timer));
+    struct gv_loop *loop = job->loop;
+    const struct gv_turn *turn = job->waiter != NULL ? job->waiter->turn : NULL;
+    char name[64] = "main";
+
+    if (job->done || turn == NULL)
+        return; /* Its end is on its way to the turn. */
+    if (turn->task != NULL)
+        turn->task->class->describe(turn->task, name, sizeof name);
+    gv_log(GV_LOG_ERROR, "stop.stuck",
+           "task=%s method=%s since_ms=%u late_ms=%u is=\"in a call on a thread\" exit=%d "
+           "advice=\"give what runs there a time limit of its own, or have its argument copied\"",
+           name, turn->method != NULL ? turn->method->name : "none",
+           loop->now_ms - job->waiter->since_ms, GV_WATCHDOG_LATE_MS, GV_WATCHDOG_STATUS);
+    if (loop->log != NULL)
+        gv_log_flush(loop->log);
+    loop->env->quit(loop->env->world, GV_WATCHDOG_STATUS);
+}
+
+void gv_job_end_soon(struct gv_loop *loop, struct gv_wait *wait)
+{
+    struct gv_job *job = (struct gv_job *)((char *)wait->slot - offsetof(struct gv_job, waiter));
+
+    if (gv_timer_is_armed(&job->timer))
+        return;
+    gv_timer_init(&job->timer, time_over);
+    gv_wheel_arm(&loop->wheel, &job->timer, gv_deadline_in(loop, GV_WATCHDOG_LATE_MS));
 }

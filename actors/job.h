@@ -24,7 +24,8 @@ struct gv_job {
     void (*free)(struct gv_job *job); /* on the loop, what hangs on it; NULL: nothing */
     int rc;                           /* what run found */
     bool done;
-    bool left; /* its waiter has gone */
+    bool left;             /* its waiter has gone */
+    struct gv_timer timer; /* of gv_job_await_end: the time is over by which it must have ended */
     _Alignas(16) unsigned char body[];
 };
 
@@ -43,5 +44,12 @@ int gv_job_await(struct gv_job *job, enum gv_blocking kind, uint32_t deadline_ms
 
 /* The same, but waits for its end whatever happens; a deadline or stop is told after it. */
 int gv_job_await_end(struct gv_job *job, enum gv_blocking kind, const char *what, const char *name);
+
+/*
+ * The stop deadline of a turn that waits so has come. It cannot be taken
+ * away, as the thread uses its memory: if the call has not returned a second
+ * later, the process ends, as for a handler on the CPU (watchdog.h).
+ */
+void gv_job_end_soon(struct gv_loop *loop, struct gv_wait *wait);
 
 #endif

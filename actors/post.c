@@ -241,6 +241,17 @@ static void rest(struct gv_loop *loop, struct gv_task *task, bool cancel)
     gv_sched_ready(loop, task);
 }
 
+/* What a kill does not end by itself within so long, such as who waits behind a shield, is abandoned. Owns message. */
+static void doom(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)
+{
+    struct gv_stop_body *body = (struct gv_stop_body *)(void *)message->body;
+
+    message->deadline_ms = gv_deadline_in(loop, GV_KILL_MS);
+    body->mode = GROVE_STOP_KILL;
+    body->doom.mail_stays = true;
+    gv_doom_set(loop, task, message);
+}
+
 /* Owns message. */
 static void begin_anew(struct gv_loop *loop, struct gv_actor *actor, struct gv_message *message)
 {
@@ -283,10 +294,15 @@ void gv_post_order(struct gv_loop *loop, struct gv_actor *actor, struct gv_messa
         gv_actor_end(loop, actor);
         return;
     case GV_ORDER_REST:
-    case GV_ORDER_KILL:
         if (!post->down)
-            rest(loop, &actor->task, order.kind == GV_ORDER_KILL);
+            rest(loop, &actor->task, false);
         break;
+    case GV_ORDER_KILL:
+        if (post->down)
+            break;
+        rest(loop, &actor->task, true);
+        doom(loop, &actor->task, message);
+        return;
     case GV_ORDER_FINISH:
         if (!post->down)
             gv_actor_stop(loop, &actor->task, order.mode);

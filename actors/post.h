@@ -36,6 +36,9 @@
 
 #include "actors/actor.h"
 
+#define GV_KILL_MS \
+    1000u /* that one who was killed may take for its clean-ups before it is abandoned */
+
 struct gv_child;
 
 enum gv_report_kind {

@@ -222,7 +222,8 @@ static bool is_busy(const struct gv_task *task)
         return task->flags & GV_TASK_BUSY;
     if (wait == NULL || wait->woken)
         return true;
-    return wait->kind != GV_WAIT_SLEEP && wait->kind != GV_WAIT_MAIL && wait->kind != GV_WAIT_IO;
+    return wait->kind != GV_WAIT_SLEEP && wait->kind != GV_WAIT_MAIL && wait->kind != GV_WAIT_IO
+           && wait->kind != GV_WAIT_THREAD;
 }
 
 static void note_busy(struct gv_loop *loop, struct gv_task *task)
@@ -319,6 +320,7 @@ static void stop_task(struct gv_loop *loop, struct gv_task *task, enum phase pha
     message->to = gv_task_id(task);
     ((struct gv_stop_body *)(void *)message->body)->mode =
         phase == STOPPED ? GROVE_STOP_NOW : GROVE_STOP_KILL;
+    ((struct gv_stop_body *)(void *)message->body)->doom.mail_stays = false;
     if (phase == ABANDONED)
         message->deadline_ms = gv_deadline_in(loop, ABANDON_IN_MS);
     task->class->signal(loop, task, message);

@@ -39,6 +39,7 @@ static int make_stop(struct gv_loop *loop, grove_ref ref, enum grove_stop_mode m
     (*message)->method = GV_SIGNAL_STOP;
     (*message)->to = gv_ref_id(ref);
     ((struct gv_stop_body *)(void *)(*message)->body)->mode = mode;
+    ((struct gv_stop_body *)(void *)(*message)->body)->doom.mail_stays = false;
     (*message)->deadline_ms = 0;
     return 0;
 }

@@ -24,9 +24,11 @@ static void deadline_came(struct gv_timer *timer)
     struct gv_doom *doom = (struct gv_doom *)((char *)timer - offsetof(struct gv_doom, timer));
     struct gv_task *task = gv_slot_find(doom->task);
 
+    bool mail_stays = doom->mail_stays;
+
     gv_assert(task != NULL);
     gv_doom_lift(loop, task->class->waitlist(task, false));
-    task->flags |= GV_TASK_STOPPING | GV_TASK_NOW;
+    task->flags |= mail_stays ? GV_TASK_NOW : GV_TASK_STOPPING | GV_TASK_NOW;
     task->killed = 1;
     if (gv_task_is_out(task))
         gv_lend_abandon(loop, task);

@@ -22,6 +22,7 @@
 struct gv_doom {
     struct gv_timer timer;
     uint64_t task;
+    bool mail_stays; /* only this incarnation ends: a supervisor has killed it */
 };
 
 /* The body of a STOP. Without a deadline_ms in its head only the mode is read. */

@@ -168,7 +168,8 @@ void gv_turn_end_waits(struct gv_loop *loop, struct gv_turn *turn)
         return;
     if (turn->wait->above != NULL)
         gv_turn_cancel(loop, turn->wait->above); /* As deep as calls may run inline. */
-    else if (!turn->wait->woken && turn->wait->kind != GV_WAIT_BESIDE)
+    else if (!turn->wait->woken && turn->wait->kind != GV_WAIT_BESIDE
+             && turn->wait->kind != GV_WAIT_THREAD)
         gv_wake(loop, turn->wait, GROVE_ECANCELED);
 }
 

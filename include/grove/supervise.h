@@ -57,8 +57,9 @@ struct grove_restart_rule {
     uint32_t restarts_max; /* in period_ms, at most 64; default 5 */
     uint32_t period_ms;    /* default 30 000 */
     uint32_t backoff_ms;   /* before the second restart, doubled for each further one; default 50 */
-    uint32_t shutdown_ms;  /* that it may take to rest before it is killed; default 5000 for an
-                              actor; GROVE_INFINITE: for ever, the default of a supervisor */
+    uint32_t shutdown_ms;  /* that it may take to rest before it is killed, and a second later
+                              abandoned, as by grove_stop_within; default 5000 for an actor;
+                              GROVE_INFINITE: for ever, the default of a supervisor */
     bool on_error;         /* a handler that returns < 0 has failed, as by grove_fail */
 };
 

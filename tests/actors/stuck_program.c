@@ -133,6 +133,23 @@ static void go_kill(void *unused)
     (void)grove_stop_within(mule_at_home, GROVE_STOP_KILL, 100);
 }
 
+/* Its supervisor kills it, on a loop that hears nothing. */
+static void child(void)
+{
+    struct grove_child child = {.service = &play_service_table,
+                                .functions = &stage_player,
+                                .options = {.place = GROVE_ON_LOOP(1), .label = "mule"},
+                                .rule = {.shutdown_ms = 100}};
+    grove_ref top, who;
+
+    if (grove_supervise(NULL, &top) != 0 || grove_supervisor_add_await(top, &child, &who) != 0)
+        exit(1);
+    stuck = (struct script){.act = act_burn, .ms = EVER_MS};
+    (void)stage_send(who, &stuck);
+    (void)grove_sleep_await(50);
+    (void)grove_supervisor_remove_await(top, who);
+}
+
 /* Loop 0 itself, stopped by another loop. */
 static void at_home(void)
 {
@@ -230,6 +247,7 @@ int main(int argc, char **argv)
         {"late", late},
         {"other", other},
         {"home", at_home},
+        {"child", child},
         {"terminate home", terminate_home},
         {"terminate far", terminate_far},
         {"terminate main", terminate_main},

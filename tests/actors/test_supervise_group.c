@@ -375,6 +375,63 @@ static int close_and_look(void **state)
     return rc;
 }
 
+/* --- who does not go when killed ---------------------------------------------------------------- */
+
+static unsigned n_cleaned;
+
+static void clean_up(void *unused)
+{
+    (void)unused;
+    n_cleaned++;
+    stage_abandoned();
+}
+
+static int hold_out(struct play *me, struct script *script)
+{
+    (void)me;
+    (void)script;
+    if (grove_defer(clean_up, NULL) != 0)
+        return -EIO;
+    for (;;)
+        if (grove_sleep_await(GROVE_SHIELD_MAX_MS) != 0)
+            (void)grove_shield_begin(GROVE_SHIELD_MAX_MS);
+}
+
+/* The last of all that failed begins anew only when it is gone: a killed child is given a second. */
+static void
+test_a_killed_child_that_holds_out_is_abandoned_and_begun_anew_with_its_mail(void **state)
+{
+    struct script script = {.act = hold_out}, next = {.act = act_nothing};
+    unsigned long long begin_ms = stage_now_ms();
+
+    (void)state;
+    n_cleaned = 0;
+    assert_int_equal(stage_send(c, &script), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(stage_send(c, &next), 0);
+    assert_int_equal(family_fail(a), GROVE_EDOWN);
+    family_wait(9); /* abc, then C when it was abandoned, B, A, abc */
+    assert_string_equal(family.notes, "abcACBabc");
+    assert_in_range(stage_now_ms() - begin_ms, 6000, 6100);
+    assert_int_equal(n_cleaned, 1);
+    assert_int_equal(script.n_ends, 0);
+    assert_int_equal(next.n_ends, 1);
+}
+
+static void test_a_killed_child_that_holds_out_can_be_removed(void **state)
+{
+    struct script script = {.act = hold_out};
+
+    (void)state;
+    n_cleaned = 0;
+    assert_int_equal(stage_send(b, &script), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    grove_within(10000);
+    assert_int_equal(grove_supervisor_remove_await(top, b), 0);
+    assert_int_equal(n_cleaned, 1);
+    assert_string_equal(family.notes, "abcB");
+}
+
 int main(void)
 {
     const struct CMUnitTest one_loop[] = {
@@ -394,6 +451,8 @@ int main(void)
         one_test(test_children_can_be_listed_and_removed),
         one_test(test_add_await_returns_what_init_returned_and_keeps_no_child_that_failed),
         one_test(test_a_wrong_wish_is_told_what_is_wrong),
+        all_test(test_a_killed_child_that_holds_out_is_abandoned_and_begun_anew_with_its_mail),
+        one_test(test_a_killed_child_that_holds_out_can_be_removed),
     };
     const struct CMUnitTest two_loops[] = {
         stage_test(test_a_supervisor_of_one_loop_has_children_on_the_other),

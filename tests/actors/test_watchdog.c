@@ -84,6 +84,22 @@ static void test_so_does_one_on_loop_0(void **state)
     assert_told("on_loop=0");
 }
 
+static void test_so_does_a_child_whose_supervisor_has_killed_it(void **state)
+{
+    (void)state;
+    assert_int_equal(status_of("", "child"), 70);
+    assert_names_the_mule();
+}
+
+static void test_so_does_one_that_waits_for_a_thread_which_uses_its_stack(void **state)
+{
+    (void)state;
+    assert_int_equal(status_of("", "thread"), 70);
+    assert_told(" error stop.stuck ");
+    assert_told("task=play/mule method=play.v1.PlayService/Perform since_ms=");
+    assert_told("in a call on a thread");
+}
+
 static void test_one_that_ends_soon_behind_its_deadline_does_no_harm(void **state)
 {
     (void)state;
@@ -150,6 +166,8 @@ int main(void)
         cmocka_unit_test(test_so_does_one_in_a_call_that_blocks),
         cmocka_unit_test(test_with_the_stall_watch_it_is_told_what_it_is_in),
         cmocka_unit_test(test_so_does_one_on_loop_0),
+        cmocka_unit_test(test_so_does_a_child_whose_supervisor_has_killed_it),
+        cmocka_unit_test(test_so_does_one_that_waits_for_a_thread_which_uses_its_stack),
         cmocka_unit_test(test_one_that_ends_soon_behind_its_deadline_does_no_harm),
         cmocka_unit_test(test_whoever_is_late_because_of_another_ends_nothing),
         cmocka_unit_test(test_after_sigterm_loop_0_is_not_held_up_for_ever),
