@@ -1,4 +1,4 @@
-/* Streams and listeners: who waits and leaves, who owns, names, want of descriptors. */
+/* Streams and listeners: who waits and leaves, who owns, other kinds of sockets, want of descriptors. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -143,6 +143,56 @@ static void test_a_stop_ends_a_read_and_the_stream_goes_on(void **state)
     close_pair(ends);
 }
 
+static void test_what_comes_for_a_reader_that_was_stopped_is_there_for_the_next_one(void **state)
+{
+    struct grove_stream *stream;
+    struct waiter waiter = {.rc = 1};
+    grove_ref reader;
+    size_t n_bytes;
+    char byte = 'n';
+    int peer;
+
+    (void)state;
+    assert_int_equal(grove_listen("tcp://127.0.0.1:0", NULL, &listener), 0);
+    peer = raw_dial();
+    assert_int_equal(grove_accept_await(listener, &stream), 0);
+    waiter.stream = stream;
+    assert_int_equal(grove_go(wait_for_bytes, &waiter, NULL, &reader), 0);
+    while (!waiter.begun)
+        assert_int_equal(grove_yield_await(), 0);
+    /* It is woken by the stop, and before it runs the bytes come. */
+    assert_int_equal(grove_stop(reader, GROVE_STOP_KILL), 0);
+    assert_int_equal(write(peer, "y", 1), 1);
+    join(reader);
+    assert_int_equal(waiter.rc, GROVE_ECANCELED);
+    grove_within(2000);
+    assert_int_equal(grove_read_await(stream, &byte, 1, &n_bytes), 0);
+    assert_int_equal(byte, 'y');
+    assert_int_equal(close(peer), 0);
+    grove_stream_close(stream);
+    grove_listener_close(listener);
+}
+
+static void test_peers_that_nobody_has_accepted_are_hung_up_on(void **state)
+{
+    char byte;
+    int peer, n = -1;
+
+    (void)state;
+    assert_int_equal(grove_listen("tcp://127.0.0.1:0", NULL, &listener), 0);
+    peer = raw_dial();
+    assert_int_equal(grove_sleep_await(20), 0); /* It is with us, and not with the kernel. */
+    grove_listener_close(listener);
+    for (int i = 0; i < 2000 && n < 0; i++) {
+        assert_int_equal(grove_sleep_await(1), 0);
+        n = (int)recv(peer, &byte, 1, MSG_DONTWAIT);
+        if (n < 0 && errno == ECONNRESET)
+            n = 0;
+    }
+    assert_int_equal(n, 0);
+    assert_int_equal(close(peer), 0);
+}
+
 static void test_who_waits_is_told_when_another_one_closes(void **state)
 {
     struct grove_stream *ends[2];
@@ -217,6 +267,29 @@ static void test_what_an_owner_forgot_is_closed_when_it_ends(void **state)
     grove_listener_close(listener);
 }
 
+static void own_for_a_while(void *argument)
+{
+    (void)argument;
+    (void)grove_sleep_await(20);
+}
+
+static void test_who_was_given_a_stream_owns_it(void **state)
+{
+    struct grove_stream *ends[2];
+    grove_ref heir;
+    size_t n_bytes;
+    char byte;
+
+    (void)state;
+    pair(ends);
+    assert_int_equal(grove_go(own_for_a_while, NULL, NULL, &heir), 0);
+    assert_int_equal(grove_stream_give(ends[0], heir), 0);
+    grove_within(2000);
+    assert_int_equal(grove_read_await(ends[1], &byte, 1, &n_bytes), 0);
+    assert_int_equal(n_bytes, 0); /* It closed with its owner. */
+    grove_stream_close(ends[1]);
+}
+
 static int act_connect(struct play *me, struct script *script)
 {
     struct grove_stream *stream;
@@ -281,70 +354,7 @@ static void test_another_loop_may_not_use_it(void **state)
     close_pair(ends);
 }
 
-/* --- names --------------------------------------------------------------------------------------- */
-
-static void test_wrong_urls_are_refused_with_the_right_form(void **state)
-{
-    static const char *const wrong[] = {
-        "http://x:1",      "tcp://host", "tcp://:80", "tcp://h:99999", "tcp://::1:80",
-        "unix://relative", "tcp://h:8x", "",          "tcp://[::1]"};
-    struct grove_listener *none;
-    struct grove_stream *stream;
-
-    (void)state;
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        assert_int_equal(grove_connect_await(wrong[i], &stream), GROVE_EUSAGE);
-        assert_non_null(strstr(grove_why(), "write "));
-    }
-    assert_int_equal(grove_listen("tcp://example.com:80", NULL, &none), GROVE_EUSAGE);
-    assert_non_null(strstr(grove_why(), "127.0.0.1"));
-}
-
-static void test_ports_in_use_and_dead_ones_are_named(void **state)
-{
-    struct grove_listener *second;
-    struct grove_stream *stream;
-    char url[GROVE_URL_BYTES];
-
-    (void)state;
-    assert_int_equal(grove_listen("tcp://127.0.0.1:0", NULL, &listener), 0);
-    (void)snprintf(url, sizeof url, "%s", grove_listener_url(listener));
-    assert_int_equal(grove_listen(url, NULL, &second), -EADDRINUSE);
-    assert_non_null(strstr(grove_why(), url));
-    assert_non_null(strstr(grove_why(), "take another"));
-    grove_listener_close(listener);
-    assert_int_equal(grove_connect_await(url, &stream), -ECONNREFUSED);
-    assert_non_null(strstr(grove_why(), url));
-    assert_non_null(strstr(grove_why(), "nobody listens there"));
-    assert_int_equal(grove_listen("tcp://192.0.2.7:0", NULL, &second), -EADDRNOTAVAIL);
-}
-
-static void test_names_are_looked_up_and_all_addresses_are_listened_at(void **state)
-{
-    struct grove_stream *ends[2];
-    char url[GROVE_URL_BYTES];
-
-    (void)state;
-    assert_int_equal(grove_listen("tcp://*:0", NULL, &listener), 0);
-    (void)snprintf(url, sizeof url, "tcp://localhost%s",
-                   strrchr(grove_listener_url(listener), ':'));
-    assert_int_equal(grove_connect_await(url, &ends[0]), 0);
-    assert_int_equal(grove_accept_await(listener, &ends[1]), 0);
-    close_pair(ends);
-    grove_listener_close(listener);
-}
-
-static void test_listeners_may_share_a_port_if_all_say_so(void **state)
-{
-    const struct grove_listen_options shared = {.reuse_port = true};
-    struct grove_listener *first, *second;
-
-    (void)state;
-    assert_int_equal(grove_listen("tcp://127.0.0.1:0", &shared, &first), 0);
-    assert_int_equal(grove_listen(grove_listener_url(first), &shared, &second), 0);
-    grove_listener_close(first);
-    grove_listener_close(second);
-}
+/* --- other kinds --------------------------------------------------------------------------------- */
 
 static void test_unix_sockets_know_their_peer(void **state)
 {
@@ -430,14 +440,13 @@ int main(void)
         stage_test(test_a_read_that_came_too_late_has_taken_nothing),
         stage_test(test_a_write_that_ran_out_of_time_breaks_the_connection_off),
         stage_test(test_a_stop_ends_a_read_and_the_stream_goes_on),
+        stage_test(test_what_comes_for_a_reader_that_was_stopped_is_there_for_the_next_one),
+        stage_test(test_peers_that_nobody_has_accepted_are_hung_up_on),
         stage_test(test_who_waits_is_told_when_another_one_closes),
         stage_test(test_what_an_owner_forgot_is_closed_when_it_ends),
+        stage_test(test_who_was_given_a_stream_owns_it),
         stage_test(test_an_actor_must_be_pinned_to_hold_a_stream),
         stage_test(test_another_loop_may_not_use_it),
-        stage_test(test_wrong_urls_are_refused_with_the_right_form),
-        stage_test(test_ports_in_use_and_dead_ones_are_named),
-        stage_test(test_names_are_looked_up_and_all_addresses_are_listened_at),
-        stage_test(test_listeners_may_share_a_port_if_all_say_so),
         stage_test(test_unix_sockets_know_their_peer),
         stage_test(test_a_file_is_never_taken_for_the_socket_of_a_dead_process),
         stage_test(test_what_is_not_there_or_no_stream_is_told),

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "tests/world/sockets.h"
+#include "world/stream.h"
 
 enum { BULK_BYTES = 8 * 1024 * 1024, MANY = 1000 };
 
@@ -105,6 +106,80 @@ static void test_reading_stops_above_one_unread_buffer(void **state)
     grove_stream_close(ends[1]);
 }
 
+static void test_an_idle_connection_has_no_buffer(void **state)
+{
+    struct grove_stream *ends[2];
+    char bytes[8];
+    size_t n_bytes;
+
+    (void)state;
+    pair(ends);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(grove_write_await(ends[0], "unread", 6), 0);
+        while (ends[1]->n_unread < 6)
+            assert_int_equal(grove_sleep_await(1), 0);
+        assert_int_equal(grove_read_await(ends[1], bytes, 4, &n_bytes), 0);
+        assert_non_null(ends[1]->unread);
+        assert_int_equal(grove_read_await(ends[1], bytes, 4, &n_bytes), 0);
+        assert_int_equal(n_bytes, 2);
+        assert_null(ends[1]->unread);
+    }
+    close_pair(ends);
+}
+
+static void test_a_write_under_way_is_alone_and_is_told_when_another_one_closes(void **state)
+{
+    struct grove_stream *ends[2];
+    struct bulk bulk = {.bytes = calloc(1, BULK_BYTES), .rc = 1};
+    grove_ref writer;
+
+    (void)state;
+    pair(ends);
+    bulk.stream = ends[0];
+    assert_int_equal(grove_go(write_bulk, &bulk, NULL, &writer), 0);
+    while (ends[0]->writer == NULL)
+        assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(grove_write_await(ends[0], "x", 1), GROVE_EUSAGE);
+    assert_non_null(strstr(grove_why(), "another turn writes"));
+    assert_int_equal(grove_stream_shutdown(ends[0]), GROVE_EUSAGE);
+    assert_non_null(strstr(grove_why(), "wait for its end"));
+    grove_stream_close(ends[0]);
+    for (int i = 0; bulk.rc == 1 && i < 5000; i++)
+        assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(bulk.rc, GROVE_ECANCELED);
+    join(writer);
+    free(bulk.bytes);
+    grove_stream_close(ends[1]);
+}
+
+static void write_later(void *argument)
+{
+    struct bulk *bulk = argument;
+
+    (void)grove_sleep_await(60);
+    bulk->rc = grove_write_await(bulk->stream, "later", 5);
+}
+
+static void test_what_grove_within_gave_is_used_up_by_a_write_that_was_done_at_once(void **state)
+{
+    struct grove_stream *ends[2];
+    struct bulk bulk = {.rc = 1};
+    grove_ref writer;
+    size_t n_bytes;
+    char bytes[8];
+
+    (void)state;
+    pair(ends);
+    bulk.stream = ends[1];
+    assert_int_equal(grove_go(write_later, &bulk, NULL, &writer), 0);
+    grove_within(20);
+    assert_int_equal(grove_write_await(ends[0], "now", 3), 0);
+    assert_int_equal(grove_read_await(ends[0], bytes, sizeof bytes, &n_bytes), 0);
+    assert_int_equal(n_bytes, 5);
+    join(writer);
+    close_pair(ends);
+}
+
 static void test_lines_come_one_by_one(void **state)
 {
     static const char text[] = "one\r\ntwo\n\nfour";
@@ -159,6 +234,7 @@ static void test_half_closed_the_answer_still_comes(void **state)
     assert_int_equal(grove_write_await(ends[0], "ask", 3), 0);
     assert_int_equal(grove_stream_shutdown(ends[0]), 0);
     assert_int_equal(grove_write_await(ends[0], "more", 4), -EPIPE);
+    assert_int_equal(grove_stream_shutdown(ends[0]), -ENOTCONN);
     assert_int_equal(grove_read_await(ends[1], bytes, sizeof bytes, &n_bytes), 0);
     assert_int_equal(n_bytes, 3);
     assert_int_equal(grove_read_await(ends[1], bytes, sizeof bytes, &n_bytes), 0);
@@ -276,6 +352,9 @@ int main(void)
         stage_test(test_what_is_written_comes_back),
         stage_test(test_a_large_write_waits_for_room_and_arrives_in_order),
         stage_test(test_reading_stops_above_one_unread_buffer),
+        stage_test(test_an_idle_connection_has_no_buffer),
+        stage_test(test_a_write_under_way_is_alone_and_is_told_when_another_one_closes),
+        stage_test(test_what_grove_within_gave_is_used_up_by_a_write_that_was_done_at_once),
         stage_test(test_lines_come_one_by_one),
         stage_test(test_a_line_without_end_is_refused_not_waited_for),
         stage_test(test_half_closed_the_answer_still_comes),
