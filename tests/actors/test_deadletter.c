@@ -1,6 +1,7 @@
 /*
  * Dead letters: their reasons, who is told of them, and what that costs others.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -388,22 +389,59 @@ static void test_letters_of_every_loop_reach_a_subscriber(void **state)
     assert_int_equal(grove_stop_await(ref, GROVE_STOP_NOW), 0);
 }
 
+static void test_a_far_call_that_is_refused_is_no_letter_as_its_caller_is_told(void **state)
+{
+    struct script nap;
+    uint64_t counts[GROVE_DEAD_REASONS], after[GROVE_DEAD_REASONS];
+    grove_ref ref = napper(1, &nap, 100);
+
+    (void)state;
+    grove_dead_letters_count(counts);
+    assert_int_equal(grove_stop(ref, GROVE_STOP_DRAIN), 0);
+    assert_int_equal(stage_add(ref, 1, NULL), GROVE_ESTOPPING);
+    (void)grove_stop_await(ref, GROVE_STOP_DRAIN); /* Gone already is as good. */
+    assert_int_equal(stage_add(ref, 1, NULL), GROVE_ENOACTOR);
+    grove_dead_letters_count(after);
+    assert_memory_equal(counts, after, sizeof after);
+}
+
+static _Atomic bool may_go_on;
+
+static int wait_for_word(struct play *me, struct script *script)
+{
+    (void)me;
+    (void)script;
+    n_napping++;
+    while (!may_go_on)
+        if (grove_sleep_await(1) != 0)
+            return -EIO;
+    return 0;
+}
+
 static void test_a_call_whose_time_is_over_before_its_turn_is_a_letter(void **state)
 {
-    struct script nap, late = {.act = act_nothing};
+    struct script waits, late = {.act = act_nothing};
     Play__V1__PerformResponse response;
     struct grove_future future;
-    grove_ref ref = napper(1, &nap, 15);
+    grove_ref ref = napper(1, &waits, 0);
     uint64_t before = count(GROVE_DEAD_EXPIRED);
     unsigned long long began_ms;
 
     (void)state;
-    grove_within(2);
-    assert_int_equal(stage_start(ref, &late, &response, &future), 0);
-    assert_int_equal(grove_sleep_await(1), 0);
-    /* Main eats CPU: its loop cannot take the request back, the other one must see for itself. */
+    may_go_on = false;
+    waits = (struct script){.act = wait_for_word};
+    assert_int_equal(stage_send(ref, &waits), 0);
+    while (n_napping < 2)
+        assert_int_equal(grove_sleep_await(1), 0);
+    grove_within(300);
     began_ms = stage_now_ms();
-    while (count(GROVE_DEAD_EXPIRED) == before && stage_now_ms() - began_ms < 10000)
+    assert_int_equal(stage_start(ref, &late, &response, &future), 0);
+    assert_int_equal(grove_yield_await(), 0);
+    /* Main eats CPU: its loop cannot take the request back, the other one must see for itself. */
+    while (stage_now_ms() - began_ms < 320)
+        continue;
+    may_go_on = true;
+    while (count(GROVE_DEAD_EXPIRED) == before && stage_now_ms() - began_ms < 20000)
         continue;
     assert_int_equal(grove_future_await(&future), GROVE_ETIMEDOUT);
     assert_int_equal(count(GROVE_DEAD_EXPIRED) - before, 1);
@@ -417,6 +455,7 @@ int main(void)
     const struct CMUnitTest far_tests[] = {
         stage_test(test_a_call_whose_time_is_over_before_its_turn_is_a_letter),
         stage_test(test_letters_of_every_loop_reach_a_subscriber),
+        stage_test(test_a_far_call_that_is_refused_is_no_letter_as_its_caller_is_told),
     };
     const struct CMUnitTest tests[] = {
         stage_test(test_what_is_queued_when_its_receiver_ends_is_a_letter_of_its_reason),

@@ -102,8 +102,7 @@ static void test_a_full_member_holds_up_nobody_and_is_counted(void **state)
     struct grove_dead_letter letter;
 
     (void)state;
-    assert_int_equal(ticker_nap(slow, 20), 0);
-    assert_int_equal(grove_sleep_await(1), 0);
+    ticker_nap(slow, &seen[0], 20);
     for (uint32_t i = 1; i <= 10; i++) {
         assert_int_equal(publish_note(group, i, &published), 0);
         assert_int_equal(published.n_here, i <= DEPTH ? 2 : 1);
@@ -121,14 +120,37 @@ static void test_a_full_member_holds_up_nobody_and_is_counted(void **state)
     assert_int_equal(grove_group_close(group), 0);
 }
 
+static int act_publish(struct play *me, struct script *script)
+{
+    (void)me;
+    return publish_note(script->to, 1, NULL);
+}
+
+static void test_a_letter_of_a_publish_says_who_published(void **state)
+{
+    grove_ref group = group_of("letters"), slow = member(group, 0, &seen[0]),
+              publisher = stage_spawn("publisher");
+    struct script publish = {.act = act_publish, .to = group};
+    struct grove_dead_letter letter = {0};
+
+    (void)state;
+    ticker_nap(slow, &seen[0], 20);
+    for (uint32_t i = 0; i < DEPTH + 1; i++)
+        assert_int_equal(stage_perform(publisher, &publish), 0);
+    assert_int_equal(grove_dead_letters_last(&letter, 1), 1);
+    assert_true(grove_ref_equal(letter.to, slow));
+    assert_true(grove_ref_equal(letter.from, publisher));
+    settle(&slow, 1);
+    assert_int_equal(grove_group_close(group), 0);
+}
+
 static void test_of_an_rpc_that_drops_the_oldest_a_slow_member_gets_the_newest(void **state)
 {
     grove_ref group = group_of("ticks"), slow = member(group, 0, &seen[0]);
     struct grove_published published;
 
     (void)state;
-    assert_int_equal(ticker_nap(slow, 20), 0);
-    assert_int_equal(grove_sleep_await(1), 0);
+    ticker_nap(slow, &seen[0], 20);
     for (uint32_t i = 1; i <= 10; i++) {
         assert_int_equal(publish_tick(group, i, 0, &published), 0);
         assert_int_equal(published.n_here, 1);
@@ -156,6 +178,7 @@ static void test_who_has_left_or_ended_gets_nothing(void **state)
     assert_int_equal(publish_note(group, 1, &published), 0);
     assert_int_equal(published.n_here, 1);
     assert_int_equal(published.n_refused, 0);
+    assert_int_equal(gv_group_entries(group), 1); /* It has met the dead, and buried them. */
     settle(&left, 1);
     assert_int_equal(seen[0].n, 1); /* What settle sends. */
     assert_int_equal(grove_group_join(group, ended), GROVE_ENOACTOR);
@@ -288,8 +311,7 @@ static void test_a_full_member_of_another_loop_makes_dead_letters_there(void **s
 
     (void)state;
     assert_int_equal(grove_group_join(group, quick), 0);
-    assert_int_equal(ticker_nap(slow, 100), 0);
-    assert_int_equal(grove_sleep_await(10), 0);
+    ticker_nap(slow, &seen[0], 100);
     for (uint32_t i = 1; i <= 100; i++) {
         assert_int_equal(publish_note(group, i, &published), 0);
         assert_int_equal(published.n_away, 2);
@@ -423,6 +445,10 @@ static void test_a_loop_that_stands_still_is_not_flooded_by_publishing(void **st
     gate.open = true;
     settle(&there, 1);
     assert_int_equal(seen[0].n - 1 + (count(GROVE_DEAD_FULL) - before), GV_WINDOW_MAX + 500);
+    /* What has come there has made room. */
+    assert_int_equal(publish_note(group, 1, &published), 0);
+    assert_int_equal(published.n_refused, 0);
+    settle(&there, 1);
     assert_int_equal(grove_group_close(group), 0);
 }
 
@@ -439,6 +465,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         stage_test(test_every_member_gets_what_is_published_once),
         stage_test(test_a_full_member_holds_up_nobody_and_is_counted),
+        stage_test(test_a_letter_of_a_publish_says_who_published),
         stage_test(test_of_an_rpc_that_drops_the_oldest_a_slow_member_gets_the_newest),
         stage_test(test_who_has_left_or_ended_gets_nothing),
         stage_test(test_a_group_belongs_to_its_name_until_it_is_closed),

@@ -28,8 +28,7 @@ static grove_ref sleepy(unsigned loop, uint32_t ms)
 {
     grove_ref ref = ticker_spawn_at(loop, &seen, DEPTH, 0);
 
-    assert_int_equal(ticker_nap(ref, ms), 0);
-    assert_int_equal(grove_sleep_await(1), 0);
+    ticker_nap(ref, &seen, ms);
     return ref;
 }
 
@@ -135,8 +134,7 @@ static void test_dropping_the_last_queued_message_leaves_nobody_waiting(void **s
     grove_ref ref = ticker_spawn_at(0, &seen, 1, 0);
 
     (void)state;
-    assert_int_equal(ticker_nap(ref, 5), 0);
-    assert_int_equal(grove_sleep_await(1), 0);
+    ticker_nap(ref, &seen, 5);
     assert_int_equal(ticker_send(ref, 1), 0);
     assert_int_equal(ticker_start_note(ref, 1, &responses[0], &futures[0]), 0);
     assert_int_equal(ticker_start_note(ref, 2, &responses[1], &futures[1]), 0);
@@ -147,12 +145,42 @@ static void test_dropping_the_last_queued_message_leaves_nobody_waiting(void **s
     assert_int_equal(grove_sleep_await(5), 0);
     assert_seen((const uint32_t[]){TICKER_NOTE + 1, TICKER_NOTE + 2, 3}, 3);
     /* Without one of its own to drop, a send does not join those who wait. */
-    assert_int_equal(ticker_nap(ref, 5), 0);
-    assert_int_equal(grove_sleep_await(1), 0);
+    ticker_nap(ref, &seen, 5);
     assert_int_equal(ticker_start_note(ref, 3, &responses[0], &futures[0]), 0);
     assert_int_equal(ticker_start_note(ref, 4, &responses[1], &futures[1]), 0);
     assert_int_equal(ticker_send(ref, 4), GROVE_EFULL);
     assert_int_equal(grove_future_await(&futures[1]), 0);
+}
+
+/* The last queued message of one that has not run yet is dropped: only who drops it can let in who waits. */
+static void test_a_drop_that_empties_the_mailbox_lets_in_who_waits(void **state)
+{
+    Ticker__V1__NoteResponse response;
+    struct grove_future future;
+    grove_ref ref = ticker_spawn_at(0, &seen, 1, 0);
+
+    (void)state;
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(ticker_send(ref, 1), 0);
+    assert_int_equal(ticker_start_note(ref, 1, &response, &future), 0); /* It waits. */
+    assert_int_equal(ticker_send(ref, 2), 0);
+    assert_int_equal(grove_future_await(&future), 0);
+    assert_int_equal(grove_sleep_await(5), 0);
+    assert_seen((const uint32_t[]){TICKER_NOTE + 1, 2}, 2);
+}
+
+static void test_a_call_with_nothing_of_its_own_to_drop_waits_for_room(void **state)
+{
+    Ticker__V1__TickResponse response;
+    struct grove_future future;
+    grove_ref ref = sleepy(0, 5);
+
+    (void)state;
+    for (uint32_t i = 0; i < DEPTH; i++)
+        assert_int_equal(ticker_send_note(ref, i), 0);
+    assert_int_equal(ticker_start_tick(ref, 7, &response, &future), 0);
+    assert_int_equal(grove_future_await(&future), 0);
+    assert_int_equal(response.number, 7);
 }
 
 static void test_as_many_are_dropped_as_its_bytes_need(void **state)
@@ -161,8 +189,7 @@ static void test_as_many_are_dropped_as_its_bytes_need(void **state)
     grove_ref ref = ticker_spawn_at(0, &seen, 0, 65536);
 
     (void)state;
-    assert_int_equal(ticker_nap(ref, 5), 0);
-    assert_int_equal(grove_sleep_await(1), 0);
+    ticker_nap(ref, &seen, 5);
     for (uint32_t i = 1; i <= 6; i++)
         assert_int_equal(ticker_send_load(ref, i, 10000), 0);
     assert_int_equal(dropped() - before, 0);
@@ -172,8 +199,7 @@ static void test_as_many_are_dropped_as_its_bytes_need(void **state)
     assert_int_equal(grove_sleep_await(10), 0);
     assert_seen((const uint32_t[]){4, 5, 6, 7}, 4);
     /* Nothing is dropped in vain. */
-    assert_int_equal(ticker_nap(ref, 5), 0);
-    assert_int_equal(grove_sleep_await(1), 0);
+    ticker_nap(ref, &seen, 5);
     assert_int_equal(ticker_send_load(ref, 1, 1000), 0);
     for (uint32_t i = 0; i < 900; i++)
         assert_int_equal(ticker_send_note(ref, i), 0);
@@ -229,6 +255,8 @@ int main(void)
         stage_test(test_a_call_pushes_out_as_a_send_does),
         stage_test(test_who_waits_for_room_is_not_overtaken),
         stage_test(test_dropping_the_last_queued_message_leaves_nobody_waiting),
+        stage_test(test_a_drop_that_empties_the_mailbox_lets_in_who_waits),
+        stage_test(test_a_call_with_nothing_of_its_own_to_drop_waits_for_room),
         stage_test(test_as_many_are_dropped_as_its_bytes_need),
     };
     const struct CMUnitTest far_tests[] = {

@@ -42,8 +42,8 @@ static int note(struct ticker *me, const Ticker__V1__NoteRequest *request,
 static int nap(struct ticker *me, const Ticker__V1__NapRequest *request,
                Ticker__V1__NapResponse *response)
 {
-    (void)me;
     (void)response;
+    me->seen->n_naps++;
     return grove_sleep_await(request->ms);
 }
 
@@ -91,12 +91,16 @@ int ticker_send_note(grove_ref ref, uint32_t number)
     return ticker_note_send(ref, &request);
 }
 
-int ticker_nap(grove_ref ref, uint32_t ms)
+void ticker_nap(grove_ref ref, struct seen *seen, uint32_t ms)
 {
     Ticker__V1__NapRequest request = TICKER__V1__NAP_REQUEST__INIT;
+    unsigned n_before = seen->n_naps;
 
     request.ms = ms;
-    return ticker_nap_send(ref, &request);
+    assert_int_equal(ticker_nap_send(ref, &request), 0);
+    do
+        assert_int_equal(grove_sleep_await(1), 0);
+    while (seen->n_naps == n_before);
 }
 
 int ticker_call_note(grove_ref ref, uint32_t number)
