@@ -456,16 +456,21 @@ static int hold_out_and_wait(struct play *me, struct script *script)
 
 static void test_a_clean_up_of_an_abandoned_handler_waits_only_behind_a_shield(void **state)
 {
-    struct script script = {.act = hold_out_and_wait};
-    grove_ref ref = stage_spawn(NULL);
+    static const enum grove_stop_mode modes[] = {GROVE_STOP_KILL, GROVE_STOP_NOW};
 
     (void)state;
-    assert_int_equal(stage_send(ref, &script), 0);
-    assert_int_equal(grove_sleep_await(1), 0);
-    assert_int_equal(grove_stop_within_await(ref, GROVE_STOP_KILL, 5), 0);
-    assert_string_equal(notes, "wsa");
-    assert_int_equal(script.n_ends, 1);
-    assert_int_equal(n_parked(), 0);
+    for (int i = 0; i < 2; i++) {
+        struct script script = {.act = hold_out_and_wait};
+        grove_ref ref = stage_spawn(NULL);
+
+        memset(notes, 0, sizeof notes);
+        assert_int_equal(stage_send(ref, &script), 0);
+        assert_int_equal(grove_sleep_await(1), 0);
+        assert_int_equal(grove_stop_within_await(ref, modes[i], 5), 0);
+        assert_string_equal(notes, "wsa");
+        assert_int_equal(script.n_ends, 1);
+        assert_int_equal(n_parked(), 0);
+    }
 }
 
 int main(void)

@@ -206,6 +206,29 @@ static void test_one_that_only_yields(void **state)
     abandon_in(YIELD);
 }
 
+/* Each stands in the row of those that are ready, with others before and behind it. */
+static void test_one_of_several_that_only_yield_and_the_others_go_on(void **state)
+{
+    (void)state;
+    for (unsigned at = 0; at < 3; at++) {
+        struct script yields[3];
+        grove_ref refs[3];
+
+        n_cleaned = 0;
+        for (unsigned i = 0; i < 3; i++) {
+            yields[i] = (struct script){.act = insist, .number = YIELD};
+            refs[i] = stage_spawn(NULL);
+            assert_int_equal(stage_send(refs[i], &yields[i]), 0);
+        }
+        assert_int_equal(grove_sleep_await(3), 0);
+        assert_int_equal(grove_stop_within_await(refs[at], GROVE_STOP_NOW, 5), 0);
+        assert_int_equal(n_cleaned, 1);
+        for (unsigned i = 1; i < 3; i++)
+            assert_int_equal(grove_stop_within_await(refs[(at + i) % 3], GROVE_STOP_NOW, 5), 0);
+        assert_int_equal(n_cleaned, 3);
+    }
+}
+
 /* --- greenlets -------------------------------------------------------------------------------- */
 
 static void note_end(void *script)
@@ -350,6 +373,41 @@ static void test_one_above_another_on_the_same_stack_must_return_by_itself(void 
     assert_int_equal(grove_stop_await(ref, GROVE_STOP_NOW), 0);
 }
 
+/* Behind a shield of a minute; then without it. */
+static int give_in_behind_a_shield(struct play *me, struct script *script)
+{
+    (void)me;
+    if (grove_shield_begin(GROVE_SHIELD_MAX_MS) != 0)
+        return -EIO;
+    script->rc = grove_sleep_await(NEVER_MS);
+    script->number = grove_sleep_await(1);
+    grove_shield_end();
+    script->ms = (uint32_t)grove_sleep_await(1);
+    return script->rc;
+}
+
+static void test_who_must_return_by_itself_is_not_held_up_by_its_shields(void **state)
+{
+    struct script top = {.act = give_in_behind_a_shield}, base = {.act = act_relay, .next = &top};
+    grove_ref ref = stage_spawn("base");
+
+    (void)state;
+    base.to = stage_spawn("top");
+    assert_int_equal(stage_send(ref, &base), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(grove_stop_within_await(base.to, GROVE_STOP_NOW, 5), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(base.n_ends, 1);
+    if (top.n_ends == 0) { /* It was queued, and so had a stack of its own. */
+        stage_abandoned();
+    } else {
+        assert_int_equal(top.rc, GROVE_ECANCELED);
+        assert_int_equal(top.number, GROVE_ECANCELED);
+        assert_int_equal((int)top.ms, GROVE_ECANCELED);
+    }
+    assert_int_equal(grove_stop_await(ref, GROVE_STOP_NOW), 0);
+}
+
 /* --- other loops ------------------------------------------------------------------------------ */
 
 static void test_far_and_lent_handlers_are_abandoned_where_they_run(void **state)
@@ -395,10 +453,12 @@ int main(void)
         left_test(test_waiting_for_the_end_of_another),
         left_test(test_asleep),
         left_test(test_one_that_only_yields),
+        left_test(test_one_of_several_that_only_yield_and_the_others_go_on),
         left_test(test_a_greenlet_that_receives_and_whoever_waits_for_its_answer),
         left_test(test_waiting_for_the_birth_of_a_child_which_then_ends_too),
         left_test(test_a_caller_below_on_the_same_stack_leaves_and_its_callee_goes_on_alone),
         left_test(test_one_above_another_on_the_same_stack_must_return_by_itself),
+        left_test(test_who_must_return_by_itself_is_not_held_up_by_its_shields),
     };
     const struct CMUnitTest far_tests[] = {
         stage_test(test_far_and_lent_handlers_are_abandoned_where_they_run),

@@ -134,6 +134,23 @@ static void test_an_actor_may_stop_itself_but_not_wait_for_it(void **state)
     assert_int_equal(stage_add(ref, 1, NULL), GROVE_ENOACTOR);
 }
 
+static int act_kill_self_and_wait(struct play *me, struct script *script)
+{
+    (void)me;
+    return stage_note(script, grove_stop_await(grove_self(), GROVE_STOP_KILL)), 0;
+}
+
+static void test_who_waits_for_its_own_kill_is_told_and_lives_on(void **state)
+{
+    struct script script = {.act = act_kill_self_and_wait};
+    grove_ref ref = stage_spawn(NULL);
+
+    (void)state;
+    assert_int_equal(stage_perform(ref, &script), 0);
+    assert_int_equal(script.rc, GROVE_EDEADLK);
+    assert_int_equal(stage_add(ref, 1, NULL), 0);
+}
+
 static void test_stop_await_gives_up_at_its_deadline(void **state)
 {
     struct script nap = {.act = act_nap, .ms = 1000};
@@ -159,6 +176,18 @@ static void calling_deinit(struct play *me)
 {
     (void)me;
     calling_deinit_rc = grove_sleep_await(5);
+}
+
+static void test_whoever_waits_for_the_end_waits_as_long_as_the_stop_may_take(void **state)
+{
+    struct script nap = {.act = act_nap, .ms = 7000};
+    grove_ref ref = stage_spawn(NULL);
+
+    (void)state;
+    assert_int_equal(stage_send(ref, &nap), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(grove_stop_within_await(ref, GROVE_STOP_NOW, 8000), 0);
+    assert_int_equal(nap.rc, 0);
 }
 
 static void test_deinit_may_wait_also_after_a_kill(void **state)
@@ -265,7 +294,9 @@ int main(void)
         stage_test(test_a_killed_handler_can_begin_no_new_call),
         stage_test(test_stop_goes_before_all_queued_messages),
         stage_test(test_an_actor_may_stop_itself_but_not_wait_for_it),
+        stage_test(test_who_waits_for_its_own_kill_is_told_and_lives_on),
         stage_test(test_stop_await_gives_up_at_its_deadline),
+        stage_test(test_whoever_waits_for_the_end_waits_as_long_as_the_stop_may_take),
         stage_test(test_deinit_may_wait_also_after_a_kill),
     };
     const struct CMUnitTest far_tests[] = {

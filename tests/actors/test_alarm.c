@@ -147,6 +147,51 @@ static void test_arming_a_key_again_drops_the_tick_that_was_queued(void **state)
     assert_in_range(seen.at_ms[0], 30, 31);
 }
 
+static void test_what_was_replaced_is_gone_and_not_only_unheard(void **state)
+{
+    (void)state;
+    grove_ref ref = stage_spawn("one");
+    uint64_t n_armed;
+
+    let_pass(1);
+    n_armed = gv_loop_here->wheel.n_armed;
+    for (int i = 0; i < 10; i++) {
+        arm(ref, 1000, GROVE_FIXED_RATE);
+        let_pass(1);
+    }
+    assert_int_equal(gv_loop_here->wheel.n_armed, n_armed + 1);
+}
+
+/* Arms its own timer anew, with a delay of 10, and takes 7. */
+static int act_arm_again(struct play *me, struct script *script)
+{
+    Play__V1__PerformRequest request = request_for(script);
+    int rc = 0;
+
+    (void)me;
+    if (seen.n < 3)
+        seen.at_ms[seen.n] = stage_now_ms() - seen.began_ms;
+    if (seen.n++ == 0)
+        rc = play_perform_every(1, 10, GROVE_FIXED_DELAY, &request);
+    return rc == 0 ? grove_sleep_await(7) : rc;
+}
+
+static void test_a_delay_that_was_armed_anew_counts_from_then(void **state)
+{
+    (void)state;
+    grove_ref ref = stage_spawn("delay");
+
+    tick.act = act_arm_again;
+    arm(ref, 10, GROVE_FIXED_DELAY);
+    let_pass(30);
+    assert_true(cancel(ref));
+    assert_int_equal(seen.n, 2);
+    assert_in_range(seen.at_ms[0], 10, 11);
+    assert_in_range(seen.at_ms[1], 20,
+                    22); /* and not 27: the handler of the old one had not ended */
+    stage_settle();
+}
+
 static void test_keys_are_apart_and_may_be_any_number(void **state)
 {
     (void)state;
@@ -279,6 +324,8 @@ int main(void)
         one_loop(test_after_a_long_stop_of_the_loop_comes_one_tick_and_the_phase_is_kept),
         one_loop(test_no_tick_comes_after_cancel_though_it_was_queued),
         one_loop(test_arming_a_key_again_drops_the_tick_that_was_queued),
+        one_loop(test_what_was_replaced_is_gone_and_not_only_unheard),
+        one_loop(test_a_delay_that_was_armed_anew_counts_from_then),
         one_loop(test_keys_are_apart_and_may_be_any_number),
         one_loop(test_an_actor_has_so_many_timers_and_is_told_so),
         one_loop(test_a_tick_that_finds_the_mailbox_full_waits_and_is_not_lost),

@@ -168,6 +168,36 @@ static void test_an_rpc_with_another_response_cannot_answer(void **state)
     assert_non_null(strstr(script.text, "waits for play.v1.PerformResponse"));
 }
 
+/* An rpc with the response of Perform and refusals of its own: none at all. */
+static struct grove_method blunt_methods[1];
+static uint32_t blunt_index;
+
+static int act_delegate_bluntly(struct play *me, struct script *script)
+{
+    static struct grove_service blunt;
+    Play__V1__PerformRequest request = PLAY__V1__PERFORM_REQUEST__INIT;
+
+    (void)me;
+    for (uint32_t i = 0; i < play_service_table.n_methods; i++)
+        if (strstr(play_service_table.methods[i].name, "/Perform") != NULL)
+            blunt_methods[0] = play_service_table.methods[i];
+    blunt_methods[0].refusals = NULL;
+    blunt = play_service_table;
+    blunt.methods = blunt_methods;
+    blunt.n_methods = 1;
+    blunt.index = &blunt_index;
+    return stage_note(script, grove_delegate(NULL, script->to, &blunt, 0, &request.base));
+}
+
+static void test_an_rpc_with_other_refusals_cannot_answer(void **state)
+{
+    (void)state;
+    struct script script = {.act = act_delegate_bluntly, .to = stage_spawn("other")};
+
+    assert_int_equal(stage_perform(stage_spawn("one"), &script), GROVE_EUSAGE);
+    assert_non_null(strstr(script.text, "refusals are of different enums"));
+}
+
 static void test_a_delegate_that_ends_is_told_as_one_that_had_begun(void **state)
 {
     (void)state;
@@ -284,6 +314,61 @@ static void test_over_loops_the_answer_comes_straight_and_giving_up_follows(void
     assert_int_equal(nap.rc, GROVE_ECANCELED);
 }
 
+static _Atomic bool delegated;
+
+static int act_delegate_and_say_so(struct play *me, struct script *script)
+{
+    int rc = act_delegate(me, script);
+
+    delegated = true;
+    return rc;
+}
+
+static void
+test_a_caller_that_leaves_before_it_heard_of_the_delegation_cancels_all_the_same(void **state)
+{
+    (void)state;
+    grove_ref one = stage_spawn_on(1, "one"), other = stage_spawn_on(1, "other");
+    struct script nap = {.act = act_nap, .ms = 20000},
+                  script = {.act = act_delegate_and_say_so, .to = other, .next = &nap};
+    Play__V1__PerformResponse response;
+    struct grove_future future;
+
+    delegated = false;
+    assert_int_equal(stage_start(one, &script, &response, &future), 0);
+    /* What is sent leaves when others run; from then on nothing is received here. */
+    assert_int_equal(grove_yield_await(), 0);
+    while (!delegated)
+        continue;
+    grove_future_cancel(&future);
+    while (nap.n_ends == 0)
+        let_pass(1);
+    assert_int_equal(nap.rc, GROVE_ECANCELED);
+}
+
+static int act_nap_and_delegate(struct play *me, struct script *script)
+{
+    (void)grove_sleep_await(script->ms);
+    return act_delegate(me, script);
+}
+
+static void test_over_loops_a_circle_that_a_delegation_closes_is_told(void **state)
+{
+    (void)state;
+    grove_ref caller = stage_spawn_on(0, "caller"), one = stage_spawn_on(1, "one"),
+              other = stage_spawn_on(0, "other");
+    struct script back = {.act = act_add, .to = caller, .number = 1},
+                  hand_on = {.act = act_nap_and_delegate, .ms = 20, .to = other, .next = &back},
+                  first = {.act = act_relay, .to = one, .next = &hand_on};
+    unsigned long long began_ms = stage_now_ms();
+
+    assert_int_equal(stage_perform(caller, &first), GROVE_EDEADLK);
+    assert_true(stage_now_ms() - began_ms < 4000); /* Not at its deadline. */
+    while (back.n_ends == 0)
+        let_pass(1);
+    stage_settle();
+}
+
 #define one_loop(test) cmocka_unit_test_setup_teardown(test, stage_set_up, stage_tear_down)
 #define two_loops(test) \
     cmocka_unit_test_setup_teardown(test, stage_set_up_two_loops, stage_tear_down)
@@ -298,11 +383,14 @@ int main(void)
         one_loop(test_a_caller_that_leaves_cancels_the_one_that_works_for_it),
         one_loop(test_a_delegation_that_fails_leaves_the_duty_where_it_was),
         one_loop(test_an_rpc_with_another_response_cannot_answer),
+        one_loop(test_an_rpc_with_other_refusals_cannot_answer),
         one_loop(test_a_delegate_that_ends_is_told_as_one_that_had_begun),
         one_loop(test_no_false_circle_is_seen_through_a_delegation),
         one_loop(test_a_call_back_before_the_deferred_reply_is_a_circle),
         one_loop(test_delegating_to_one_that_waits_for_the_caller_is_refused),
         two_loops(test_over_loops_the_answer_comes_straight_and_giving_up_follows),
+        two_loops(test_a_caller_that_leaves_before_it_heard_of_the_delegation_cancels_all_the_same),
+        two_loops(test_over_loops_a_circle_that_a_delegation_closes_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

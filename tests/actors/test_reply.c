@@ -10,117 +10,8 @@
 
 #include <cmocka.h>
 
+#include "gate.h"
 #include "runtime/loop.h"
-#include "stage.h"
-
-#define TOKENS_MAX 16
-
-/* The one who defers. */
-static struct {
-    grove_token tokens[TOKENS_MAX];
-    int rcs[TOKENS_MAX];
-    unsigned n;
-} gate;
-
-static int act_defer(struct play *me, struct script *script)
-{
-    (void)me;
-    gate.rcs[gate.n] = stage_note(script, grove_reply_defer(&gate.tokens[gate.n]));
-    gate.n++;
-    return script->rc == 0 ? 1 : script->rc; /* 1 would be a refusal. */
-}
-
-/* Answers token `number` with code ms; n_ends: the answer's number. */
-static int act_reply(struct play *me, struct script *script)
-{
-    Play__V1__PerformResponse response = PLAY__V1__PERFORM_RESPONSE__INIT;
-    int code = (int)script->ms;
-
-    (void)me;
-    if (code > 0)
-        code = grove_refuse(code, "not by this gate");
-    response.number = script->n_ends;
-    return stage_note(script, play_perform_reply(&gate.tokens[script->number], code, &response)), 0;
-}
-
-static int act_defer_and_reply(struct play *me, struct script *script)
-{
-    struct script reply = {.number = gate.n, .n_ends = 42};
-    int rc = act_defer(me, script);
-
-    return rc == 1 ? act_reply(me, &reply) : rc;
-}
-
-static int act_drop(struct play *me, struct script *script)
-{
-    (void)me;
-    grove_reply_drop(&gate.tokens[script->number]);
-    return 0;
-}
-
-static int act_wanted(struct play *me, struct script *script)
-{
-    (void)me;
-    return script->rc = grove_reply_wanted(&gate.tokens[script->number]) ? 1 : 0, 0;
-}
-
-static int act_fail(struct play *me, struct script *script)
-{
-    (void)me;
-    (void)script;
-    return grove_fail("on purpose");
-}
-
-/* One who asks, and what came. */
-struct asker {
-    grove_ref to;
-    struct script script;
-    uint32_t within_ms;
-    bool done;
-    int rc;
-    int64_t number;
-    struct grove_failure failure;
-    char text[256];
-    unsigned long long at_ms;
-};
-
-static void go_ask(void *argument)
-{
-    struct asker *me = argument;
-    Play__V1__PerformRequest request = PLAY__V1__PERFORM_REQUEST__INIT;
-    Play__V1__PerformResponse response = PLAY__V1__PERFORM_RESPONSE__INIT;
-
-    request.script = (uintptr_t)&me->script;
-    if (me->within_ms != 0)
-        grove_within(me->within_ms);
-    me->rc = play_perform_await(me->to, &request, &response);
-    me->number = response.number;
-    me->failure = *grove_failure();
-    (void)snprintf(me->text, sizeof me->text, "%s", me->failure.text);
-    me->at_ms = stage_now_ms();
-    me->done = true;
-}
-
-static void let_pass(uint32_t ms)
-{
-    assert_int_equal(grove_sleep_await(ms), 0);
-}
-
-static void ask(struct asker *asker, grove_ref to, int (*act)(struct play *, struct script *))
-{
-    asker->to = to;
-    asker->script.act = act;
-    assert_int_equal(grove_go(go_ask, asker, NULL, NULL), 0);
-    let_pass(1);
-}
-
-/* Has the gate do something; returns what it noted. */
-static int tell(grove_ref to, struct script script)
-{
-    int rc = stage_perform(to, &script);
-
-    return rc != 0 ? rc : script.rc;
-}
 
 static int set_up(void **state)
 {
@@ -301,6 +192,39 @@ static void test_a_token_is_good_for_one_answer_of_its_own_actor_and_rpc(void **
     assert_int_equal(asker.number, 1);
 }
 
+static void test_a_token_of_another_answers_nobody_of_ones_own(void **state)
+{
+    (void)state;
+    struct asker first = {0}, second = {0};
+    struct script foreign = {.act = act_reply};
+    grove_ref ref = stage_spawn("gate"), stranger = stage_spawn("stranger");
+
+    ask(&first, ref, act_defer);
+    ask(&second, stranger, act_defer);
+    assert_int_equal(stage_perform(stranger, &foreign), 0);
+    assert_int_equal(foreign.rc, GROVE_EUSAGE);
+    assert_non_null(strstr(foreign.text, "let another one answer"));
+    let_pass(1);
+    assert_false(first.done || second.done);
+    assert_int_equal(tell(ref, (struct script){.act = act_reply}), 0);
+    assert_int_equal(tell(stranger, (struct script){.act = act_reply, .number = 1}), 0);
+    let_pass(1);
+    assert_true(first.done && second.done);
+}
+
+static void test_a_deferred_refusal_of_another_enum_is_foreign(void **state)
+{
+    (void)state;
+    struct asker asker = {0};
+    grove_ref ref = stage_spawn("gate");
+
+    ask(&asker, ref, act_defer);
+    assert_int_equal(tell(ref, (struct script){.act = act_reply, .ms = 77}), 0);
+    let_pass(1);
+    assert_true(asker.done);
+    assert_int_equal(asker.rc, GROVE_EFOREIGN);
+}
+
 static void test_who_is_asked_by_nobody_cannot_defer(void **state)
 {
     (void)state;
@@ -335,6 +259,20 @@ static void test_a_token_is_not_wanted_when_its_caller_has_left(void **state)
     assert_int_equal(stage_perform(ref, &look), 0);
     assert_int_equal(look.rc, 0);
     assert_int_equal(tell(ref, (struct script){.act = act_reply}), 0); /* No failure. */
+}
+
+static void test_a_token_is_not_wanted_beyond_its_deadline_though_nobody_has_left_yet(void **state)
+{
+    (void)state;
+    struct asker asker = {.within_ms = 20};
+    struct script look = {.act = act_wanted_late, .ms = 30};
+    grove_ref ref = stage_spawn("gate");
+
+    ask(&asker, ref, act_defer);
+    assert_int_equal(stage_perform(ref, &look), 0);
+    assert_int_equal(look.rc, 0);
+    let_pass(1);
+    assert_int_equal(asker.rc, GROVE_ETIMEDOUT);
 }
 
 static void test_a_future_that_is_cancelled_makes_its_token_unwanted(void **state)
@@ -464,8 +402,11 @@ int main(void)
         one_loop(test_the_end_of_an_actor_fails_all_it_was_to_answer),
         one_loop(test_a_restart_fails_all_that_was_to_be_answered),
         one_loop(test_a_token_is_good_for_one_answer_of_its_own_actor_and_rpc),
+        one_loop(test_a_token_of_another_answers_nobody_of_ones_own),
+        one_loop(test_a_deferred_refusal_of_another_enum_is_foreign),
         one_loop(test_who_is_asked_by_nobody_cannot_defer),
         one_loop(test_a_token_is_not_wanted_when_its_caller_has_left),
+        one_loop(test_a_token_is_not_wanted_beyond_its_deadline_though_nobody_has_left_yet),
         one_loop(test_a_future_that_is_cancelled_makes_its_token_unwanted),
         one_loop(test_tokens_are_bounded_by_the_mailbox_and_those_that_left_make_room),
         one_loop(test_a_greenlet_defers_letters_and_answers_them_in_any_order),

@@ -129,6 +129,89 @@ static void test_what_is_under_way_ends_before_anything_is_stopped(void **state)
     stage_close();
 }
 
+static void test_the_drain_handles_mail_that_is_between_two_bursts(void **state)
+{
+    struct script many = {.act = act_nothing};
+    grove_ref ref;
+
+    (void)state;
+    stage_open();
+    ref = stage_spawn(NULL);
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(stage_send(ref, &many), 0);
+    assert_int_equal(grove_drain_await(1000), 0);
+    assert_int_equal(many.n_ends, 1000);
+    stage_close();
+}
+
+static grove_token later;
+
+static int act_answer(struct play *me, struct script *script)
+{
+    Play__V1__PerformResponse response = PLAY__V1__PERFORM_RESPONSE__INIT;
+
+    (void)me;
+    (void)script;
+    return play_perform_reply(&later, 0, &response);
+}
+
+/* Answers by a tick. */
+static int act_answer_later(struct play *me, struct script *script)
+{
+    Play__V1__PerformRequest request = PLAY__V1__PERFORM_REQUEST__INIT;
+
+    (void)me;
+    request.script = (uintptr_t)script->next;
+    return grove_reply_defer(&later) != 0 ? -EIO : play_perform_after(1, script->ms, &request);
+}
+
+static void test_the_drain_waits_for_greenlets_that_wait_for_an_answer(void **state)
+{
+    struct script answer = {.act = act_answer},
+                  asked = {.act = act_answer_later, .ms = 50, .next = &answer},
+                  asks = {.next = &asked};
+
+    (void)state;
+    stage_open();
+    asks.to = stage_spawn(NULL);
+    assert_int_equal(grove_go(go_relay, &asks, NULL, NULL), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(asked.n_ends, 1); /* No handler runs, and no mail waits. */
+    assert_int_equal(grove_drain_await(1000), 0);
+    assert_int_equal(asks.n_ends, 1);
+    assert_int_equal(asks.rc, 0);
+    stage_close();
+}
+
+static void go_sleep(void *unused)
+{
+    (void)unused;
+    (void)grove_sleep_await(NEVER_MS);
+}
+
+static void go_receive(void *unused)
+{
+    struct grove_letter letter;
+
+    (void)unused;
+    (void)grove_receive_await(GROVE_INFINITE, &letter);
+}
+
+static void test_the_drain_does_not_wait_for_those_who_sleep_or_receive(void **state)
+{
+    unsigned long long begin_ms;
+
+    (void)state;
+    stage_open();
+    assert_int_equal(grove_go(go_sleep, NULL, NULL, NULL), 0);
+    assert_int_equal(grove_go(go_receive, NULL, NULL, NULL), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    begin_ms = stage_now_ms();
+    assert_int_equal(grove_drain_await(1000), 0);
+    assert_in_range(stage_now_ms() - begin_ms, 0, 50);
+    stage_close();
+}
+
 static void test_the_drain_ends_at_half_of_the_time_and_all_at_its_end(void **state)
 {
     unsigned long long begin_ms, drained_ms;
@@ -211,6 +294,42 @@ static void test_who_holds_out_is_abandoned_before_the_time_is_over(void **state
     stage_close();
 }
 
+static char ended[8];
+
+static int keep_letter(struct play *me, const void *argument)
+{
+    me->total = *(const char *)argument;
+    return 0;
+}
+
+static void note_letter(struct play *me)
+{
+    ended[strlen(ended)] = (char)me->total;
+}
+
+static void test_the_children_of_a_supervisor_end_in_reverse_order(void **state)
+{
+    static struct play_service noting;
+    struct grove_child child = {.service = &play_service_table, .functions = &noting};
+    grove_ref top, ref;
+
+    (void)state;
+    memset(ended, 0, sizeof ended);
+    stage_open();
+    noting = stage_player;
+    noting.init = keep_letter;
+    noting.deinit = note_letter;
+    child.options.argument_bytes = 1;
+    assert_int_equal(grove_supervise(NULL, &top), 0);
+    for (const char *letter = "abcd"; *letter != '\0'; letter++) {
+        child.argument = letter;
+        assert_int_equal(grove_supervisor_add_await(top, &child, &ref), 0);
+    }
+    assert_int_equal(grove_deinit(), 0);
+    assert_string_equal(ended, "dcba");
+    stage_close();
+}
+
 struct door {
     struct gv_ingress ingress;
     unsigned n_closed;
@@ -242,6 +361,7 @@ static void test_what_lets_work_in_is_closed_first_and_once(void **state)
     assert_int_equal(doors[0].n_closed, 0);
     assert_int_equal(grove_drain_await(100), 0);
     gv_ingress_add(gv_runtime.loops[0], &doors[2].ingress); /* Too late. */
+    assert_int_equal(doors[2].n_closed, 1);
     stage_close();
     assert_int_equal(doors[0].n_closed, 1);
     assert_int_equal(doors[1].n_closed, 0);
@@ -255,9 +375,13 @@ int main(void)
         stage_test(test_sigterm_and_sigint_ask_on_every_run),
         stage_test(test_only_main_waits_for_it),
         stage_test(test_what_is_under_way_ends_before_anything_is_stopped),
+        stage_test(test_the_drain_handles_mail_that_is_between_two_bursts),
+        stage_test(test_the_drain_waits_for_greenlets_that_wait_for_an_answer),
+        stage_test(test_the_drain_does_not_wait_for_those_who_sleep_or_receive),
         stage_test(test_the_drain_ends_at_half_of_the_time_and_all_at_its_end),
         stage_test(test_asking_again_ends_the_drain_at_once),
         stage_test(test_who_holds_out_is_abandoned_before_the_time_is_over),
+        stage_test(test_the_children_of_a_supervisor_end_in_reverse_order),
         stage_test(test_what_lets_work_in_is_closed_first_and_once),
     };
 

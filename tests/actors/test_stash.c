@@ -149,6 +149,30 @@ static void test_a_request_with_pointers_is_put_aside_whole(void **state)
     assert_int_equal(grove_stop_await(ref, GROVE_STOP_NOW), 0); /* The functions lie here. */
 }
 
+static void test_a_stash_holds_as_many_bytes_as_the_mailbox_may(void **state)
+{
+    (void)state;
+    struct play_service functions = stage_player;
+    struct grove_spawn_options options = {.bytes_max = 65536};
+    Play__V1__EchoRequest request = PLAY__V1__ECHO_REQUEST__INIT;
+    Play__V1__EchoResponse response = PLAY__V1__ECHO_RESPONSE__INIT;
+    static char text[40000];
+    struct grove_future first;
+    grove_ref ref;
+
+    functions.echo = echo_or_stash;
+    memset(text, 'x', sizeof text - 1);
+    request.text = text;
+    assert_int_equal(play_spawn(&functions, NULL, &options, &ref), 0);
+    assert_int_equal(play_echo_start(ref, &request, &response, &first), 0);
+    let_pass(1);
+    assert_int_equal(play_echo_await(ref, &request, &response), GROVE_EFULL);
+    assert_non_null(strstr(grove_why(), "bytes_max"));
+    assert_false(first.done);
+    grove_future_cancel(&first);
+    assert_int_equal(grove_stop_await(ref, GROVE_STOP_NOW), 0); /* The functions lie here. */
+}
+
 static int act_tick_later(struct play *me, struct script *script)
 {
     Play__V1__PerformRequest request = PLAY__V1__PERFORM_REQUEST__INIT;
@@ -216,6 +240,55 @@ static void test_a_caller_that_leaves_is_taken_out_of_the_stash(void **state)
     let_pass(1);
     assert_int_equal(shop.n, 0);
     assert_int_equal(buy.n_runs, 2);
+}
+
+static int act_open_late(struct play *me, struct script *script)
+{
+    stage_pass_ms(script->ms);
+    script->ms = 0;
+    return act_open(me, script);
+}
+
+static void test_what_has_expired_in_the_stash_is_not_handled(void **state)
+{
+    (void)state;
+    struct script buy = {.act = act_buy, .number = 1}, open = {.act = act_open_late, .ms = 30};
+    Play__V1__PerformResponse response;
+    struct grove_future future;
+    grove_ref ref = stage_spawn("shop");
+
+    grove_within(20);
+    assert_int_equal(stage_start(ref, &buy, &response, &future), 0);
+    let_pass(1);
+    assert_int_equal(shop.n_stashed, 1);
+    /* Its time is over when it is put back, and its caller could not leave before. */
+    assert_int_equal(stage_send(ref, &open), 0);
+    assert_int_equal(grove_future_await(&future), GROVE_ETIMEDOUT);
+    let_pass(1);
+    assert_int_equal(shop.n, 0);
+    assert_int_equal(buy.n_runs, 1);
+}
+
+static int act_send(struct play *me, struct script *script)
+{
+    (void)me;
+    return stage_send(script->to, script->next);
+}
+
+static void test_a_letter_from_the_stash_says_who_sent_it(void **state)
+{
+    (void)state;
+    grove_ref ref = stage_spawn("shop"), sender = stage_spawn("sender");
+    struct script buy = {.act = act_buy}, send = {.act = act_send, .to = ref, .next = &buy};
+    struct grove_dead_letter letter = {0};
+
+    assert_int_equal(stage_perform(sender, &send), 0);
+    let_pass(1);
+    assert_int_equal(shop.n_stashed, 1);
+    assert_int_equal(grove_stop_await(ref, GROVE_STOP_NOW), 0);
+    assert_int_equal(grove_dead_letters_last(&letter, 1), 1);
+    assert_true(grove_ref_equal(letter.to, ref));
+    assert_true(grove_ref_equal(letter.from, sender));
 }
 
 static void test_the_end_of_an_actor_fails_the_calls_in_its_stash(void **state)
@@ -292,8 +365,11 @@ int main(void)
         one_loop(test_a_request_with_pointers_is_put_aside_whole),
         one_loop(test_a_tick_may_be_put_aside_and_outlives_its_timer),
         one_loop(test_a_stash_holds_as_much_as_the_mailbox_may),
+        one_loop(test_a_stash_holds_as_many_bytes_as_the_mailbox_may),
         one_loop(test_a_caller_that_leaves_is_taken_out_of_the_stash),
+        one_loop(test_what_has_expired_in_the_stash_is_not_handled),
         one_loop(test_the_end_of_an_actor_fails_the_calls_in_its_stash),
+        one_loop(test_a_letter_from_the_stash_says_who_sent_it),
         one_loop(test_only_handlers_have_a_stash),
         two_loops(test_nothing_is_lost_or_doubled_however_the_actor_is_lent),
     };
