@@ -232,8 +232,8 @@ static void side_ended(struct gv_loop *loop, struct gv_side *side)
     *place = side->older;
     gv_message_give(&loop->blocks,
                     (struct gv_message *)((char *)side - offsetof(struct gv_message, body)));
-    if (--beside->n == 0)
-        task->turn = beside->main;
+    /* The end of its turn has left nothing there. */
+    task->turn = --beside->n == 0 ? beside->main : (struct gv_turn *)&gv_turn_beside;
     if (beside->n == 0 && (beside->main == NULL || beside->main->opens == 0))
         task->flags &= (uint8_t)~GV_TASK_RECEIVING;
     if (beside->n == 0 && beside->main == NULL)

@@ -76,8 +76,13 @@ static unsigned blockers_of_call(struct gv_loop *loop, struct gv_task *task,
         && gv_entrant_is_request(head)) {
         const struct gv_edge first = {
             .call = head->call, .method = gv_methods[head->method].method, .kind = GV_WAIT_CALL};
+        unsigned n_first = blockers_of_call(loop, task, &first, turns, unknown), n = 0;
 
-        return blockers_of_call(loop, task, &first, turns, unknown);
+        /* Who has granted it the way back lets it overtake. */
+        for (unsigned i = 0; i < n_first; i++)
+            if (!gv_turn_lets_in(turns[i], &guest))
+                turns[n++] = turns[i];
+        return n;
     }
     return collect(task, &guest, turns);
 }
