@@ -140,7 +140,7 @@ static void send_there(struct gv_loop *loop, struct gv_group *group, unsigned to
     struct cargo *cargo;
 
     /* It is charged to the window of plain sends, so that nobody floods the other loop. */
-    if (message == NULL || !gv_window_take(&out->plain, GV_WINDOW_MAX, &out->n_plain_done)) {
+    if (message == NULL || !gv_window_take_plain(out)) {
         if (message != NULL)
             gv_message_give(&loop->blocks, message);
         refuse_there(loop, group, to, edition, published);
@@ -190,7 +190,7 @@ void gv_edition_came(struct gv_loop *loop, struct gv_message *message)
     struct gv_group *group = gv_group_find_id(cargo->group);
     struct gv_message *scratch = NULL;
 
-    gv_window_done(&gv_runtime.loops[message->call]->out[loop->index].n_plain_done);
+    gv_loop_count_taken(loop, &gv_runtime.loops[message->call]->out[loop->index]);
     if (group != NULL) {
         edition.request = open_request(loop, &edition, cargo->body, &scratch);
         if (edition.request != NULL || edition.shape->flat)

@@ -176,7 +176,7 @@ int gv_mail_post_slowly(struct gv_loop *loop, struct gv_task *task, struct gv_me
     if (message->call == 0) {
         struct gv_out *out = &loop->out[home];
 
-        if (!gv_window_take(&out->plain, GV_WINDOW_MAX, &out->n_plain_done))
+        if (!gv_window_take_plain(out))
             return GROVE_EFULL;
         message->form_flags |= GV_FLAG_COUNTED;
         message->call = loop->index; /* on the way only */
@@ -218,7 +218,7 @@ void gv_mail_orphaned(struct gv_loop *loop, struct gv_message *message, int code
         return;
     }
     if (message->form_flags & GV_FLAG_COUNTED)
-        gv_window_done(&discharge(loop, message)->n_ahead_done);
+        gv_window_done(&discharge(loop, message)->n_ahead_done, 1);
     if (gv_monitor_orphaned(loop, message))
         return;
     gv_probe(&loop->probes, DROP, message->to, (uint64_t)(int64_t)code);
@@ -263,7 +263,7 @@ void gv_mail_entered(struct gv_loop *loop, struct gv_message *message)
     if (!(message->form_flags & GV_FLAG_ENTRY))
         return;
     if (message->form_flags & GV_FLAG_COUNTED)
-        gv_window_done(&discharge(loop, message)->n_ahead_done);
+        gv_window_done(&discharge(loop, message)->n_ahead_done, 1);
     else
         send_word(loop, message);
 }
@@ -316,6 +316,7 @@ static GV_APART void signal_came(struct gv_loop *loop, struct gv_task *task,
 
 void gv_mail_arrived(struct gv_loop *loop, struct gv_message *message)
 {
+    struct gv_out *of = NULL; /* whose plain send it is */
     struct gv_task *task;
     int rc = GROVE_ENOACTOR;
 
@@ -329,11 +330,13 @@ void gv_mail_arrived(struct gv_loop *loop, struct gv_message *message)
         return;
     }
     if ((message->form_flags & (GV_FLAG_COUNTED | GV_FLAG_ENTRY)) == GV_FLAG_COUNTED)
-        gv_window_done(&discharge(loop, message)->n_plain_done);
+        gv_loop_count_taken(loop, of = discharge(loop, message));
     if (gv_likely(task != NULL))
         rc = put(loop, task, message);
-    if (gv_unlikely(rc != 0))
+    if (gv_unlikely(rc != 0)) {
+        loop->n_turned_away += of != NULL;
         turn_away(loop, message, rc);
-    else if (message->form_flags & GV_FLAG_ENTRY && !(task->flags & GV_TASK_WAITED))
+    } else if (message->form_flags & GV_FLAG_ENTRY && !(task->flags & GV_TASK_WAITED)) {
         gv_mail_entered(loop, message);
+    }
 }

@@ -10,7 +10,8 @@
  * What is sent to another loop without a call is charged to a window of the
  * two loops, so that nobody can flood the other one:
  *
- *     send         GV_WINDOW_MAX  until it is taken in   full: GROVE_EFULL
+ *     send         GV_WINDOW_MAX  until it is taken in   full: GROVE_EFULL; GV_WINDOW_LEAST
+ *                                                        while most are turned away there
  *     send_await   GV_AHEAD_MAX   until it has entered   full: it becomes a call that is
  *                                 the mailbox            answered when it has entered
  *

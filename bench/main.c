@@ -4,7 +4,8 @@
  *     grove-bench BENCH [ARGUMENT…]
  *     ops seconds peak_rss_kb [key=value …] check=ok
  *
- * Without arguments it takes sizes that run for about a second. GROVE_LOOPS
+ * Without arguments it takes sizes that run for about a second; only echo,
+ * which serves until it is killed, must be told its port. GROVE_LOOPS
  * in the environment gives it other loops than its own. A benchmark that
  * lost a message would wait for it for ever: after SECONDS_MAX, or the
  * seconds in BENCH_SECONDS_MAX, it has failed. Exit status: 0 done; 1
@@ -26,6 +27,7 @@
 #define EXIT_UNKNOWN 64
 #define POLL_MS      5
 #define SECONDS_MAX  300
+#define NO_USUAL     (-1) /* of a number: only the user can know */
 
 struct number {
     const char *name;
@@ -96,7 +98,7 @@ static const struct bench {
      bench_offload_await,
      "1",
      {{"JOBS", 1, 10000000, 20000}, {"AT_ONCE", 1, 4096, 64}, {"MICROSECONDS", 0, 1000000, 20}}},
-    {"echo", bench_serve_await, "1", {{"PORT", 1, 65535, 7777}}},
+    {"echo", bench_serve_await, "1", {{"PORT", 1, 65535, NO_USUAL}}},
     {"echo_cpu",
      bench_echo_await,
      "1",
@@ -175,7 +177,7 @@ static bool parse_all(struct run *run, int n, char **texts)
 
     while (n_wanted < (int)BENCH_NUMBERS_MAX && numbers[n_wanted].name != NULL)
         n_wanted++;
-    if (n != 0 && n != n_wanted) {
+    if (n != n_wanted && (n != 0 || numbers[0].usual == NO_USUAL)) {
         print_usage(run->bench);
         return false;
     }

@@ -85,7 +85,38 @@ static void run_flushes(struct gv_loop *loop)
     }
 }
 
+bool gv_window_look(struct gv_out *out)
+{
+    struct gv_flooding *flooding = &out->flooding;
+    /* relaxed, both: they may be seen late; then less is sent than could be. */
+    uint32_t n_refused = atomic_load_explicit(&out->n_plain_refused, memory_order_relaxed);
+    uint32_t n_done = atomic_load_explicit(&out->n_plain_done, memory_order_relaxed), n_may;
+
+    /* A few say little: they may be others' than the flood's. */
+    if (n_done - flooding->n_done >= GV_WINDOW_LEAST / 2) {
+        flooding->most_refused = n_refused - flooding->n_refused > (n_done - flooding->n_done) / 2;
+        flooding->n_done = n_done;
+        flooding->n_refused = n_refused;
+    }
+    n_may = n_done + (flooding->most_refused ? GV_WINDOW_LEAST : GV_WINDOW_MAX);
+    /* More than now would be allowed may be under way. */
+    if ((int32_t)(n_may - out->plain.n_sent) <= 0)
+        return false;
+    out->plain.n_may = n_may;
+    return true;
+}
+
 /* --- what comes in ---------------------------------------------------------------------------- */
+
+void gv_loop_tell_taken(struct gv_loop *loop)
+{
+    if (loop->n_taken == 0)
+        return;
+    if (loop->n_turned_away > 0)
+        gv_window_done(&loop->taken_of->n_plain_refused, loop->n_turned_away);
+    gv_window_done(&loop->taken_of->n_plain_done, loop->n_taken);
+    loop->n_taken = loop->n_turned_away = 0;
+}
 
 struct gv_run_body {
     void (*function)(void *argument);
@@ -131,19 +162,37 @@ static void open_parcel(struct gv_loop *loop, struct gv_message *message)
     gv_message_give(&loop->blocks, message);
 }
 
+/* The next message of other loops; looks into the inbox once when there is none left. */
+static struct gv_message *next_come(struct gv_loop *loop, bool *looked)
+{
+    struct gv_message *message = loop->came;
+
+    if (message == NULL && !*looked) {
+        *looked = true;
+        message = gv_inbox_take(&loop->inbox);
+    }
+    loop->came = message != NULL ? message->next : NULL;
+    return message;
+}
+
+/* Takes in what other loops have sent; not all of a flood, as turns and timers here wait meanwhile. */
 static void drain_inbox(struct gv_loop *loop)
 {
-    struct gv_message *message = gv_inbox_take(&loop->inbox);
+    struct gv_message *message;
+    bool looked = false;
+    uint64_t n = 0;
 
-    while (message != NULL) {
-        struct gv_message *next = message->next;
-
-        if (gv_message_is_parcel(message))
+    while (n < GV_TAKE_IN_MAX && (message = next_come(loop, &looked)) != NULL) {
+        if (gv_message_is_parcel(message)) {
+            n += gv_parcel_of(message)->n;
             open_parcel(loop, message);
-        else
+            gv_loop_tell_taken(loop);
+        } else {
+            n++;
             take_in(loop, message);
-        message = next;
+        }
     }
+    gv_loop_tell_taken(loop);
 }
 
 /* --- one round -------------------------------------------------------------------------------- */
@@ -162,7 +211,7 @@ static bool has_work(const struct gv_loop *loop)
     while (wait != NULL && wait->above != NULL)
         wait = wait->above->wait;
     return loop->run_head != NULL || loop->ready_head != NULL || loop->flushes != NULL
-           || (wait != NULL && wait->woken);
+           || loop->came != NULL || (wait != NULL && wait->woken);
 }
 
 /* Watches the inbox for a while before sleeping, at most until until_ns; true when something came. */
@@ -417,6 +466,8 @@ void gv_loop_forget(struct gv_loop *loop)
         loop->out[to].n = 0;
     }
     loop->out_dirty = 0;
+    forget(loop, loop->came);
+    loop->came = NULL;
     forget(loop, gv_inbox_take(&loop->inbox));
     gv_blocks_flush(&loop->blocks);
 }

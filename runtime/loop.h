@@ -23,6 +23,7 @@
 #include "runtime/block.h"
 #include "runtime/env.h"
 #include "runtime/figure.h"
+#include "runtime/hint.h"
 #include "runtime/inbox.h"
 #include "runtime/lend.h"
 #include "runtime/message.h"
@@ -36,6 +37,9 @@
 #include "runtime/turn.h"
 
 #define GV_WINDOW_MAX   8192u /* plain far sends not yet taken in, per pair of loops */
+#define GV_WINDOW_LEAST 256u  /* the same, while most of them are turned away there */
+#define GV_TAKE_IN_MAX \
+    1024u /* messages of other loops taken in between two ticks; a parcel more at most */
 #define GV_AHEAD_MAX    1024u /* far sends that may wait for room there, per pair of loops */
 #define GV_CHAIN_MAX    GV_PARCEL_MAX /* far messages published at the latest together */
 #define GV_INLINE_NEVER 0xffu         /* turns of this method park, or take long */
@@ -63,6 +67,12 @@ struct gv_window {
     uint32_t n_may;  /* how far n_sent may go, by the last look at what is done */
 };
 
+/* Who floods, as the window of plain sends knows it. */
+struct gv_flooding {
+    uint32_t n_done, n_refused; /* as of the last judgement */
+    bool most_refused;
+};
+
 /* Messages for one other loop, collected until the handler suspends or returns; newest first. */
 struct gv_out {
     _Alignas(64) struct gv_message *newest;
@@ -70,8 +80,10 @@ struct gv_out {
     uint32_t n;
     struct gv_window plain; /* sends; done: taken in */
     struct gv_window ahead; /* sends that may wait for room; done: in the mailbox, or dead */
+    struct gv_flooding flooding;
     /* The done ones, ever. The receiver writes them, so they have a line of their own. */
     _Alignas(64) _Atomic uint32_t n_plain_done;
+    _Atomic uint32_t n_plain_refused; /* of these: turned away by their receiver */
     _Atomic uint32_t n_ahead_done;
 };
 
@@ -89,11 +101,26 @@ static inline bool gv_window_take(struct gv_window *window, uint32_t n_max,
     return true;
 }
 
-/* One more is done. Only the receiver's loop counts it, so this need not be one step. */
-static inline void gv_window_done(_Atomic uint32_t *n_done)
+/* Makes room in the window of plain sends, if some are done since the last look; false if there is none. */
+bool gv_window_look(struct gv_out *out) GV_RARE;
+
+/*
+ * One more plain send. While most of them are turned away, far fewer may be
+ * under way: what others send there waits behind them.
+ */
+static inline bool gv_window_take_plain(struct gv_out *out)
+{
+    if (gv_unlikely(out->plain.n_sent == out->plain.n_may) && !gv_window_look(out))
+        return false;
+    out->plain.n_sent++;
+    return true;
+}
+
+/* So many more are done. Only the receiver's loop counts them, so this need not be one step. */
+static inline void gv_window_done(_Atomic uint32_t *n_done, uint32_t n)
 {
     /* relaxed: it is only a count. */
-    atomic_store_explicit(n_done, atomic_load_explicit(n_done, memory_order_relaxed) + 1,
+    atomic_store_explicit(n_done, atomic_load_explicit(n_done, memory_order_relaxed) + n,
                           memory_order_relaxed);
 }
 
@@ -111,9 +138,12 @@ struct gv_loop {
     uint64_t out_dirty;     /* bit per loop: far messages not yet published */
     uint64_t far_to; /* the task of another loop posted to last, until that leaves; 0 = none */
     struct gv_task *came_for; /* whom the last message from another loop was for; may be dead */
-    uint32_t inline_left;     /* calls that may still run inline, until the next tick or a resume */
-    uint32_t inline_max;      /* 0: every call goes through the mailbox */
-    uint8_t far_home;         /* its loop */
+    struct gv_message *came;  /* out of the inbox, not yet taken in; oldest first */
+    struct gv_out *taken_of;  /* whose plain sends the next two count, which it is told of later */
+    uint32_t n_taken, n_turned_away;
+    uint32_t inline_left; /* calls that may still run inline, until the next tick or a resume */
+    uint32_t inline_max;  /* 0: every call goes through the mailbox */
+    uint8_t far_home;     /* its loop */
     uint8_t index;
     uint8_t handover;   /* 0: parked handlers resume through a dispatcher */
     uint8_t shuffled;   /* the run queue is drawn by env->choose */
@@ -200,6 +230,19 @@ static inline uint64_t gv_loop_actors(const struct gv_loop *loop)
     uint64_t n_home = __atomic_load_n(&loop->n_home, __ATOMIC_ACQUIRE);
 
     return n_home + atomic_load_explicit(&loop->n_sent_in, memory_order_relaxed);
+}
+
+/* Tells the sender what it may send again. */
+void gv_loop_tell_taken(struct gv_loop *loop);
+
+/* Counts a plain send that is taken in. The sender is told of many at once: it looks at this line, too. */
+static inline void gv_loop_count_taken(struct gv_loop *loop, struct gv_out *of)
+{
+    if (gv_unlikely(loop->taken_of != of)) {
+        gv_loop_tell_taken(loop);
+        loop->taken_of = of;
+    }
+    loop->n_taken++;
 }
 
 /* The number of a new wait. */

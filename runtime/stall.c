@@ -61,6 +61,7 @@ UNWATCHED static bool somebody_waits(struct gv_loop *loop)
 {
     return *(struct gv_task *volatile *)&loop->run_head != NULL
            || *(struct gv_wait *volatile *)&loop->ready_head != NULL
+           || *(struct gv_message *volatile *)&loop->came != NULL
            || gv_figure_read32(&loop->n_parked) > 0 || !gv_inbox_empty(&loop->inbox);
 }
 

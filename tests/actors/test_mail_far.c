@@ -128,42 +128,6 @@ static int hold(struct play *me, struct script *script)
     return 0;
 }
 
-static void test_far_sends_beyond_the_window_are_refused_at_once(void **state)
-{
-    static struct gate gate;
-    grove_ref ref = stage_spawn_on(1, "held");
-    unsigned n = 0;
-
-    (void)state;
-    gate.script.act = hold;
-    assert_int_equal(stage_send(ref, &gate.script), 0);
-    while (!gate.entered)
-        assert_int_equal(grove_sleep_await(1), 0);
-    while (n < 2 * GV_WINDOW_MAX && stage_send(ref, &nothing) == 0)
-        n++;
-    assert_int_equal(grove_failure()->code, GROVE_EFULL);
-    gate.open = true;
-    assert_in_range(n, GV_WINDOW_MAX - 2, GV_WINDOW_MAX);
-    assert_int_equal(stage_add(ref, 1, NULL), 0);
-    assert_int_equal(stage_send(ref, &nothing), 0);
-}
-
-static void test_the_end_of_a_far_actor_is_seen_once_what_was_sent_has_left(void **state)
-{
-    uint64_t before = dead_letters(1);
-    grove_ref ref = spawn_far(DEPTH, 0);
-
-    (void)state;
-    assert_int_equal(stage_send(ref, &nothing), 0);
-    assert_int_equal(grove_stop_await(ref, GROVE_STOP_DRAIN), 0);
-    assert_int_equal(stage_send(ref, &nothing), GROVE_ENOACTOR);
-    assert_int_equal(send_await(ref, &nothing), GROVE_ENOACTOR);
-    assert_int_equal(stage_add(ref, 1, NULL), GROVE_ENOACTOR);
-    assert_int_equal(dead_letters(1), before);
-}
-
-/* --- sends that may wait ---------------------------------------------------------------------- */
-
 static struct gate gate;
 
 /* An actor of DEPTH on loop 1 that keeps its loop until the gate is open. */
@@ -184,6 +148,86 @@ static bool no_window_is_charged(void)
 
     return out->ahead.n_sent == out->n_ahead_done && out->plain.n_sent == out->n_plain_done;
 }
+
+/* So many sends that are all taken: whatever was before, nobody is held to flood any more. */
+static void behave(void)
+{
+    grove_ref ref = stage_spawn_on(1, "content");
+
+    for (int i = 0; i < 10; i++) {
+        for (int k = 0; k < 100; k++)
+            assert_int_equal(stage_send(ref, &nothing), 0);
+        assert_int_equal(stage_add(ref, 1, NULL), 0);
+    }
+}
+
+/* How many sends leave here until one is refused. */
+static unsigned send_until_refused(grove_ref ref)
+{
+    unsigned n = 0;
+
+    while (n < 2 * GV_WINDOW_MAX && stage_send(ref, &nothing) == 0)
+        n++;
+    assert_int_equal(grove_failure()->code, GROVE_EFULL);
+    return n;
+}
+
+static void test_far_sends_beyond_the_window_are_refused_at_once(void **state)
+{
+    grove_ref ref;
+    unsigned n;
+
+    (void)state;
+    behave();
+    ref = hold_loop_1();
+    n = send_until_refused(ref);
+    gate.open = true;
+    assert_in_range(n, GV_WINDOW_MAX - 2, GV_WINDOW_MAX);
+    assert_int_equal(stage_add(ref, 1, NULL), 0);
+    assert_int_equal(stage_send(ref, &nothing), 0);
+}
+
+static void test_who_floods_a_far_actor_that_stands_still_has_little_under_way(void **state)
+{
+    grove_ref still;
+    unsigned n;
+
+    (void)state;
+    behave();
+    (void)naps_far(&still, 100000);
+    (void)send_until_refused(still); /* Nobody can know yet. */
+    while (!no_window_is_charged())
+        assert_int_equal(grove_sleep_await(1), 0);
+    (void)hold_loop_1();
+    n = send_until_refused(still);
+    gate.open = true;
+    assert_in_range(n, GV_WINDOW_LEAST - 2, GV_WINDOW_LEAST);
+    while (!no_window_is_charged())
+        assert_int_equal(grove_sleep_await(1), 0);
+    /* Once it is over it is forgotten. */
+    behave();
+    (void)hold_loop_1();
+    n = send_until_refused(still);
+    gate.open = true;
+    assert_in_range(n, GV_WINDOW_MAX - 2, GV_WINDOW_MAX);
+    assert_int_equal(grove_stop(still, GROVE_STOP_KILL), 0);
+}
+
+static void test_the_end_of_a_far_actor_is_seen_once_what_was_sent_has_left(void **state)
+{
+    uint64_t before = dead_letters(1);
+    grove_ref ref = spawn_far(DEPTH, 0);
+
+    (void)state;
+    assert_int_equal(stage_send(ref, &nothing), 0);
+    assert_int_equal(grove_stop_await(ref, GROVE_STOP_DRAIN), 0);
+    assert_int_equal(stage_send(ref, &nothing), GROVE_ENOACTOR);
+    assert_int_equal(send_await(ref, &nothing), GROVE_ENOACTOR);
+    assert_int_equal(stage_add(ref, 1, NULL), GROVE_ENOACTOR);
+    assert_int_equal(dead_letters(1), before);
+}
+
+/* --- sends that may wait ---------------------------------------------------------------------- */
 
 static void test_far_send_awaits_go_ahead_within_their_window_and_none_is_lost(void **state)
 {
@@ -268,20 +312,22 @@ static void test_a_full_far_mailbox_holds_nobody_up_who_sends_to_others(void **s
 
 static void test_what_waits_for_room_at_a_far_end_is_a_dead_letter(void **state)
 {
+    /* With the stop behind them, so many are taken in at once. */
+    enum { N = GV_AHEAD_MAX / 2 };
     struct script sent = {.act = act_nothing};
     uint64_t before = dead_letters(1);
     grove_ref ref = hold_loop_1();
 
     (void)state;
-    for (unsigned i = 0; i < GV_AHEAD_MAX; i++)
+    for (unsigned i = 0; i < N; i++)
         assert_int_equal(send_await(ref, &sent), 0);
     assert_int_equal(grove_stop(ref, GROVE_STOP_NOW), 0);
     assert_int_equal(grove_sleep_await(1), 0);
     gate.open = true;
-    while (dead_letters(1) - before < GV_AHEAD_MAX)
+    while (dead_letters(1) - before < N)
         assert_int_equal(grove_sleep_await(1), 0);
     assert_int_equal(grove_sleep_await(1), 0);
-    assert_int_equal(dead_letters(1) - before, GV_AHEAD_MAX);
+    assert_int_equal(dead_letters(1) - before, N);
     assert_int_equal(sent.n_runs, 0);
     assert_true(no_window_is_charged());
 }
@@ -380,6 +426,7 @@ int main(void)
         stage_test(test_far_calls_and_send_awaits_wait_for_room_there),
         stage_test(test_the_far_window_is_bounded_and_opens_again),
         stage_test(test_far_sends_beyond_the_window_are_refused_at_once),
+        stage_test(test_who_floods_a_far_actor_that_stands_still_has_little_under_way),
         stage_test(test_the_end_of_a_far_actor_is_seen_once_what_was_sent_has_left),
         stage_test(test_far_send_awaits_go_ahead_within_their_window_and_none_is_lost),
         stage_test(test_far_send_awaits_come_in_order_also_beyond_their_window),

@@ -81,6 +81,57 @@ static void test_what_is_under_way_at_the_end_is_given_back(void **state)
     }
 }
 
+struct part {
+    struct gv_flush flush;
+    unsigned n_ran; /* when it was flushed */
+};
+
+static struct part part;
+static _Atomic(bool) all_sent;
+
+static void note_part(struct gv_flush *flush)
+{
+    ((struct part *)flush)->n_ran = n_ran;
+}
+
+/* Keeps loop 1 until all is on its way there; what it leaves to be flushed is done in the next round. */
+static void begin_part(void *unused)
+{
+    (void)unused;
+    while (!all_sent)
+        continue;
+    part.flush.run = note_part;
+}
+
+static void flush_part(void *argument)
+{
+    gv_loop_flush_later(gv_loop_here, &part.flush);
+    ran_in_order(argument);
+}
+
+static void test_what_other_loops_send_is_taken_in_by_parts(void **state)
+{
+    enum { MANY = 3 * GV_TAKE_IN_MAX };
+
+    (void)state;
+    ground_open_loops(2);
+    n_ran = n_wrong = 0;
+    part = (struct part){.n_ran = 0};
+    all_sent = false;
+    assert_int_equal(gv_loop_call(gv_loop_here, 1, begin_part, NULL), 0);
+    gv_loop_publish(gv_loop_here);
+    for (uintptr_t i = 0; i < MANY; i++)
+        assert_int_equal(
+            gv_loop_call(gv_loop_here, 1, i == 0 ? flush_part : ran_in_order, (void *)i), 0);
+    gv_loop_publish(gv_loop_here);
+    all_sent = true;
+    while (n_ran < MANY)
+        assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(n_wrong, 0);
+    assert_in_range(part.n_ran, 1, GV_TAKE_IN_MAX + GV_CHAIN_MAX);
+    ground_close();
+}
+
 /* --- flushes ---------------------------------------------------------------------------------- */
 
 struct counted_flush {
@@ -266,6 +317,7 @@ int main(void)
         cmocka_unit_test(test_functions_run_on_another_loop_in_the_order_of_their_sending),
         cmocka_unit_test(test_a_few_messages_leave_when_main_waits_and_many_leave_before),
         cmocka_unit_test(test_chains_of_every_length_come_in_order),
+        cmocka_unit_test(test_what_other_loops_send_is_taken_in_by_parts),
         cmocka_unit_test(test_what_is_under_way_at_the_end_is_given_back),
         cmocka_unit_test(test_a_flush_runs_once_however_often_it_is_asked_for),
         cmocka_unit_test(test_milliseconds_are_compared_over_a_wrap),
