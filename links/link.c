@@ -10,6 +10,8 @@
 #include "runtime/assert.h"
 #include "runtime/log.h"
 
+#define PONG_BYTES_MAX (2 * GV_LINK_WINDOW) /* unread by a peer that goes on asking */
+
 /* --- life --------------------------------------------------------------------------------------- */
 
 static void stream_connected(void *owner);
@@ -291,6 +293,8 @@ const char *gv_link_handle(struct gv_link *link, struct gv_frame *frame)
     if (frame->call == 0 && frame->type == GV_FRAME_CREDIT)
         return credit_came(link, frame);
     if (frame->type == GV_FRAME_PING) {
+        if (link->out.n_bytes > PONG_BYTES_MAX)
+            return "it sends PINGs and does not read the answers";
         frame->type = GV_FRAME_PONG;
         /* Without memory for the answer it is silence, which the peer understands. */
         (void)gv_link_send(link, frame, frame->body, frame->body_bytes);

@@ -238,8 +238,9 @@ const char *gv_job_answered(struct gv_child *child, const struct gv_frame *frame
     while (job != NULL && job->id != frame->call)
         job = job->next;
     if (job == NULL) {
+        /* Twice, late or never given out: who speaks so has lost its way, or means harm. */
         pool->stats.dropped_frames++;
-        return NULL;
+        return "it answered a job that it does not have";
     }
     gv_jobs_remove(&child->jobs, job);
     job->child = NULL;

@@ -232,8 +232,11 @@ static const char *frame_came(void *owner, const struct gv_frame *frame)
         if (child->state == GV_CHILD_READY)
             gv_child_leave(child);
         return NULL;
+    case GV_FRAME_BYE:
+        return NULL; /* The end of its stream says the same. */
     default:
-        return NULL; /* Allowed, but of no meaning to a pool yet. */
+        child->pool->stats.dropped_frames++;
+        return "it sent a frame of no meaning to a pool";
     }
 }
 

@@ -8,8 +8,10 @@
 
 #include <grove/actor.h>
 #include <grove/error.h>
+#include <grove/name.h>
 
 #include "actors/mail.h"
+#include "actors/route.h"
 #include "actors/verb.h"
 #include "runtime/assert.h"
 #include "runtime/go.h"
@@ -130,7 +132,8 @@ static struct gv_pool *new_pool(struct gv_loop *loop, const struct grove_pool_op
     pool->grace_ms = options->grace_ms != 0 ? options->grace_ms : GRACE_MS_DEFAULT;
     pool->directory_fd = -1;
     (void)snprintf(pool->name, sizeof pool->name, "%s",
-                   options->name != NULL ? options->name : "workers"); /* A cut name is a name. */
+                   options->name != NULL ? options->name
+                                         : GV_ROUTE_DEFAULT); /* A cut name is a name. */
     if (options->program != NULL)
         (void)snprintf(pool->program, sizeof pool->program, "%s", options->program); /* It fits. */
     gv_crew_init(pool);
@@ -184,6 +187,21 @@ static int bound_mailbox(struct gv_task *task, const struct gv_pool *pool)
     return gv_task_bound(task, depth, (uint32_t)bytes);
 }
 
+/* So that rpcs of actors find it, and who asks by name. A second one of the name is found by its ref. */
+static void give_name(const struct gv_pool *pool, grove_ref ref)
+{
+    char name[sizeof GV_ROUTE_PREFIX + GV_POOL_NAME_BYTES];
+    grove_ref other;
+    int rc;
+
+    (void)snprintf(name, sizeof name, GV_ROUTE_PREFIX "%s", pool->name); /* It fits. */
+    if (grove_whereis(name, &other) == 0)
+        return;
+    rc = grove_register(name, ref);
+    if (rc != 0)
+        gv_log(GV_LOG_WARN, "pool.name", "pool=%s error=%s", pool->name, grove_error_name(rc));
+}
+
 int grove_pool_open(const struct grove_pool_options *options, grove_ref *ref)
 {
     static const struct grove_pool_options defaults;
@@ -211,6 +229,7 @@ int grove_pool_open(const struct grove_pool_options *options, grove_ref *ref)
         init = gv_message_take(&loop->blocks, 0);
         if (init != NULL) {
             gv_place_start(loop, task, init, ref);
+            give_name(pool, *ref);
             return 0;
         }
         rc = GROVE_ENOMEM;

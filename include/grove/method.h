@@ -17,6 +17,7 @@
 #include <protobuf-c/protobuf-c.h>
 
 #include <grove/export.h>
+#include <grove/ref.h>
 
 /* Raised whenever this file changes in a way that old generated code cannot know. */
 #define GROVE_GENERATOR_VERSION 4
@@ -123,6 +124,15 @@ struct grove_thunk {
  * and suspends until it has returned; answer is filled back on the loop.
  */
 GROVE_API int grove_thread_await(const struct grove_thunk *thunk, struct grove_answer *answer);
+
+struct grove_method;
+
+/*
+ * For the verbs of WORKER rpcs of services that have actors: makes an
+ * actor's ref that of the pool which the rpc names. Returns 0, or
+ * GROVE_EUNAVAILABLE with a reason if there is no such pool.
+ */
+GROVE_API int grove_worker_route(grove_ref *ref, const struct grove_method *method);
 
 /* One rpc. */
 struct grove_method {

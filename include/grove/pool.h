@@ -8,6 +8,16 @@
  *     int rc = grove_pool_open(NULL, &pool);
  *     rc = screening_screen_await(pool, &request, &response);
  *
+ * The rpcs of a service that has actors may be marked WORKER one by one. Sent
+ * to an actor, such a request passes its mailbox by: it goes to the pool that
+ * the rpc names (option (grove.pool), else "workers"), and its function has no state.
+ * GROVE_EUNAVAILABLE if there is no such pool. Pools stand in the registry:
+ *
+ *     rc = grove_whereis("pool/workers", &pool);
+ *
+ * A worker that breaks a rule of its link (garbage, an answer to a job it
+ * does not have, a frame that no worker sends) is counted, killed and replaced.
+ *
  * A job that was running when its worker died fails with GROVE_ECRASHED
  * (started YES), or is tried on another worker if its rpc declares an
  * idempotency_level; jobs that had not begun are always tried again. A job
@@ -27,7 +37,8 @@
 
 /* Zero means the default. */
 struct grove_pool_options {
-    const char *name;    /* 1 to 31 bytes, for reports; default "workers" */
+    const char *name;    /* 1 to 31 bytes; default "workers"; of several pools with one name
+                            the oldest is found by it */
     const char *program; /* default: this program again */
     unsigned n_workers;  /* default: cores - 1, at least 1; at most 256 */
     unsigned credits;    /* jobs a worker may hold, the running one included; default: 1 to 64,

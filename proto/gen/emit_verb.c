@@ -103,6 +103,18 @@ void gen_emit_verb_prototypes(const struct gen_method *method, struct gen_text *
 
 /* --- bodies -------------------------------------------------------------------------------- */
 
+/* An actor's rpc that runs in a worker: its ref becomes that of the pool. */
+static void put_route(const struct gen_service *service, const struct gen_method *method,
+                      const char *undo, struct gen_text *out)
+{
+    if (method->isolation != GEN_WORKER || !service->has_actor)
+        return;
+    gen_put(out,
+            "    int rc = grove_worker_route(&ref, &%s_service_table.methods[%s]);\n\n"
+            "    if (rc != 0) {\n%s        return rc;\n    }\n",
+            service->local, method->constant, undo);
+}
+
 static void emit_call_verbs(const struct gen_service *service, const struct gen_method *method,
                             struct gen_text *out)
 {
@@ -110,15 +122,23 @@ static void emit_call_verbs(const struct gen_service *service, const struct gen_
         gen_printf("ref, &%s_service_table, %s, &request->base", service->local, method->constant);
 
     put_verb(method, "_await", true, out);
-    gen_put(out, "\n{\n    return grove_call_await(%s,\n        &response->base);\n}\n\n", common);
+    gen_put(out, "\n{\n");
+    put_route(service, method, "", out);
+    gen_put(out, "    return grove_call_await(%s,\n        &response->base);\n}\n\n", common);
     put_verb(method, "_send", false, out);
-    gen_put(out, "\n{\n    return grove_send(%s);\n}\n\n", common);
+    gen_put(out, "\n{\n");
+    put_route(service, method, "", out);
+    gen_put(out, "    return grove_send(%s);\n}\n\n", common);
     put_verb(method, "_send_await", false, out);
-    gen_put(out, "\n{\n    return grove_send_await(%s);\n}\n\n", common);
+    gen_put(out, "\n{\n");
+    put_route(service, method, "", out);
+    gen_put(out, "    return grove_send_await(%s);\n}\n\n", common);
     put_verb(method, "_start", true, out);
+    gen_put(out, "\n{\n");
+    put_route(service, method, "        *future = (struct grove_future){.response = NULL};\n", out);
     gen_put(
         out,
-        "\n{\n    future->response = &response->base;\n    return grove_call_start(%s, future);\n}\n\n",
+        "    future->response = &response->base;\n    return grove_call_start(%s, future);\n}\n\n",
         common);
 }
 
@@ -156,8 +176,10 @@ static void emit_reply_verbs(const struct gen_service *service, const struct gen
                 service->local, method->constant);
     }
     put_delegate_verb(method, out);
+    gen_put(out, "\n{\n");
+    put_route(service, method, "", out);
     gen_put(out,
-            "\n{\n    return grove_delegate(token, ref, &%s_service_table, %s,\n"
+            "    return grove_delegate(token, ref, &%s_service_table, %s,\n"
             "        &request->base);\n}\n\n",
             service->local, method->constant);
 }

@@ -158,6 +158,22 @@ static void test_window_that_was_never_taken_cannot_be_given_back(void **state)
     assert_dropped("more window than there is");
 }
 
+static void test_a_peer_that_asks_for_ever_and_reads_nothing_is_dropped(void **state)
+{
+    static char body[4001], bytes[sizeof body + 64];
+    struct gv_frame frame = {.type = GV_FRAME_PING};
+    unsigned n = 0;
+
+    (void)state;
+    memset(body, 'x', sizeof body - 1);
+    greet_listener();
+    while (!listener.link.dropped && n++ < 2000) /* What it is answered never leaves. */
+        fake_feed(&fake.b, (uint8_t *)bytes, put_frame((uint8_t *)bytes, &frame, body));
+    assert_true(n > 500 && n < 600);
+    assert_true(listener.link.out.room_bytes <= 8 << 20);
+    assert_dropped("does not read the answers");
+}
+
 static void test_what_the_owner_refuses_is_dropped(void **state)
 {
     struct gv_frame frame = {.type = GV_FRAME_REPLY, .call = 1};
@@ -264,6 +280,7 @@ int main(void)
         cmocka_unit_test(test_parts_of_no_body_are_dropped),
         cmocka_unit_test(test_too_many_bodies_in_parts_are_dropped),
         cmocka_unit_test(test_window_that_was_never_taken_cannot_be_given_back),
+        cmocka_unit_test(test_a_peer_that_asks_for_ever_and_reads_nothing_is_dropped),
         cmocka_unit_test(test_what_the_owner_refuses_is_dropped),
         cmocka_unit_test(test_a_deep_greeting_is_dropped),
         cmocka_unit_test(test_unknown_optional_types_are_skipped),

@@ -113,6 +113,17 @@ static void test_pools_of_rpcs_that_are_no_workers_are_refused(void **state)
                    "or remove the pool\n");
 }
 
+static void test_a_priority_without_a_worker_is_refused(void **state)
+{
+    (void)state;
+    assert_refused(HEAD "service AService {\n"
+                        "  rpc Do(DoRequest) returns (DoResponse) {\n"
+                        "    option (grove.priority) = HIGH;\n"
+                        "  }\n}\nmessage DoRequest {}\nmessage DoResponse {}\n",
+                   "t.proto:6:5: only jobs for workers have a priority, a mailbox is first come, "
+                   "first served; add (grove.isolation) = WORKER or remove the priority\n");
+}
+
 static void test_dropping_from_a_pool_is_refused(void **state)
 {
     (void)state;
@@ -342,6 +353,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_streams_are_refused),
         cmocka_unit_test(test_pools_of_rpcs_that_are_no_workers_are_refused),
+        cmocka_unit_test(test_a_priority_without_a_worker_is_refused),
         cmocka_unit_test(test_dropping_from_a_pool_is_refused),
         cmocka_unit_test(test_optional_is_refused_with_its_cure),
         cmocka_unit_test(test_code_size_and_proto2_are_refused),

@@ -198,6 +198,29 @@ static void test_a_death_that_the_pool_wanted_is_no_warning(void **state)
     assert_null(strstr(yard_log(), "worker.died"));
 }
 
+static void test_a_frame_that_no_worker_sends_costs_the_worker(void **state)
+{
+    static const uint8_t types[] = {GV_FRAME_PROGRESS, GV_FRAME_STARTED, GV_FRAME_ITEM,
+                                    GV_FRAME_PONG};
+
+    for (unsigned i = 0; i < sizeof types; i++) {
+        struct gv_frame frame = {.type = types[i], .budget_us = GV_BUDGET_NONE};
+        struct gv_link *link;
+
+        if (i > 0)
+            assert_int_equal(yard_close(state) + yard_open(state), 0);
+        yard_spawn();
+        yard_connect();
+        link = fake.a.owner; /* the worker's end */
+        assert_int_equal(gv_link_send(link, &frame, NULL, 0), 0);
+        gv_link_flush(link);
+        yard_flush();
+        assert_int_equal(yard.n_killed, 1);
+        assert_int_equal(yard.pool->stats.dropped_frames, 1);
+        assert_int_equal(yard.pool->stats.dropped_peers, 1);
+    }
+}
+
 static void test_who_rests_cannot_be_killed(void **state)
 {
     (void)state;
@@ -253,6 +276,7 @@ int main(void)
         yard_test(test_a_crash_whose_stream_ended_first_is_a_warning_too),
         yard_test(test_a_kill_from_outside_is_a_warning),
         yard_test(test_a_death_that_the_pool_wanted_is_no_warning),
+        yard_test(test_a_frame_that_no_worker_sends_costs_the_worker),
         yard_test(test_who_rests_cannot_be_killed),
         yard_test(test_who_is_told_to_leave_does_its_jobs_and_goes),
         yard_test(test_who_does_not_leave_in_time_is_killed),

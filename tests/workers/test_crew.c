@@ -102,7 +102,7 @@ static void test_a_frame_slipped_in_beside_the_worker_costs_only_that_worker(voi
     grove_ref pool = open_pool(&(struct grove_pool_options){.n_workers = 1});
 
     (void)state;
-    /* The frame itself is only counted; but the worker's own answer now has a number that was. */
+    /* An answer to a job that it does not have: the worker is replaced. */
     assert_int_equal(crash(pool, 4), GROVE_ECRASHED);
     assert_int_equal(stats_of(pool).dropped_frames, 1);
     assert_int_equal(stats_of(pool).dropped_peers, 1);
