@@ -223,6 +223,6 @@ void gv_option_describe(enum gv_option option, char text[GV_OPTION_LINE_BYTES])
         (void)snprintf(preset, sizeof preset, "%" PRId64, row->number);
     }
     /* A long line is cut. */
-    (void)snprintf(text, GV_OPTION_LINE_BYTES, "%-14s %-20s %-26s default %-8s %s%s", row->name,
+    (void)snprintf(text, GV_OPTION_LINE_BYTES, "%-16s %-22s %-26s default %-8s %s%s", row->name,
                    name, kind, preset, row->help, values[option].set ? " (set)" : "");
 }

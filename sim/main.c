@@ -114,13 +114,28 @@ static int read_name(const char *name, struct wanted *wanted)
 static int read_pair(const char *name, const char *value, struct wanted *wanted)
 {
     if (strcmp(name, "--seeds") == 0)
-        return value != NULL ? read_number(value, &wanted->n_seeds) : -1;
+        return value != NULL && read_number(value, &wanted->n_seeds) == 0 && wanted->n_seeds > 0
+                   ? 0
+                   : -1; /* No seeds would find nothing wrong. */
     if (strcmp(name, "--from") == 0)
         return value != NULL ? read_number(value, &wanted->from) : -1;
     if (strcmp(name, "--faults") != 0)
         return 1;
     wanted->faults = value;
     return value != NULL ? read_faults(value, &gv_sim_faults_wanted) : -1;
+}
+
+/* Says which argument is wrong; the usage says the rest. */
+static int complain(const char *argument, bool has_value, const char *value,
+                    const struct wanted *wanted)
+{
+    /* If standard error is closed nobody can be told. */
+    if (has_value)
+        (void)fprintf(stderr, "%s: %s cannot be %s\n", wanted->program, argument, value);
+    else
+        (void)fprintf(stderr, "%s: there is no flag and no simulation %s\n", wanted->program,
+                      argument);
+    return -1;
 }
 
 static int read_arguments(int argc, char **argv, struct wanted *wanted)
@@ -139,7 +154,7 @@ static int read_arguments(int argc, char **argv, struct wanted *wanted)
         else if (rc == 1 && strcmp(argv[i], "--counts") == 0)
             wanted->counts = true;
         else if (rc < 0 || read_name(argv[i], wanted) != 0)
-            return -1;
+            return complain(argv[i], rc < 0, i + 1 < argc ? argv[i + 1] : "nothing", wanted);
     }
     return 0;
 }

@@ -64,6 +64,15 @@ static int open_locked(int folder_fd, const char *name)
     return rc;
 }
 
+/* A name that make_directory gives. Other folders that begin so are somebody else's, empty or not. */
+static bool is_ours(const char *name)
+{
+    const char *number = name + strlen(PREFIX);
+
+    return strncmp(name, PREFIX, strlen(PREFIX)) == 0 && strlen(number) == 16
+           && strspn(number, "0123456789abcdef") == 16;
+}
+
 /* Removes what dead processes have left. What cannot be removed stays. */
 static void sweep(int folder_fd)
 {
@@ -79,7 +88,7 @@ static void sweep(int folder_fd)
     for (int n = 0; n < ENTRIES_MAX && (entry = readdir(directory)) != NULL; n++) {
         int left;
 
-        if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) != 0)
+        if (!is_ours(entry->d_name))
             continue;
         left = open_locked(folder_fd, entry->d_name);
         if (left < 0)

@@ -102,7 +102,8 @@ int read_options(int argc, char **argv, struct options *options)
             return rc;
     }
     if (i == argc || strcmp(argv[i], "--") != 0)
-        return complain("write -- before the program ", i < argc ? argv[i] : "");
+        return i < argc ? complain("write -- before the program ", argv[i])
+                        : complain("write -- and the program behind it", "");
     if (i + 1 == argc)
         return complain("no program is named behind --", "");
     options->program = argv + i + 1;

@@ -47,14 +47,14 @@
 /*
  * Sends the request of methods[method] and suspends until its answer.
  * response must be a message of the method's response type, never NULL.
- * Returns 0 with *response filled; > 0 a refusal; GROVE_EFULL (no room
- * within the deadline), GROVE_ENOACTOR, GROVE_ESTOPPING, GROVE_ETIMEDOUT,
+ * Returns 0 with *response filled; > 0 a refusal; GROVE_EFULL, GROVE_ENOACTOR, GROVE_ESTOPPING, GROVE_ETIMEDOUT,
  * GROVE_ECANCELED, GROVE_EDEADLK, GROVE_EDOWN, GROVE_ECRASHED, GROVE_ENOTSUP,
  * GROVE_ETOOBIG, GROVE_ENOMEM, GROVE_ENOSTACK, or what the handler returned.
  * grove_failure() tells whether the handler had begun. A full mailbox is
- * waited for, within the deadline; a full worker queue is not: GROVE_EFULL. Of one caller
- * at most 1024 messages, and as many bytes as the mailbox may hold, wait for
- * room at one receiver, and 65 536 and 64 MiB of one loop: GROVE_EFULL.
+ * waited for: GROVE_ETIMEDOUT, started NO, if the deadline comes first; a full
+ * worker queue is not: GROVE_EFULL. Of one caller at most 1024 messages, and
+ * as many bytes as the mailbox may hold, wait for room at one receiver, and
+ * 65 536 and 64 MiB of one loop: GROVE_EFULL.
  */
 GROVE_API int grove_call_await(grove_ref ref, const struct grove_service *service, uint32_t method,
                                const ProtobufCMessage *request, ProtobufCMessage *response);

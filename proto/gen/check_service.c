@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proto/gen/check.h"
+#include "proto/gen/names.h"
 
 #define ENDINGS 7u /* of the names of an rpc's verbs */
 
@@ -60,6 +61,8 @@ static void check_types(struct gen *gen, const struct gen_service *service,
     const char *request = method->request->message->name;
     const char *response = method->response->message->name;
 
+    if (!gen_is_pascal(rpc))
+        return; /* That is told already; messages are named after what it will be. */
     if (strcmp(request, gen_printf("%sRequest", rpc)) != 0
         && strcmp(request, gen_printf("%s%sRequest", service->proto->name, rpc)) != 0)
         gen_complain(gen, &input, "the request of rpc %s is called %s; call it %sRequest", rpc,

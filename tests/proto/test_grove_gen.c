@@ -233,9 +233,6 @@ static void test_services_and_rpcs_follow_buf_lint(void **state)
                          "  rpc Give(GiveRequest) returns (M);\n"
                          "}\nmessage M {}\nmessage TakeResponse {}\nmessage GiveRequest {}\n",
                    "t.proto:5:34: the response of rpc Give is called M; call it GiveResponse\n"
-                   "t.proto:4:12: the request of rpc take is called M; call it takeRequest\n"
-                   "t.proto:4:24: the response of rpc take is called TakeResponse; call it "
-                   "takeResponse\n"
                    "t.proto:3:1: service Account does not end in Service; call it AccountService\n"
                    "t.proto:4:3: rpc take is not in PascalCase; rename it\n"
                    "t.proto:4:3: t.v1.M is taken or returned by another rpc too, which could then "

@@ -205,20 +205,26 @@ static void test_what_a_living_one_holds_is_left_alone(void **state)
 static void test_what_is_not_exactly_ours_is_left_alone(void **state)
 {
     (void)state;
-    assert_int_equal(mkdir(in_folder("grove-open"), 0700), 0);
-    assert_int_equal(chmod(in_folder("grove-open"), 0755), 0);
+    assert_int_equal(mkdir(in_folder("grove-000000000000000a"), 0700), 0);
+    assert_int_equal(chmod(in_folder("grove-000000000000000a"), 0755), 0);
     assert_int_equal(mkdir(in_folder("other"), 0700), 0);
-    assert_int_equal(symlink("other", in_folder("grove-link")), 0);
-    assert_int_equal(mkdir(in_folder("grove-full"), 0700), 0);
-    touch(in_folder("grove-full/letter"));
+    assert_int_equal(symlink("other", in_folder("grove-000000000000000b")), 0);
+    assert_int_equal(mkdir(in_folder("grove-000000000000000c"), 0700), 0);
+    touch(in_folder("grove-000000000000000c/letter"));
+    assert_int_equal(mkdir(in_folder("grove-mine"), 0700), 0);
+    touch(in_folder("grove-mine/s"));
     sweep();
-    assert_true(exists(in_folder("grove-open")));
-    assert_true(exists(in_folder("grove-link")));
-    assert_true(exists(in_folder("grove-full/letter")));
-    assert_int_equal(unlink(in_folder("grove-full/letter")), 0);
-    assert_int_equal(rmdir(in_folder("grove-full")), 0);
-    assert_int_equal(unlink(in_folder("grove-link")), 0);
-    assert_int_equal(rmdir(in_folder("grove-open")), 0);
+    assert_true(exists(in_folder("grove-mine/s")));
+    assert_int_equal(unlink(in_folder("grove-mine/s")), 0);
+    sweep();
+    assert_int_equal(rmdir(in_folder("grove-mine")), 0);
+    assert_true(exists(in_folder("grove-000000000000000a")));
+    assert_true(exists(in_folder("grove-000000000000000b")));
+    assert_true(exists(in_folder("grove-000000000000000c/letter")));
+    assert_int_equal(unlink(in_folder("grove-000000000000000c/letter")), 0);
+    assert_int_equal(rmdir(in_folder("grove-000000000000000c")), 0);
+    assert_int_equal(unlink(in_folder("grove-000000000000000b")), 0);
+    assert_int_equal(rmdir(in_folder("grove-000000000000000a")), 0);
     assert_int_equal(rmdir(in_folder("other")), 0);
 }
 
