@@ -179,7 +179,17 @@ void gv_host_nng_start(void);
 /* nng's number for an error as -errno; 0 stays 0. */
 int gv_host_nng_error(int rv);
 
-/* host_nng_stream.c, host_nng_listener.c: at ipc:///path */
+/* host_nng_stream.c, host_nng_listener.c: at ipc:///path and tls+tcp://HOST:PORT */
+
+struct connection;
+
+/* Connections over TLS that have been accepted and whose peers are not known yet, oldest first. */
+struct gv_host_hall {
+    struct connection *first, **end;
+    unsigned n;
+    const struct gv_listen_events *events; /* of the listener */
+    void *owner;
+};
 
 int gv_host_nng_listen(struct gv_poller *poller, const char *url,
                        const struct gv_listen_events *events, void *owner,
@@ -187,9 +197,15 @@ int gv_host_nng_listen(struct gv_poller *poller, const char *url,
 int gv_host_nng_dial(struct gv_poller *poller, const char *url,
                      const struct gv_stream_events *events, void *owner, struct gv_stream **stream);
 
-/* Shows an accepted connection to the listener's owner. Takes it, also if it fails. */
+/*
+ * Shows an accepted connection to the listener's owner, over TLS once the
+ * peer is known. Takes it, also if it fails.
+ */
 void gv_host_nng_accepted(struct gv_poller *poller, struct nng_stream *nng,
-                          const struct gv_listen_events *events, void *owner);
+                          struct gv_host_hall *hall, bool tls);
+
+/* The listener closes: who is in there goes. */
+void gv_host_hall_close(struct gv_host_hall *hall);
 
 /* host_process.c, host_child.c */
 

@@ -12,11 +12,15 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <nng/nng.h>
+#include <nng/supplemental/tls/tls.h>
 
 #include "runtime/assert.h"
 #include "runtime/host.h"
+#include "runtime/host_tls.h"
+#include "runtime/host_tls_file.h"
 
 enum {
     RETRY_MS = 10 /* after an accept failed for want of descriptors or memory */
@@ -25,8 +29,7 @@ enum {
 struct door {
     struct gv_listener base;
     struct gv_poller *poller;
-    const struct gv_listen_events *events;
-    void *owner;
+    struct gv_host_hall hall;
     nng_stream_listener *nng;
     nng_aio *aio;
     struct gv_post post;
@@ -34,6 +37,8 @@ struct door {
     bool sleeping; /* what is in flight is a pause, not an accept */
     bool failing;  /* the last accept failed, and the log knows */
     bool closed;
+    bool tls;
+    char url[512];
 };
 
 static void free_door(struct door *door)
@@ -88,7 +93,7 @@ static void on_accepted(void *owner)
     /* Nothing is in flight during the upcall: a close in there leaves the freeing to us. */
     if (nng != NULL) {
         door->failing = false;
-        gv_host_nng_accepted(door->poller, nng, door->events, door->owner);
+        gv_host_nng_accepted(door->poller, nng, &door->hall, door->tls);
     } else if (rv != 0) {
         note_failure(door, rv);
     }
@@ -105,19 +110,52 @@ static void completed(void *argument)
     gv_host_post(door->poller, &door->post);
 }
 
+/* What a listener of this kind must be told before it listens. */
+static int set_up(struct door *door)
+{
+    nng_tls_config *config;
+    int rc;
+
+    if (!door->tls)
+        return gv_host_nng_error(
+            nng_stream_listener_set_int(door->nng, NNG_OPT_IPC_PERMISSIONS, 0600));
+    rc = gv_host_tls_config(true, NULL, &config);
+    if (rc != 0)
+        return rc;
+    rc = gv_host_nng_error(nng_stream_listener_set_ptr(door->nng, NNG_OPT_TLS_CONFIG, config));
+    nng_tls_config_free(config); /* The listener holds it. */
+    return rc;
+}
+
 static int open_nng(struct door *door, const char *url)
 {
-    int rv = nng_stream_listener_alloc(&door->nng, url);
+    int rc;
 
-    if (rv == 0)
-        rv = nng_stream_listener_set_int(door->nng, NNG_OPT_IPC_PERMISSIONS, 0600);
-    if (rv == 0)
-        rv = nng_stream_listener_listen(door->nng);
-    if (rv == 0)
-        rv = nng_aio_alloc(&door->aio, completed, door);
-    if (rv != 0 && door->nng != NULL)
+    if (door->tls)
+        gv_host_tls_start();
+    rc = gv_host_nng_error(nng_stream_listener_alloc(&door->nng, url));
+    if (rc == 0)
+        rc = set_up(door);
+    if (rc == 0)
+        rc = gv_host_nng_error(nng_stream_listener_listen(door->nng));
+    if (rc == 0)
+        rc = gv_host_nng_error(nng_aio_alloc(&door->aio, completed, door));
+    if (rc != 0 && door->nng != NULL)
         nng_stream_listener_free(door->nng);
-    return gv_host_nng_error(rv);
+    return rc;
+}
+
+/* With the port that the kernel chose, if it was asked to. */
+static void url_of(const struct gv_listener *listener, char *url, size_t room)
+{
+    const struct door *door = (const struct door *)listener;
+    const char *colon = strrchr(door->url, ':');
+    int port = 0;
+
+    if (!door->tls || nng_stream_listener_get_int(door->nng, NNG_OPT_TCP_BOUND_PORT, &port) != 0)
+        (void)snprintf(url, room, "%s", door->url); /* Cut if there is no room for it. */
+    else
+        (void)snprintf(url, room, "%.*s:%d", (int)(colon - door->url), door->url, port);
 }
 
 static void close_door(struct gv_listener *listener)
@@ -126,6 +164,7 @@ static void close_door(struct gv_listener *listener)
 
     gv_assert(!door->closed);
     door->closed = true;
+    gv_host_hall_close(&door->hall);
     nng_stream_listener_close(door->nng);
     nng_aio_cancel(door->aio); /* if it sleeps */
 }
@@ -141,6 +180,8 @@ int gv_host_nng_listen(struct gv_poller *poller, const char *url,
     opened = calloc(1, sizeof(*opened));
     if (opened == NULL)
         return -ENOMEM;
+    opened->tls = strncmp(url, "tls", 3) == 0;
+    (void)snprintf(opened->url, sizeof opened->url, "%s", url); /* It was checked. */
     rc = open_nng(opened, url);
     if (rc != 0) {
         free(opened);
@@ -148,9 +189,10 @@ int gv_host_nng_listen(struct gv_poller *poller, const char *url,
     }
 
     opened->base.close = close_door;
+    opened->base.url = url_of;
     opened->poller = poller;
-    opened->events = events;
-    opened->owner = owner;
+    opened->hall.events = events;
+    opened->hall.owner = owner;
     opened->post = (struct gv_post){NULL, on_accepted, opened};
     gv_host_hold(poller);
     accept_next(opened, false);

@@ -1,5 +1,5 @@
 /*
- * Streams: connections over nng_stream.
+ * Streams: connections over nng_stream, on one machine or over TLS.
  *
  * nng completes on threads of its own; its callbacks do nothing but post to
  * the loop, so all that is below runs on the poller's thread.
@@ -19,21 +19,32 @@
  * wait in the socket: so an end is believed when it comes twice. And after
  * a failed write (draining) we go on reading until the socket is dry.
  *
- * Always: in_busy and out_busy say that a post of that side will come;
- * memory is freed when none will.
+ * Over TLS the first bytes are the peer's name (host_tls.h): a stream is
+ * unnamed until they are there, and its owner hears nothing of it. What is
+ * done above for dead peers is not done: nng 1.5.2 ends a TLS connection at
+ * the first cancelled operation, and after its end one that is begun never
+ * completes. So nothing is cancelled there, and the first end is believed.
+ *
+ * Always: in_busy, out_busy and patience_busy say that a post of that kind
+ * will come; memory is freed when none will.
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <nng/nng.h>
+#include <nng/supplemental/tls/tls.h>
 
 #include "runtime/assert.h"
 #include "runtime/host.h"
+#include "runtime/host_tls.h"
 
 enum {
     ROOM_BYTES_MIN = 16 * 1024, /* of the first receive; doubled whenever it was filled */
     ROOM_BYTES_MAX = 64 * 1024,
-    DRAIN_MS = 10 /* how long a draining stream waits for more */
+    DRAIN_MS = 10,    /* how long a draining stream waits for more */
+    NAME_MS = 10000,  /* how long a peer may take to say who it is */
+    UNNAMED_MAX = 256 /* of one listener; beyond, the oldest goes */
 };
 
 struct connection {
@@ -55,6 +66,14 @@ struct connection {
     bool paused;
     bool ended; /* nng has reported the end once */
 
+    bool tls;
+    bool unnamed;
+    struct gv_host_hall *hall; /* where it waits for its name, if accepted */
+    struct connection *next;   /* in there */
+    nng_aio *patience;         /* ends the wait for a name */
+    struct gv_post patience_post;
+    bool patience_busy;
+
     nng_aio *try_out; /* has no callback: see send_now */
     nng_aio *out;
     struct gv_post out_post;
@@ -71,8 +90,25 @@ struct connection {
 
 /* --- the end -------------------------------------------------------------------------------- */
 
+static void leave_hall(struct connection *stream)
+{
+    struct gv_host_hall *hall = stream->hall;
+    struct connection **link;
+
+    if (hall == NULL)
+        return;
+    for (link = &hall->first; *link != stream; link = &(*link)->next)
+        continue;
+    *link = stream->next;
+    if (hall->end == &stream->next)
+        hall->end = link;
+    hall->n--;
+    stream->hall = NULL;
+}
+
 static void free_stream(struct connection *stream)
 {
+    leave_hall(stream);
     /* The dialer first: the connection's reaper lets go of it last, and frees it then. */
     if (stream->dialer != NULL)
         nng_stream_dialer_free(stream->dialer);
@@ -82,6 +118,8 @@ static void free_stream(struct connection *stream)
     nng_aio_reap(stream->in);
     nng_aio_reap(stream->out);
     nng_aio_reap(stream->try_out);
+    if (stream->patience != NULL)
+        nng_aio_reap(stream->patience);
     gv_host_release(stream->poller);
     free(stream->room);
     free(stream);
@@ -93,6 +131,8 @@ static void begin_close(struct connection *stream, int error)
         return;
     stream->closing = true;
     stream->error = error;
+    if (stream->patience_busy)
+        nng_aio_cancel(stream->patience);
     if (stream->nng != NULL)
         nng_stream_close(stream->nng);
     else
@@ -102,7 +142,8 @@ static void begin_close(struct connection *stream, int error)
 /* Tells the owner of the end if nothing is under way any more. Frees the stream then. */
 static void settle(struct connection *stream)
 {
-    if (!stream->closing || stream->in_busy || stream->out_busy || stream->close_busy)
+    if (!stream->closing || stream->in_busy || stream->out_busy || stream->close_busy
+        || stream->patience_busy)
         return;
     if (stream->events != NULL)
         stream->events->closed(stream->owner, stream->error);
@@ -114,6 +155,16 @@ static void on_close(void *owner)
     struct connection *stream = owner;
 
     stream->close_busy = false;
+    settle(stream);
+}
+
+static void on_patience(void *owner)
+{
+    struct connection *stream = owner;
+
+    stream->patience_busy = false;
+    if (stream->unnamed)
+        begin_close(stream, -ETIMEDOUT);
     settle(stream);
 }
 
@@ -178,7 +229,7 @@ static void on_received(struct connection *stream)
 
     if (rv == 0 && !stream->paused)
         tell_received(stream);
-    else if (rv == NNG_ECONNSHUT && !stream->ended)
+    else if (rv == NNG_ECONNSHUT && !stream->ended && !stream->tls)
         stream->ended = true;
     else if (!(rv == NNG_ECANCELED && stream->draining))
         begin_close(stream, stream->draining      ? stream->error
@@ -243,7 +294,7 @@ static void on_out(void *owner)
         return;
     }
 
-    if (stream->in_busy) {
+    if (stream->in_busy && !stream->tls) {
         stream->draining = true;
         stream->error = gv_host_nng_error(rv);
         nng_aio_cancel(stream->in); /* no effect if it has ended: then its post is on the way */
@@ -266,6 +317,13 @@ static void learn_identity(struct connection *stream)
         stream->identity.uid = (int64_t)value;
 }
 
+/* Not for ever. */
+static void wait_for_name(struct connection *stream)
+{
+    stream->patience_busy = true;
+    nng_sleep_aio(NAME_MS, stream->patience);
+}
+
 static void on_dialled(struct connection *stream)
 {
     int rv = nng_aio_result(stream->in);
@@ -283,7 +341,35 @@ static void on_dialled(struct connection *stream)
     }
     learn_identity(stream);
     receive(stream);
-    stream->events->connected(stream->owner);
+    if (stream->tls)
+        wait_for_name(stream);
+    else
+        stream->events->connected(stream->owner);
+}
+
+/* The first bytes over TLS have come, or none will. */
+static void on_named(struct connection *stream)
+{
+    struct gv_host_hall *hall = stream->hall;
+    int rv = nng_aio_result(stream->in);
+
+    if (rv != 0) {
+        begin_close(stream, rv == NNG_ECONNSHUT ? -ECONNRESET : gv_host_nng_error(rv));
+        return;
+    }
+    gv_assert(nng_aio_count(stream->in) == GV_TLS_NAME_BYTES); /* The engine gives them in one. */
+    memcpy(stream->identity.name, stream->room, sizeof stream->identity.name);
+    stream->unnamed = false;
+    if (stream->patience_busy)
+        nng_aio_cancel(stream->patience);
+    if (hall == NULL) {
+        receive(stream);
+        stream->events->connected(stream->owner);
+        return;
+    }
+    leave_hall(stream);
+    hall->events->accepted(hall->owner, &stream->base);
+    gv_assert(stream->events != NULL || stream->closing);
 }
 
 static void on_in(void *owner)
@@ -293,6 +379,8 @@ static void on_in(void *owner)
     stream->in_busy = false;
     if (stream->nng == NULL)
         on_dialled(stream);
+    else if (stream->unnamed && !stream->closing)
+        on_named(stream);
     else if (!stream->closing)
         on_received(stream);
     settle(stream);
@@ -303,6 +391,13 @@ static void in_completed(void *argument)
     struct connection *stream = argument;
 
     gv_host_post(stream->poller, &stream->in_post);
+}
+
+static void patience_ended(void *argument)
+{
+    struct connection *stream = argument;
+
+    gv_host_post(stream->poller, &stream->patience_post);
 }
 
 static void out_completed(void *argument)
@@ -345,14 +440,15 @@ static int write_stream(struct gv_stream *base, const void *bytes, size_t n_byte
     gv_assert(n_bytes > 0);
     if (stream->closing || stream->draining)
         return -EPIPE;
-    if (stream->nng == NULL)
+    if (stream->nng == NULL || stream->unnamed)
         return -ENOTCONN;
     if (stream->out_busy)
         return -EBUSY;
     stream->bytes = bytes;
     stream->n_bytes = n_bytes;
     stream->out_busy = true;
-    send_now(stream);
+    if (!stream->tls)
+        send_now(stream);
     if (stream->n_bytes > 0)
         begin_send(stream, stream->out);
     else
@@ -400,8 +496,16 @@ static const struct gv_stream_kind kind = {
 
 /* --- entries -------------------------------------------------------------------------------- */
 
-/* A stream with what either kind needs, or NULL. */
-static struct connection *new_stream(struct gv_poller *poller)
+static bool open_aios(struct connection *stream)
+{
+    return nng_aio_alloc(&stream->in, in_completed, stream) == 0
+           && nng_aio_alloc(&stream->out, out_completed, stream) == 0
+           && nng_aio_alloc(&stream->try_out, NULL, NULL) == 0
+           && (!stream->tls || nng_aio_alloc(&stream->patience, patience_ended, stream) == 0);
+}
+
+/* A stream with what all kinds need, or NULL. */
+static struct connection *new_stream(struct gv_poller *poller, bool tls)
 {
     struct connection *stream = calloc(1, sizeof(*stream));
 
@@ -409,14 +513,15 @@ static struct connection *new_stream(struct gv_poller *poller)
         return NULL;
     stream->base.kind = &kind;
     stream->poller = poller;
+    stream->tls = stream->unnamed = tls;
     stream->in_post = (struct gv_post){NULL, on_in, stream};
     stream->out_post = (struct gv_post){NULL, on_out, stream};
     stream->close_post = (struct gv_post){NULL, on_close, stream};
-    if (nng_aio_alloc(&stream->in, in_completed, stream) != 0
-        || nng_aio_alloc(&stream->out, out_completed, stream) != 0
-        || nng_aio_alloc(&stream->try_out, NULL, NULL) != 0) {
+    stream->patience_post = (struct gv_post){NULL, on_patience, stream};
+    if (!open_aios(stream)) {
         nng_aio_free(stream->in);
         nng_aio_free(stream->out);
+        nng_aio_free(stream->try_out);
         free(stream);
         return NULL;
     }
@@ -424,17 +529,51 @@ static struct connection *new_stream(struct gv_poller *poller)
     return stream;
 }
 
+/* The host of tls+tcp://HOST:PORT, which has been checked; one in brackets without them. */
+static void host_of(const char *url, char host[256])
+{
+    const char *begin = strstr(url, "//") + 2, *end = strrchr(begin, ':');
+
+    if (begin[0] == '[' && end[-1] == ']') {
+        begin++;
+        end--;
+    }
+    memcpy(host, begin, (size_t)(end - begin));
+    host[end - begin] = '\0';
+}
+
+/* A dialer that shows our certificate and expects that of the host. */
+static int open_tls(struct connection *stream, const char *url)
+{
+    nng_tls_config *config;
+    char host[256];
+    int rc;
+
+    host_of(url, host);
+    rc = gv_host_tls_config(false, host, &config);
+    if (rc != 0)
+        return rc;
+    rc = gv_host_nng_error(nng_stream_dialer_alloc(&stream->dialer, url));
+    if (rc == 0)
+        rc = gv_host_nng_error(
+            nng_stream_dialer_set_ptr(stream->dialer, NNG_OPT_TLS_CONFIG, config));
+    nng_tls_config_free(config); /* The dialer holds it. */
+    return rc;
+}
+
 int gv_host_nng_dial(struct gv_poller *poller, const char *url,
                      const struct gv_stream_events *events, void *owner, struct gv_stream **stream)
 {
+    bool tls = strncmp(url, "tls", 3) == 0;
     struct connection *dialled;
     int rc;
 
     gv_host_nng_start();
-    dialled = new_stream(poller);
+    dialled = new_stream(poller, tls);
     if (dialled == NULL)
         return -ENOMEM;
-    rc = gv_host_nng_error(nng_stream_dialer_alloc(&dialled->dialer, url));
+    rc = tls ? open_tls(dialled, url)
+             : gv_host_nng_error(nng_stream_dialer_alloc(&dialled->dialer, url));
     if (rc != 0) {
         free_stream(dialled);
         return rc;
@@ -448,10 +587,36 @@ int gv_host_nng_dial(struct gv_poller *poller, const char *url,
     return 0;
 }
 
-void gv_host_nng_accepted(struct gv_poller *poller, struct nng_stream *nng,
-                          const struct gv_listen_events *events, void *owner)
+static void enter_hall(struct gv_host_hall *hall, struct connection *stream)
 {
-    struct connection *stream = new_stream(poller);
+    if (hall->end == NULL)
+        hall->end = &hall->first;
+    *hall->end = stream;
+    hall->end = &stream->next;
+    hall->n++;
+    stream->hall = hall;
+    if (hall->n > UNNAMED_MAX) {
+        struct connection *oldest = hall->first;
+
+        leave_hall(oldest);
+        begin_close(oldest, -ETIMEDOUT);
+    }
+}
+
+void gv_host_hall_close(struct gv_host_hall *hall)
+{
+    struct connection *stream;
+
+    while ((stream = hall->first) != NULL) {
+        leave_hall(stream);
+        begin_close(stream, 0);
+    }
+}
+
+void gv_host_nng_accepted(struct gv_poller *poller, struct nng_stream *nng,
+                          struct gv_host_hall *hall, bool tls)
+{
+    struct connection *stream = new_stream(poller, tls);
 
     if (stream == NULL) {
         nng_stream_close(nng);
@@ -460,6 +625,15 @@ void gv_host_nng_accepted(struct gv_poller *poller, struct nng_stream *nng,
     }
     stream->nng = nng;
     learn_identity(stream);
-    events->accepted(owner, &stream->base);
-    gv_assert(stream->events != NULL || stream->closing);
+    if (!tls) {
+        hall->events->accepted(hall->owner, &stream->base);
+        gv_assert(stream->events != NULL || stream->closing);
+        return;
+    }
+    enter_hall(hall, stream);
+    receive(stream);
+    if (!stream->closing)
+        wait_for_name(stream);
+    else if (!stream->in_busy)
+        free_stream(stream); /* no memory for what comes in */
 }

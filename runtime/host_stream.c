@@ -3,12 +3,13 @@
  * functions of the env to those of the kind.
  *
  *     unix:///path, tcp://NUMBER:PORT   sockets of our own, on the poller's thread
- *     ipc:///path                       nng's streams; what they carry over a network will be as they are
+ *     ipc:///path, tls+tcp://HOST:PORT  nng's streams, the latter encrypted, with the name of the peer
  *
- * Both kinds pass the same tests, and a pool's workers can be had over either.
+ * All pass the same tests, and a pool's workers can be had over each.
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/assert.h"
@@ -16,7 +17,9 @@
 
 enum {
     /* The room for a path in a socket's address. */
-    PATH_BYTES_MAX = 107
+    PATH_BYTES_MAX = 107,
+    HOST_BYTES_MAX = 253,
+    PORT_MAX = 65535
 };
 
 static bool begins_with(const char *text, const char *beginning)
@@ -26,7 +29,7 @@ static bool begins_with(const char *text, const char *beginning)
 
 static bool is_socket(const char *url)
 {
-    return !begins_with(url, "ipc:");
+    return !begins_with(url, "ipc:") && !begins_with(url, "tls+tcp:");
 }
 
 static int refuse(int error, const char *url, const char *why)
@@ -39,6 +42,20 @@ static int refuse(int error, const char *url, const char *why)
     return error;
 }
 
+/* A host is what fits into a name of the net, or a number in brackets if it has colons. */
+static bool is_host_and_port(const char *text)
+{
+    const char *colon = strrchr(text, ':');
+    size_t n_host = colon != NULL ? (size_t)(colon - text) : 0;
+    char *end;
+
+    if (n_host == 0 || n_host > HOST_BYTES_MAX || colon[1] < '0' || colon[1] > '9')
+        return false;
+    if (text[0] == '[' ? colon[-1] != ']' : memchr(text, ':', n_host) != NULL)
+        return false;
+    return strtoul(colon + 1, &end, 10) <= PORT_MAX && *end == '\0';
+}
+
 int gv_host_url_check(const char *url)
 {
     struct gv_host_address address;
@@ -47,9 +64,15 @@ int gv_host_url_check(const char *url)
         return gv_host_address_read(url, &address) == 0
                    ? 0
                    : refuse(-EINVAL, url, "it must be tcp://NUMBER:PORT");
+    if (begins_with(url, "tls+tcp://"))
+        return is_host_and_port(url + strlen("tls+tcp://"))
+                   ? 0
+                   : refuse(-EINVAL, url, "it must be tls+tcp://HOST:PORT");
     if (!begins_with(url, "unix://") && !begins_with(url, "ipc://"))
-        return refuse(-EPROTONOSUPPORT, url,
-                      "only unix:///path, tcp://NUMBER:PORT and ipc:///path can be reached");
+        return refuse(
+            -EPROTONOSUPPORT, url,
+            "only unix:///path, tcp://NUMBER:PORT, tls+tcp://HOST:PORT and ipc:///path can "
+            "be reached");
 
     const char *path = strstr(url, "//") + 2;
 

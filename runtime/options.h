@@ -53,10 +53,14 @@
       "1: workers are reached over nng, as remote ones will be")
 
 /* name, default, meaning. Texts. */
-#define GV_OPTION_TEXTS(X)                                                                       \
-    X(RUN_DIR, "run_dir", "", "absolute folder for sockets; empty: $XDG_RUNTIME_DIR, else /tmp") \
-    X(STALL, "stall", "",                                                                        \
-      "warn: report turns over stall_ms; fail: then exit 70; off; empty: warn, off if sanitized")
+#define GV_OPTION_TEXTS(X)                                                                        \
+    X(RUN_DIR, "run_dir", "", "absolute folder for sockets; empty: $XDG_RUNTIME_DIR, else /tmp")  \
+    X(STALL, "stall", "",                                                                         \
+      "warn: report turns over stall_ms; fail: then exit 70; off; empty: warn, off if sanitized") \
+    X(TLS_CERT, "tls_cert", "", "file: our certificate and its chain, PEM; shown over tls+tcp")   \
+    X(TLS_KEY, "tls_key", "", "file: the key of tls_cert, PEM, without a password")               \
+    X(TLS_CA, "tls_ca", "", "file: who certifies our peers over tls+tcp, PEM")                    \
+    X(TLS_NAME, "tls_name", "", "whom to expect when dialling tls+tcp; empty: the host dialled")
 
 enum gv_option {
 #define GV_OPTION_ENUM(id, ...) GV_OPTION_##id,
