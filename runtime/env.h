@@ -149,7 +149,9 @@ struct gv_env {
 
     /*
      * Streams. URLs are unix:///path, for this machine, tcp://NUMBER:PORT,
-     * and ipc:///path, over nng (and, later, nng's tls+tcp://host:port).
+     * and, over nng, ipc:///path and tls+tcp://HOST:PORT, where each end shows
+     * a certificate (options tls_cert, tls_key, tls_ca): accepted and
+     * connected come once the peer is known, with its name in the identity.
      * listen makes the socket 0600. dial returns at once; connected or
      * closed follows. Reading begins with adopt or connected; pause stops
      * it, resume goes on. write takes one buffer at a time (-EBUSY while one

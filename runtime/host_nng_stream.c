@@ -30,85 +30,23 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <nng/nng.h>
-#include <nng/supplemental/tls/tls.h>
 
 #include "runtime/assert.h"
-#include "runtime/host.h"
-#include "runtime/host_tls.h"
+#include "runtime/host_connection.h"
 
 enum {
     ROOM_BYTES_MIN = 16 * 1024, /* of the first receive; doubled whenever it was filled */
     ROOM_BYTES_MAX = 64 * 1024,
-    DRAIN_MS = 10,    /* how long a draining stream waits for more */
-    NAME_MS = 10000,  /* how long a peer may take to say who it is */
-    UNNAMED_MAX = 256 /* of one listener; beyond, the oldest goes */
-};
-
-struct connection {
-    struct gv_stream base;
-    struct gv_poller *poller;
-    const struct gv_stream_events *events; /* NULL before it is adopted */
-    void *owner;
-    struct gv_identity identity;
-    nng_stream *nng;           /* NULL while dialling */
-    nng_stream_dialer *dialer; /* NULL if accepted */
-
-    nng_aio *in; /* dials, then receives */
-    struct gv_post in_post;
-    uint8_t *room;
-    size_t room_bytes;
-    bool in_busy;
-    bool in_kept;   /* a receive has ended while paused: its result is still to be told */
-    bool in_upcall; /* the owner looks at room */
-    bool paused;
-    bool ended; /* nng has reported the end once */
-
-    bool tls;
-    bool unnamed;
-    struct gv_host_hall *hall; /* where it waits for its name, if accepted */
-    struct connection *next;   /* in there */
-    nng_aio *patience;         /* ends the wait for a name */
-    struct gv_post patience_post;
-    bool patience_busy;
-
-    nng_aio *try_out; /* has no callback: see send_now */
-    nng_aio *out;
-    struct gv_post out_post;
-    const uint8_t *bytes; /* what is left to write */
-    size_t n_bytes;
-    bool out_busy;
-
-    struct gv_post close_post;
-    bool close_busy;
-    bool draining;
-    bool closing;
-    int error; /* for the closed upcall */
+    DRAIN_MS = 10 /* how long a draining stream waits for more */
 };
 
 /* --- the end -------------------------------------------------------------------------------- */
 
-static void leave_hall(struct connection *stream)
+void gv_connection_free(struct connection *stream)
 {
-    struct gv_host_hall *hall = stream->hall;
-    struct connection **link;
-
-    if (hall == NULL)
-        return;
-    for (link = &hall->first; *link != stream; link = &(*link)->next)
-        continue;
-    *link = stream->next;
-    if (hall->end == &stream->next)
-        hall->end = link;
-    hall->n--;
-    stream->hall = NULL;
-}
-
-static void free_stream(struct connection *stream)
-{
-    leave_hall(stream);
+    gv_connection_leave_hall(stream);
     /* The dialer first: the connection's reaper lets go of it last, and frees it then. */
     if (stream->dialer != NULL)
         nng_stream_dialer_free(stream->dialer);
@@ -125,7 +63,7 @@ static void free_stream(struct connection *stream)
     free(stream);
 }
 
-static void begin_close(struct connection *stream, int error)
+void gv_connection_close(struct connection *stream, int error)
 {
     if (stream->closing)
         return;
@@ -140,14 +78,14 @@ static void begin_close(struct connection *stream, int error)
 }
 
 /* Tells the owner of the end if nothing is under way any more. Frees the stream then. */
-static void settle(struct connection *stream)
+void gv_connection_settle(struct connection *stream)
 {
     if (!stream->closing || stream->in_busy || stream->out_busy || stream->close_busy
         || stream->patience_busy)
         return;
     if (stream->events != NULL)
         stream->events->closed(stream->owner, stream->error);
-    free_stream(stream);
+    gv_connection_free(stream);
 }
 
 static void on_close(void *owner)
@@ -155,17 +93,7 @@ static void on_close(void *owner)
     struct connection *stream = owner;
 
     stream->close_busy = false;
-    settle(stream);
-}
-
-static void on_patience(void *owner)
-{
-    struct connection *stream = owner;
-
-    stream->patience_busy = false;
-    if (stream->unnamed)
-        begin_close(stream, -ETIMEDOUT);
-    settle(stream);
+    gv_connection_settle(stream);
 }
 
 /* --- receiving ------------------------------------------------------------------------------ */
@@ -185,7 +113,7 @@ static void grow_room(struct connection *stream)
     stream->room_bytes = bytes;
 }
 
-static void receive(struct connection *stream)
+void gv_connection_receive(struct connection *stream)
 {
     nng_iov iov;
 
@@ -195,7 +123,7 @@ static void receive(struct connection *stream)
     if (stream->room == NULL)
         grow_room(stream);
     if (stream->room == NULL) {
-        begin_close(stream, -ENOMEM);
+        gv_connection_close(stream, -ENOMEM);
         return;
     }
 
@@ -232,14 +160,14 @@ static void on_received(struct connection *stream)
     else if (rv == NNG_ECONNSHUT && !stream->ended && !stream->tls)
         stream->ended = true;
     else if (!(rv == NNG_ECANCELED && stream->draining))
-        begin_close(stream, stream->draining      ? stream->error
-                            : rv == NNG_ECONNSHUT ? 0
-                                                  : gv_host_nng_error(rv));
-    receive(stream);
+        gv_connection_close(stream, stream->draining      ? stream->error
+                                    : rv == NNG_ECONNSHUT ? 0
+                                                          : gv_host_nng_error(rv));
+    gv_connection_receive(stream);
 
     /* A paused owner wants no more bytes, and without reading the end would never be seen. */
     if (stream->draining && !stream->in_busy)
-        begin_close(stream, stream->error);
+        gv_connection_close(stream, stream->error);
 }
 
 /* --- writing -------------------------------------------------------------------------------- */
@@ -276,7 +204,7 @@ static void on_out(void *owner)
 
     stream->out_busy = false;
     if (stream->closing) {
-        settle(stream);
+        gv_connection_settle(stream);
         return;
     }
     if (stream->n_bytes > 0) { /* else send_now has sent it all */
@@ -299,78 +227,12 @@ static void on_out(void *owner)
         stream->error = gv_host_nng_error(rv);
         nng_aio_cancel(stream->in); /* no effect if it has ended: then its post is on the way */
     } else {
-        begin_close(stream, gv_host_nng_error(rv));
-        settle(stream);
+        gv_connection_close(stream, gv_host_nng_error(rv));
+        gv_connection_settle(stream);
     }
 }
 
-/* --- beginning ------------------------------------------------------------------------------ */
-
-static void learn_identity(struct connection *stream)
-{
-    uint64_t value;
-
-    stream->identity = (struct gv_identity){.pid = -1, .uid = -1};
-    if (nng_stream_get_uint64(stream->nng, NNG_OPT_IPC_PEER_PID, &value) == 0)
-        stream->identity.pid = (int64_t)value;
-    if (nng_stream_get_uint64(stream->nng, NNG_OPT_IPC_PEER_UID, &value) == 0)
-        stream->identity.uid = (int64_t)value;
-}
-
-/* Not for ever. */
-static void wait_for_name(struct connection *stream)
-{
-    stream->patience_busy = true;
-    nng_sleep_aio(NAME_MS, stream->patience);
-}
-
-static void on_dialled(struct connection *stream)
-{
-    int rv = nng_aio_result(stream->in);
-
-    if (rv == 0)
-        stream->nng = nng_aio_get_output(stream->in, 0);
-    if (stream->closing) {
-        if (stream->nng != NULL)
-            nng_stream_close(stream->nng); /* it came up while we gave it up */
-        return;
-    }
-    if (rv != 0) {
-        begin_close(stream, gv_host_nng_error(rv));
-        return;
-    }
-    learn_identity(stream);
-    receive(stream);
-    if (stream->tls)
-        wait_for_name(stream);
-    else
-        stream->events->connected(stream->owner);
-}
-
-/* The first bytes over TLS have come, or none will. */
-static void on_named(struct connection *stream)
-{
-    struct gv_host_hall *hall = stream->hall;
-    int rv = nng_aio_result(stream->in);
-
-    if (rv != 0) {
-        begin_close(stream, rv == NNG_ECONNSHUT ? -ECONNRESET : gv_host_nng_error(rv));
-        return;
-    }
-    gv_assert(nng_aio_count(stream->in) == GV_TLS_NAME_BYTES); /* The engine gives them in one. */
-    memcpy(stream->identity.name, stream->room, sizeof stream->identity.name);
-    stream->unnamed = false;
-    if (stream->patience_busy)
-        nng_aio_cancel(stream->patience);
-    if (hall == NULL) {
-        receive(stream);
-        stream->events->connected(stream->owner);
-        return;
-    }
-    leave_hall(stream);
-    hall->events->accepted(hall->owner, &stream->base);
-    gv_assert(stream->events != NULL || stream->closing);
-}
+/* --- what nng's threads say --------------------------------------------------------------------- */
 
 static void on_in(void *owner)
 {
@@ -378,12 +240,12 @@ static void on_in(void *owner)
 
     stream->in_busy = false;
     if (stream->nng == NULL)
-        on_dialled(stream);
+        gv_connection_dialled(stream);
     else if (stream->unnamed && !stream->closing)
-        on_named(stream);
+        gv_connection_named(stream);
     else if (!stream->closing)
         on_received(stream);
-    settle(stream);
+    gv_connection_settle(stream);
 }
 
 static void in_completed(void *argument)
@@ -391,13 +253,6 @@ static void in_completed(void *argument)
     struct connection *stream = argument;
 
     gv_host_post(stream->poller, &stream->in_post);
-}
-
-static void patience_ended(void *argument)
-{
-    struct connection *stream = argument;
-
-    gv_host_post(stream->poller, &stream->patience_post);
 }
 
 static void out_completed(void *argument)
@@ -416,7 +271,7 @@ static void adopt(struct gv_stream *base, const struct gv_stream_events *events,
     gv_assert(stream->events == NULL && !stream->closing);
     stream->events = events;
     stream->owner = owner;
-    receive(stream);
+    gv_connection_receive(stream);
     if (stream->closing) { /* no memory: the closed upcall comes from inside a poll */
         stream->close_busy = true;
         gv_host_post_here(stream->poller, &stream->close_post);
@@ -460,7 +315,7 @@ static void close_stream(struct gv_stream *base)
 {
     struct connection *stream = (struct connection *)base;
 
-    begin_close(stream, 0);
+    gv_connection_close(stream, 0);
     if (stream->close_busy)
         return;
     stream->close_busy = true;
@@ -480,7 +335,7 @@ static void resume(struct gv_stream *base)
         gv_host_post_here(stream->poller, &stream->in_post);
         return;
     }
-    receive(stream);
+    gv_connection_receive(stream);
     if (stream->closing)
         close_stream(base);
 }
@@ -501,11 +356,12 @@ static bool open_aios(struct connection *stream)
     return nng_aio_alloc(&stream->in, in_completed, stream) == 0
            && nng_aio_alloc(&stream->out, out_completed, stream) == 0
            && nng_aio_alloc(&stream->try_out, NULL, NULL) == 0
-           && (!stream->tls || nng_aio_alloc(&stream->patience, patience_ended, stream) == 0);
+           && (!stream->tls
+               || nng_aio_alloc(&stream->patience, gv_connection_patience_ended, stream) == 0);
 }
 
 /* A stream with what all kinds need, or NULL. */
-static struct connection *new_stream(struct gv_poller *poller, bool tls)
+struct connection *gv_connection_new(struct gv_poller *poller, bool tls)
 {
     struct connection *stream = calloc(1, sizeof(*stream));
 
@@ -517,7 +373,7 @@ static struct connection *new_stream(struct gv_poller *poller, bool tls)
     stream->in_post = (struct gv_post){NULL, on_in, stream};
     stream->out_post = (struct gv_post){NULL, on_out, stream};
     stream->close_post = (struct gv_post){NULL, on_close, stream};
-    stream->patience_post = (struct gv_post){NULL, on_patience, stream};
+    stream->patience_post = (struct gv_post){NULL, gv_connection_out_of_patience, stream};
     if (!open_aios(stream)) {
         nng_aio_free(stream->in);
         nng_aio_free(stream->out);
@@ -527,113 +383,4 @@ static struct connection *new_stream(struct gv_poller *poller, bool tls)
     }
     gv_host_hold(poller);
     return stream;
-}
-
-/* The host of tls+tcp://HOST:PORT, which has been checked; one in brackets without them. */
-static void host_of(const char *url, char host[256])
-{
-    const char *begin = strstr(url, "//") + 2, *end = strrchr(begin, ':');
-
-    if (begin[0] == '[' && end[-1] == ']') {
-        begin++;
-        end--;
-    }
-    memcpy(host, begin, (size_t)(end - begin));
-    host[end - begin] = '\0';
-}
-
-/* A dialer that shows our certificate and expects that of the host. */
-static int open_tls(struct connection *stream, const char *url)
-{
-    nng_tls_config *config;
-    char host[256];
-    int rc;
-
-    host_of(url, host);
-    rc = gv_host_tls_config(false, host, &config);
-    if (rc != 0)
-        return rc;
-    rc = gv_host_nng_error(nng_stream_dialer_alloc(&stream->dialer, url));
-    if (rc == 0)
-        rc = gv_host_nng_error(
-            nng_stream_dialer_set_ptr(stream->dialer, NNG_OPT_TLS_CONFIG, config));
-    nng_tls_config_free(config); /* The dialer holds it. */
-    return rc;
-}
-
-int gv_host_nng_dial(struct gv_poller *poller, const char *url,
-                     const struct gv_stream_events *events, void *owner, struct gv_stream **stream)
-{
-    bool tls = strncmp(url, "tls", 3) == 0;
-    struct connection *dialled;
-    int rc;
-
-    gv_host_nng_start();
-    dialled = new_stream(poller, tls);
-    if (dialled == NULL)
-        return -ENOMEM;
-    rc = tls ? open_tls(dialled, url)
-             : gv_host_nng_error(nng_stream_dialer_alloc(&dialled->dialer, url));
-    if (rc != 0) {
-        free_stream(dialled);
-        return rc;
-    }
-
-    dialled->events = events;
-    dialled->owner = owner;
-    dialled->in_busy = true;
-    *stream = &dialled->base;
-    nng_stream_dialer_dial(dialled->dialer, dialled->in);
-    return 0;
-}
-
-static void enter_hall(struct gv_host_hall *hall, struct connection *stream)
-{
-    if (hall->end == NULL)
-        hall->end = &hall->first;
-    *hall->end = stream;
-    hall->end = &stream->next;
-    hall->n++;
-    stream->hall = hall;
-    if (hall->n > UNNAMED_MAX) {
-        struct connection *oldest = hall->first;
-
-        leave_hall(oldest);
-        begin_close(oldest, -ETIMEDOUT);
-    }
-}
-
-void gv_host_hall_close(struct gv_host_hall *hall)
-{
-    struct connection *stream;
-
-    while ((stream = hall->first) != NULL) {
-        leave_hall(stream);
-        begin_close(stream, 0);
-    }
-}
-
-void gv_host_nng_accepted(struct gv_poller *poller, struct nng_stream *nng,
-                          struct gv_host_hall *hall, bool tls)
-{
-    struct connection *stream = new_stream(poller, tls);
-
-    if (stream == NULL) {
-        nng_stream_close(nng);
-        nng_stream_free(nng);
-        return;
-    }
-    stream->nng = nng;
-    learn_identity(stream);
-    if (!tls) {
-        hall->events->accepted(hall->owner, &stream->base);
-        gv_assert(stream->events != NULL || stream->closing);
-        return;
-    }
-    enter_hall(hall, stream);
-    receive(stream);
-    if (!stream->closing)
-        wait_for_name(stream);
-    else if (!stream->in_busy)
-        free_stream(stream); /* no memory for what comes in */
 }
