@@ -130,6 +130,50 @@ static void test_four_blockers_delay_neither_names_nor_files(void **state)
         assert_int_equal(grove_sleep_await(1), 0);
 }
 
+static _Atomic unsigned n_ordered;
+static unsigned order[2];
+
+static int note_order(void *number)
+{
+    order[atomic_fetch_add(&n_ordered, 1)] = *(const unsigned *)number;
+    return 0;
+}
+
+static void be_noted(void *number)
+{
+    (void)grove_blocking_await(note_order, number, 0);
+}
+
+/* The first to use the pool, so that it has one thread and no more. */
+static void test_the_pool_has_so_many_threads_and_places_and_keeps_the_order(void **state)
+{
+    static unsigned numbers[2] = {1, 2};
+
+    (void)state;
+    stage_close();
+    stage_open_loops(1);
+    assert_int_equal(grove_option_set("blocking_threads", "1"), 0);
+    assert_int_equal(grove_option_set("blocking_queue", "2"), 0);
+    n_back = n_begun = n_ended = 0;
+    atomic_store(&n_blocked, 0);
+    atomic_store(&released, false);
+    assert_int_equal(grove_go(be_blocked, NULL, NULL, NULL), 0);
+    while (atomic_load(&n_blocked) < 1)
+        assert_int_equal(grove_sleep_await(1), 0);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(grove_go(be_noted, &numbers[i], NULL, NULL), 0);
+    assert_int_equal(grove_yield_await(), 0);
+    assert_int_equal(grove_yield_await(), 0);
+    assert_int_equal(grove_blocking_await(block, NULL, 0), GROVE_EFULL);
+    atomic_store(&released, true);
+    while (atomic_load(&n_ordered) < 2 || n_ended < 1)
+        assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(order[0], 1);
+    assert_int_equal(order[1], 2);
+    stage_close();
+    stage_open_loops(1);
+}
+
 static void test_the_queue_of_the_pool_is_bounded(void **state)
 {
     (void)state;
@@ -195,6 +239,7 @@ static int set_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        stage_test(test_the_pool_has_so_many_threads_and_places_and_keeps_the_order),
         stage_test(test_a_function_works_on_a_copy_or_on_what_it_is_given),
         stage_test(test_a_caller_leaves_at_its_deadline_if_the_argument_was_copied),
         stage_test(test_who_passed_a_pointer_stays_until_the_function_has_returned),

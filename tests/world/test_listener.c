@@ -1,4 +1,4 @@
-/* Streams and listeners: who waits and leaves, who owns, other kinds of sockets, want of descriptors. */
+/* Streams and listeners: who waits and leaves, other kinds of sockets, want of descriptors. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -193,6 +193,63 @@ static void test_peers_that_nobody_has_accepted_are_hung_up_on(void **state)
     assert_int_equal(close(peer), 0);
 }
 
+static void test_peers_are_accepted_in_the_order_in_which_they_came(void **state)
+{
+    struct grove_stream *stream;
+    int peers[3];
+    char byte;
+
+    (void)state;
+    assert_int_equal(grove_listen("tcp://127.0.0.1:0", NULL, &listener), 0);
+    for (int i = 0; i < 3; i++) {
+        peers[i] = raw_dial();
+        assert_int_equal(write(peers[i], &"abc"[i], 1), 1);
+    }
+    assert_int_equal(grove_sleep_await(20), 0);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(grove_accept_await(listener, &stream), 0);
+        assert_int_equal(grove_read_all_await(stream, &byte, 1), 0);
+        assert_int_equal(byte, "abc"[i]);
+        grove_stream_close(stream);
+        assert_int_equal(close(peers[i]), 0);
+    }
+    grove_listener_close(listener);
+}
+
+static void sleep_and_accept(void *argument)
+{
+    struct waiter *waiter = argument;
+    struct grove_stream *stream;
+
+    waiter->begun = true;
+    if (grove_sleep_await(GROVE_INFINITE) == GROVE_ECANCELED)
+        waiter->rc = grove_accept_await(waiter->listener, &stream);
+}
+
+static void test_who_was_stopped_accepts_nobody_though_somebody_waits(void **state)
+{
+    struct waiter waiter = {.rc = 1};
+    struct grove_stream *stream;
+    grove_ref who;
+    int peer;
+
+    (void)state;
+    assert_int_equal(grove_listen("tcp://127.0.0.1:0", NULL, &listener), 0);
+    waiter.listener = listener;
+    peer = raw_dial();
+    assert_int_equal(grove_go(sleep_and_accept, &waiter, NULL, &who), 0);
+    assert_int_equal(grove_sleep_await(20), 0);
+    assert_true(waiter.begun);
+    assert_int_equal(grove_stop(who, GROVE_STOP_KILL), 0);
+    join(who);
+    assert_int_equal(waiter.rc, GROVE_ECANCELED);
+    grove_within(2000);
+    assert_int_equal(grove_accept_await(listener, &stream), 0); /* It waits still. */
+    grove_stream_close(stream);
+    assert_int_equal(close(peer), 0);
+    grove_listener_close(listener);
+}
+
 static void test_who_waits_is_told_when_another_one_closes(void **state)
 {
     struct grove_stream *ends[2];
@@ -207,6 +264,8 @@ static void test_who_waits_is_told_when_another_one_closes(void **state)
     assert_int_equal(grove_go(wait_for_peer, &acceptor, NULL, &who[1]), 0);
     while (!reader.begun || !acceptor.begun)
         assert_int_equal(grove_yield_await(), 0);
+    assert_int_equal(grove_accept_await(acceptor.listener, &ends[0]), GROVE_EUSAGE);
+    assert_non_null(strstr(grove_why(), "another turn accepts"));
     grove_stream_close(ends[1]);
     grove_listener_close(acceptor.listener);
     join(who[0]);
@@ -238,120 +297,6 @@ static void test_when_the_process_drains_nobody_new_is_accepted(void **state)
     grove_stream_close(near);
     grove_stream_close(far);
     grove_listener_close(listener);
-}
-
-/* --- owners -------------------------------------------------------------------------------------- */
-
-static void forget(void *argument)
-{
-    struct grove_stream *stream;
-
-    assert_int_equal(grove_connect_await(argument, &stream), 0);
-}
-
-static void test_what_an_owner_forgot_is_closed_when_it_ends(void **state)
-{
-    struct grove_stream *stream;
-    grove_ref who;
-    size_t n_bytes;
-    char byte;
-
-    (void)state;
-    assert_int_equal(grove_listen("tcp://127.0.0.1:0", NULL, &listener), 0);
-    assert_int_equal(grove_go(forget, (void *)grove_listener_url(listener), NULL, &who), 0);
-    assert_int_equal(grove_accept_await(listener, &stream), 0);
-    grove_within(1000);
-    assert_int_equal(grove_read_await(stream, &byte, 1, &n_bytes), 0);
-    assert_int_equal(n_bytes, 0);
-    grove_stream_close(stream);
-    grove_listener_close(listener);
-}
-
-static void own_for_a_while(void *argument)
-{
-    (void)argument;
-    (void)grove_sleep_await(20);
-}
-
-static void test_who_was_given_a_stream_owns_it(void **state)
-{
-    struct grove_stream *ends[2];
-    grove_ref heir;
-    size_t n_bytes;
-    char byte;
-
-    (void)state;
-    pair(ends);
-    assert_int_equal(grove_go(own_for_a_while, NULL, NULL, &heir), 0);
-    assert_int_equal(grove_stream_give(ends[0], heir), 0);
-    grove_within(2000);
-    assert_int_equal(grove_read_await(ends[1], &byte, 1, &n_bytes), 0);
-    assert_int_equal(n_bytes, 0); /* It closed with its owner. */
-    grove_stream_close(ends[1]);
-}
-
-static int act_connect(struct play *me, struct script *script)
-{
-    struct grove_stream *stream;
-
-    (void)me;
-    return stage_note(script, grove_connect_await(grove_listener_url(listener), &stream));
-}
-
-static int act_read(struct play *me, struct script *script)
-{
-    size_t n_bytes;
-    char byte;
-
-    (void)me;
-    return stage_note(script,
-                      grove_read_await((void *)(uintptr_t)script->number, &byte, 1, &n_bytes));
-}
-
-static void test_an_actor_must_be_pinned_to_hold_a_stream(void **state)
-{
-    struct grove_spawn_options pinned = {.pinned = true};
-    struct script script = {.act = act_connect};
-    struct grove_stream *stream;
-    grove_ref loose, fast;
-    size_t n_bytes;
-    char byte;
-
-    (void)state;
-    assert_int_equal(grove_listen("tcp://127.0.0.1:0", NULL, &listener), 0);
-    loose = stage_spawn("loose");
-    assert_int_equal(stage_perform(loose, &script), GROVE_EUSAGE);
-    assert_non_null(strstr(script.text, "spawn it with `pinned`"));
-    assert_int_equal(play_spawn(&stage_player, NULL, &pinned, &fast), 0);
-    assert_int_equal(stage_perform(fast, &script), 0);
-    assert_int_equal(grove_accept_await(listener, &stream), 0);
-    /* It lives as long as the actor, not as the handler. */
-    grove_within(20);
-    assert_int_equal(grove_read_await(stream, &byte, 1, &n_bytes), GROVE_ETIMEDOUT);
-    assert_int_equal(grove_stop_await(fast, GROVE_STOP_DRAIN), 0);
-    assert_int_equal(grove_read_await(stream, &byte, 1, &n_bytes), 0);
-    assert_int_equal(n_bytes, 0);
-    assert_int_equal(grove_stop_await(loose, GROVE_STOP_DRAIN), 0);
-    grove_stream_close(stream);
-    grove_listener_close(listener);
-}
-
-static void test_another_loop_may_not_use_it(void **state)
-{
-    struct grove_stream *ends[2];
-    struct script script = {.act = act_read};
-    grove_ref far;
-
-    (void)state;
-    pair(ends);
-    script.number = (int64_t)(uintptr_t)ends[0];
-    far = stage_spawn_on(1, "far");
-    assert_int_equal(stage_perform(far, &script), GROVE_EUSAGE);
-    assert_non_null(strstr(script.text, "belongs to loop 0"));
-    assert_int_equal(grove_stream_give(ends[0], far), GROVE_EUSAGE);
-    assert_int_equal(grove_stop_await(far, GROVE_STOP_DRAIN), 0);
-    assert_int_equal(grove_stream_give(ends[0], far), GROVE_ENOACTOR);
-    close_pair(ends);
 }
 
 /* --- other kinds --------------------------------------------------------------------------------- */
@@ -442,11 +387,9 @@ int main(void)
         stage_test(test_a_stop_ends_a_read_and_the_stream_goes_on),
         stage_test(test_what_comes_for_a_reader_that_was_stopped_is_there_for_the_next_one),
         stage_test(test_peers_that_nobody_has_accepted_are_hung_up_on),
+        stage_test(test_peers_are_accepted_in_the_order_in_which_they_came),
+        stage_test(test_who_was_stopped_accepts_nobody_though_somebody_waits),
         stage_test(test_who_waits_is_told_when_another_one_closes),
-        stage_test(test_what_an_owner_forgot_is_closed_when_it_ends),
-        stage_test(test_who_was_given_a_stream_owns_it),
-        stage_test(test_an_actor_must_be_pinned_to_hold_a_stream),
-        stage_test(test_another_loop_may_not_use_it),
         stage_test(test_unix_sockets_know_their_peer),
         stage_test(test_a_file_is_never_taken_for_the_socket_of_a_dead_process),
         stage_test(test_what_is_not_there_or_no_stream_is_told),

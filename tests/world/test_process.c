@@ -49,6 +49,63 @@ static void test_a_child_reads_and_writes_through_streams(void **state)
     grove_process_close(process);
 }
 
+static void test_a_child_without_input_reads_nothing_and_not_ours(void **state)
+{
+    struct grove_stream *output;
+    struct grove_process_options options = {.output = &output};
+    struct grove_process *process;
+    int ours[2], kept = dup(STDIN_FILENO);
+    char bytes[8];
+    size_t n_bytes;
+
+    (void)state;
+    assert_int_equal(pipe(ours), 0);
+    assert_int_equal(write(ours[1], "ours", 4), 4);
+    assert_int_equal(close(ours[1]), 0);
+    assert_int_equal(dup2(ours[0], STDIN_FILENO), STDIN_FILENO);
+    process = spawn((const char *const[]){"cat", NULL}, &options);
+    assert_int_equal(grove_read_await(output, bytes, sizeof bytes, &n_bytes), 0);
+    assert_int_equal(n_bytes, 0);
+    assert_int_equal(grove_process_wait_await(process, NULL), 0);
+    assert_int_equal(dup2(kept, STDIN_FILENO), STDIN_FILENO);
+    assert_int_equal(close(kept) | close(ours[0]), 0);
+    grove_stream_close(output);
+    grove_process_close(process);
+}
+
+struct child_waiter {
+    struct grove_process *process;
+    int rc;
+    bool begun;
+};
+
+static void wait_for_child(void *argument)
+{
+    struct child_waiter *waiter = argument;
+
+    waiter->begun = true;
+    waiter->rc = grove_process_wait_await(waiter->process, NULL);
+}
+
+static void test_one_turn_waits_for_a_child_and_is_told_when_another_one_closes_it(void **state)
+{
+    struct child_waiter waiter = {
+        .process = spawn((const char *const[]){"sleep", "1000", NULL}, NULL), .rc = 1};
+    grove_ref who;
+
+    (void)state;
+    assert_int_equal(grove_go(wait_for_child, &waiter, NULL, &who), 0);
+    while (!waiter.begun)
+        assert_int_equal(grove_yield_await(), 0);
+    assert_int_equal(grove_process_wait_await(waiter.process, NULL), GROVE_EUSAGE);
+    assert_non_null(strstr(grove_why(), "another turn waits"));
+    grove_process_close(waiter.process);
+    for (int i = 0; waiter.rc == 1 && i < 5000; i++)
+        assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(waiter.rc, GROVE_ECANCELED);
+    join(who);
+}
+
 static void test_status_errors_directory_and_environment(void **state)
 {
     static const char *const environment[] = {"WHO=grove", NULL};
@@ -222,6 +279,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         stage_test(test_a_child_reads_and_writes_through_streams),
+        stage_test(test_a_child_without_input_reads_nothing_and_not_ours),
+        stage_test(test_one_turn_waits_for_a_child_and_is_told_when_another_one_closes_it),
         stage_test(test_status_errors_directory_and_environment),
         stage_test(test_a_wait_has_a_deadline_and_a_signal_ends_the_child),
         stage_test(test_a_forgotten_child_dies_with_its_owner),

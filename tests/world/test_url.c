@@ -58,7 +58,7 @@ static void test_names_are_looked_up_and_all_addresses_are_listened_at(void **st
     grove_listener_close(listener);
 }
 
-/* Stands before that of libc: two.test is a name with two addresses. */
+/* Stands before that of libc: two.test is a name with two addresses, none.test nobody's. */
 int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
                 struct addrinfo **found)
 {
@@ -68,6 +68,8 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
     int rc;
 
     memcpy(&real, &symbol, sizeof real);
+    if (node != NULL && strcmp(node, "none.test") == 0)
+        return EAI_NONAME;
     if (node == NULL || strcmp(node, "two.test") != 0)
         return real(node, service, hints, found);
     rc = real("127.0.0.2", service, hints, found);
@@ -83,6 +85,8 @@ static void test_the_addresses_of_a_name_are_tried_one_after_the_other(void **st
     char url[GROVE_URL_BYTES];
 
     (void)state;
+    assert_int_equal(grove_lookup_await("none.test", &addresses), -ENOENT);
+    assert_non_null(strstr(grove_why(), "look up none.test: nobody has this name"));
     assert_int_equal(grove_lookup_await("two.test", &addresses), 0);
     assert_int_equal(addresses.n, 2);
     assert_int_equal(grove_listen("tcp://127.0.0.1:0", NULL, &listener), 0);
