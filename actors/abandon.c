@@ -20,9 +20,10 @@
 
 /* --- waits ------------------------------------------------------------------------------------ */
 
-static const char *name_of(enum gv_wait_kind kind)
+/* NULL: it cannot be abandoned. */
+static const char *name_of(const struct gv_wait *wait)
 {
-    switch (kind) {
+    switch ((enum gv_wait_kind)wait->kind) {
     case GV_WAIT_SLEEP:
         return "sleep";
     case GV_WAIT_YIELD:
@@ -40,8 +41,9 @@ static const char *name_of(enum gv_wait_kind kind)
         return "stop";
     case GV_WAIT_SPAWN:
         return "spawn";
-    case GV_WAIT_THREAD:
     case GV_WAIT_IO:
+        return wait->leave != NULL ? "outside" : NULL;
+    case GV_WAIT_THREAD:
     case GV_WAIT_BESIDE:
     case GV_WAIT_OUT:
         break;
@@ -90,6 +92,13 @@ static void leave(struct gv_loop *loop, struct gv_wait *wait)
         gv_deadlock_unwatch(loop, wait->cycle);
     if (wait->kind == GV_WAIT_SPAWN)
         stop_child(wait);
+    if (wait->kind == GV_WAIT_IO && wait->slot != NULL) {
+        struct gv_wait **place = wait->slot;
+
+        *place = NULL;
+        wait->leave(place);
+        return;
+    }
     if (wait->message != NULL) {
         gv_message_give(&loop->blocks, wait->message);
         return;
@@ -112,8 +121,7 @@ static void report(const struct gv_task *task, const struct gv_turn *turn, const
     task->class->describe(task, name, sizeof name);
     gv_log(GV_LOG_WARN, what, "task=%s method=%s waits=%s since_ms=%u", name,
            turn->method != NULL ? turn->method->name : "none",
-           turn->wait != NULL && name_of(turn->wait->kind) != NULL ? name_of(turn->wait->kind)
-                                                                   : "other",
+           turn->wait != NULL && name_of(turn->wait) != NULL ? name_of(turn->wait) : "other",
            turn->wait != NULL ? gv_loop_here->now_ms - turn->wait->since_ms : 0);
 }
 
@@ -161,7 +169,7 @@ void gv_abandon(struct gv_loop *loop, struct gv_task *task)
     while (top->wait != NULL && top->wait->above != NULL)
         top = top->wait->above;
     if (turn->below != NULL || top->wait == NULL || top->stack == NULL
-        || (top == turn && name_of(turn->wait->kind) == NULL)) {
+        || (top == turn && name_of(turn->wait) == NULL)) {
         report(task, turn, "stop.cancelled");
         gv_abandon_by_cancel(loop, turn);
         return;
@@ -190,7 +198,7 @@ void gv_bury(struct gv_loop *loop, struct gv_task *task)
     if (turn->n_shields > 0)
         gv_shields_end(loop, turn);
     turn->cancelled = 1;
-    loop->turn = turn;
+    gv_loop_set_turn(loop, turn);
     if (loop->turn_clock)
         gv_turn_clock_begin(loop);
     gv_probe(&loop->probes, RESUME, gv_task_id(task), (uint64_t)(int64_t)GROVE_ECANCELED);

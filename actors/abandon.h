@@ -18,7 +18,8 @@
  *     ┝━ A  waits     once; from then on it is queued.
  *   dispatcher        A: B goes on alone with its awaits cancelled, and the stack ends with it.
  *
- * A wait whose kind is not known here, as of the outside, is cancelled too.
+ * Of the outside, what its function would have undone on its way out is
+ * undone (io.h). A wait for a file is cancelled: it ends with the disk.
  * Who waits for a call on a thread that uses its memory can be neither: if
  * that does not return within a second the process ends (job.h).
  *

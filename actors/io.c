@@ -17,7 +17,18 @@ uint32_t gv_io_deadline(struct gv_loop *loop)
     return gv_turn_deadline(loop, turn, GROVE_INFINITE);
 }
 
+void gv_io_leave(struct gv_wait **place)
+{
+    (void)place;
+}
+
 int gv_io_await(struct gv_loop *loop, struct gv_wait **place, uint32_t deadline_ms, bool *gone)
+{
+    return gv_io_await_or(loop, place, deadline_ms, gone, NULL);
+}
+
+int gv_io_await_or(struct gv_loop *loop, struct gv_wait **place, uint32_t deadline_ms, bool *gone,
+                   void (*leave)(struct gv_wait **place))
 {
     struct gv_wait wait;
     int rc;
@@ -25,6 +36,7 @@ int gv_io_await(struct gv_loop *loop, struct gv_wait **place, uint32_t deadline_
     gv_assert(*place == NULL);
     gv_wait_init(loop, &wait, GV_WAIT_IO, deadline_ms);
     wait.slot = place;
+    wait.leave = leave;
     *place = &wait;
     rc = gv_park(loop, &wait);
     *gone = wait.slot == NULL;

@@ -43,6 +43,17 @@ uint32_t gv_io_deadline(struct gv_loop *loop);
  */
 int gv_io_await(struct gv_loop *loop, struct gv_wait **place, uint32_t deadline_ms, bool *gone);
 
+/*
+ * The same of a turn that can be abandoned meanwhile: leave(place) then does
+ * what its function would have done on its way out. The place is empty by
+ * then; the turn's stack is still there.
+ */
+int gv_io_await_or(struct gv_loop *loop, struct gv_wait **place, uint32_t deadline_ms, bool *gone,
+                   void (*leave)(struct gv_wait **place));
+
+/* There is nothing to do. */
+void gv_io_leave(struct gv_wait **place);
+
 /* True while somebody waits there whom nothing has woken. */
 static inline bool gv_io_waits(struct gv_wait *const *place)
 {

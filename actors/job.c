@@ -65,6 +65,17 @@ static int start(struct gv_job *job, enum gv_blocking kind)
     return rc == -EAGAIN ? GROVE_EFULL : rc;
 }
 
+/* Its waiter will never come back. */
+static void leave(struct gv_wait **place)
+{
+    struct gv_job *job = (struct gv_job *)((char *)place - offsetof(struct gv_job, waiter));
+
+    if (job->done)
+        gv_job_free(job);
+    else
+        job->left = true;
+}
+
 int gv_job_await(struct gv_job *job, enum gv_blocking kind, uint32_t deadline_ms, const char *what,
                  const char *name)
 {
@@ -78,13 +89,12 @@ int gv_job_await(struct gv_job *job, enum gv_blocking kind, uint32_t deadline_ms
         gv_job_free(job);
         return gv_io_failed(loop, rc, what, name);
     }
-    rc = gv_io_await(loop, &job->waiter, deadline_ms, &gone);
+    /* Who does things to files has something to undo. That takes no longer than the disk does. */
+    rc = gv_io_await_or(loop, &job->waiter, deadline_ms, &gone,
+                        kind != GV_BLOCKING_FILES ? leave : NULL);
     if (rc == 0)
         return 0;
-    if (job->done) /* It was done when somebody else had woken us. */
-        gv_job_free(job);
-    else
-        job->left = true;
+    leave(&job->waiter); /* It may be done: then somebody else had woken us before. */
     return gv_io_failed(loop, rc, what, name);
 }
 

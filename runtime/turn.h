@@ -82,14 +82,17 @@ struct gv_wait {
     struct gv_turn *turn;       /* who waits */
     struct gv_timer timer;      /* armed if deadline_ms is set */
     struct gv_message *message; /* what woke it: an answer, or mail; the waiter owns it then */
-    struct grove_future *const *futures; /* ALL, ANY */
-    uint64_t target;                     /* task waited for, 0 = none; CALL, ROOM, STOP, SPAWN */
-    uint64_t call;                       /* CALL, ROOM: its call record */
-    struct gv_wait **slot;               /* IO: the place that points here, NULL if it is gone */
-    struct gv_cycle *cycle;              /* deadlock search over loops, NULL if there is none */
-    struct gv_turn *above; /* CALL that runs inline: the handler's turn on this same stack */
-    uint64_t number;       /* of this wait: never used twice on a loop */
-    uint64_t searched;     /* the last search for a circle that came by, so that none comes twice */
+    union {
+        struct grove_future *const *futures;   /* ALL, ANY */
+        void (*leave)(struct gv_wait **place); /* IO: see actors/io.h */
+    };
+    uint64_t target;        /* task waited for, 0 = none; CALL, ROOM, STOP, SPAWN */
+    uint64_t call;          /* CALL, ROOM: its call record */
+    struct gv_wait **slot;  /* IO: the place that points here, NULL if it is gone */
+    struct gv_cycle *cycle; /* deadlock search over loops, NULL if there is none */
+    struct gv_turn *above;  /* CALL that runs inline: the handler's turn on this same stack */
+    uint64_t number;        /* of this wait: never used twice on a loop */
+    uint64_t searched; /* the last search for a circle that came by, so that none comes twice */
     uint32_t since_ms;
     uint32_t deadline_ms; /* 0 = none */
     int32_t rc;           /* what park returns */

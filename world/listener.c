@@ -216,7 +216,7 @@ int grove_accept_await(struct grove_listener *listener, struct grove_stream **st
 
         if (listener->base == NULL)
             return gv_io_failed(loop, GROVE_ESTOPPING, "accept at", listener->url);
-        rc = gv_io_await(loop, &listener->acceptor, deadline_ms, &gone);
+        rc = gv_io_await_or(loop, &listener->acceptor, deadline_ms, &gone, gv_io_leave);
         if (rc == 0 && gone)
             rc = GROVE_ECANCELED;
         if (rc != 0)
@@ -229,6 +229,13 @@ int grove_accept_await(struct grove_listener *listener, struct grove_stream **st
 
 /* --- connecting ------------------------------------------------------------------------------- */
 
+/* Nobody holds it yet. */
+static void leave_dialled(struct gv_wait **place)
+{
+    grove_stream_close(
+        (struct grove_stream *)((char *)place - offsetof(struct grove_stream, reader)));
+}
+
 /* Dials one address and waits until it is up. On failure the stream is gone. */
 static int dial(struct gv_loop *loop, struct grove_stream *stream, const char *numeric,
                 uint32_t deadline_ms)
@@ -240,7 +247,7 @@ static int dial(struct gv_loop *loop, struct grove_stream *stream, const char *n
         free(stream);
         return rc;
     }
-    rc = gv_io_await(loop, &stream->reader, deadline_ms, &gone);
+    rc = gv_io_await_or(loop, &stream->reader, deadline_ms, &gone, leave_dialled);
     if (rc == 0 && stream->broken) /* It came up and ended before it was our turn. */
         rc = stream->error != 0 ? stream->error : -ECONNRESET;
     if (rc != 0)

@@ -57,6 +57,11 @@ static int open_polling(struct gv_loop *loop, int fd, unsigned wanted, struct po
     return 0;
 }
 
+static void leave(struct gv_wait **place)
+{
+    close_polling(&((struct polling *)((char *)place - offsetof(struct polling, waiter)))->holding);
+}
+
 int grove_poll_await(int fd, unsigned wanted, unsigned *ready)
 {
     struct gv_loop *loop = gv_io_loop();
@@ -83,7 +88,7 @@ int grove_poll_await(int fd, unsigned wanted, unsigned *ready)
                              "always ready; use grove/file.h for those");
     if (rc != 0)
         return gv_io_failed(loop, rc, "wait for", "a descriptor");
-    rc = gv_io_await(loop, &polling->waiter, gv_io_deadline(loop), &gone);
+    rc = gv_io_await_or(loop, &polling->waiter, gv_io_deadline(loop), &gone, leave);
     if (rc == 0 && gone)
         rc = GROVE_ECANCELED;
     if (rc == 0 && ready != NULL)

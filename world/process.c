@@ -229,7 +229,7 @@ int grove_process_wait_await(struct grove_process *process, struct grove_process
     if (process->waiter != NULL)
         return gv_usage("grove_process_wait_await: another turn waits for this child already");
     if (process->base != NULL)
-        rc = gv_io_await(loop, &process->waiter, gv_io_deadline(loop), &gone);
+        rc = gv_io_await_or(loop, &process->waiter, gv_io_deadline(loop), &gone, gv_io_leave);
     if (rc == 0 && gone)
         rc = GROVE_ECANCELED;
     if (rc != 0)

@@ -24,7 +24,7 @@ static int wait_for_bytes(struct gv_loop *loop, struct grove_stream *stream,
 
     stream->n_at_once = 0;
     stream->reading = reading;
-    rc = gv_io_await(loop, &stream->reader, deadline_ms, gone);
+    rc = gv_io_await_or(loop, &stream->reader, deadline_ms, gone, gv_io_leave);
     if (gv_likely(rc == 0))
         return 0;
     return gv_io_failed(loop, rc, "read from", *gone ? "a stream" : stream->peer);

@@ -89,7 +89,7 @@ int grove_signal_await(struct grove_signals *signals, int *number)
     while (signals->came == 0) {
         bool gone;
 
-        rc = gv_io_await(loop, &signals->waiter, deadline_ms, &gone);
+        rc = gv_io_await_or(loop, &signals->waiter, deadline_ms, &gone, gv_io_leave);
         if (rc == 0 && gone)
             rc = GROVE_ECANCELED;
         if (rc != 0)

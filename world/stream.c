@@ -195,6 +195,13 @@ static void break_off(struct grove_stream *stream, int error)
         stream->loop->env->stream_close(stream->base);
 }
 
+/* The bytes may lie on the stack that goes away. */
+static void leave_writer(struct gv_wait **place)
+{
+    break_off((struct grove_stream *)((char *)place - offsetof(struct grove_stream, writer)),
+              -EPIPE);
+}
+
 /* What did not leave at once. */
 static GV_APART int write_rest(struct gv_loop *loop, struct grove_stream *stream, const void *bytes,
                                size_t n_bytes)
@@ -208,7 +215,7 @@ static GV_APART int write_rest(struct gv_loop *loop, struct grove_stream *stream
         return gv_io_failed(loop, rc, "write to", stream->peer);
     }
     stream->n_at_once = 0;
-    rc = gv_io_await(loop, &stream->writer, deadline_ms, &gone);
+    rc = gv_io_await_or(loop, &stream->writer, deadline_ms, &gone, leave_writer);
     if (rc == 0)
         return 0;
     /* From here on the env does not look at the bytes any more. */
