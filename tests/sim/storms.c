@@ -115,7 +115,9 @@ static int ask_next(const struct link *me, unsigned number)
         grove_future_cancel(&future);
         return rc != 0 ? rc : GROVE_ECANCELED;
     }
-    return grove_all_await(futures, 1);
+    rc = grove_all_await(futures, 1);
+    grove_future_cancel(&future); /* Where that was cut off it is still in flight, and ends here. */
+    return rc;
 }
 
 /* However it failed: the reservation is given back, and the witness hears of it. */
@@ -236,6 +238,7 @@ static bool call_once(void)
     }
     rc = grove_future_await(&future);
     end_call(number, rc, response.call);
+    grove_future_cancel(&future); /* The same as in ask_next. */
     return rc != GROVE_ECANCELED;
 }
 
