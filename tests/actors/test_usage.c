@@ -77,9 +77,12 @@ static void test_a_message_that_is_null_is_told_and_not_called_too_big(void **st
 
     (void)state;
     fail_otherwise();
-    assert_told(play_echo_await(ref, NULL, &response), GROVE_EUSAGE, "the message is NULL");
-    assert_told(play_echo_send(ref, NULL), GROVE_EUSAGE, "the message is NULL");
-    assert_told(play_echo_send_await(ref, NULL), GROVE_EUSAGE, "the message is NULL");
+    assert_told(grove_call_await(ref, &play_service_table, PLAY_METHOD_ECHO, NULL, &response.base),
+                GROVE_EUSAGE, "the message is NULL");
+    assert_told(grove_send(ref, &play_service_table, PLAY_METHOD_ECHO, NULL), GROVE_EUSAGE,
+                "the message is NULL");
+    assert_told(grove_send_await(ref, &play_service_table, PLAY_METHOD_ECHO, NULL), GROVE_EUSAGE,
+                "the message is NULL");
 }
 
 static int refuse_nothing(struct play *me, struct script *script)
