@@ -9,6 +9,7 @@
 #include "actors/deadlock.h"
 #include "actors/defer.h"
 #include "actors/job.h"
+#include "actors/kin.h"
 #include "runtime/assert.h"
 #include "runtime/figure.h"
 #include "runtime/go.h"
@@ -161,6 +162,12 @@ void gv_abandon(struct gv_loop *loop, struct gv_task *task)
 {
     struct gv_turn *turn = task->turn, *top = turn;
 
+    if (turn == NULL) {
+        /* It waits for its children, or has not come to its first turn. */
+        if (gv_kin_lingers(task))
+            gv_kin_abandon(loop, (struct gv_actor *)task);
+        return;
+    }
     if (turn == &gv_turn_beside) {
         gv_beside_end_waits(loop,
                             task); /* Each ends by itself; what it had open is seen to there. */

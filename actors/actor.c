@@ -9,6 +9,7 @@
 
 #include "actors/call.h"
 #include "actors/kept.h"
+#include "actors/kin.h"
 #include "actors/mail.h"
 #include "actors/post.h"
 #include "actors/service.h"
@@ -160,7 +161,8 @@ struct order {
     const struct gv_type *type;
     const void *argument;
     const struct grove_spawn_options *options;
-    uint64_t call; /* that waits for init, 0 = none */
+    uint64_t call;          /* that waits for init, 0 = none */
+    struct gv_task *parent; /* or its guest; NULL = none */
 };
 
 struct gv_rare *gv_actor_make_rare(struct gv_actor *actor)
@@ -215,6 +217,12 @@ static GV_APART int put_state_apart(struct gv_actor *actor)
     return state != NULL ? 0 : GROVE_ENOMEM;
 }
 
+/* The parent runs here, but its home is another loop. */
+static inline bool is_lent(const struct order *order)
+{
+    return gv_unlikely(order->parent != NULL && order->parent->class != &gv_actor_class);
+}
+
 /*
  * Puts the argument where the first turn finds it, and makes the message if
  * there must be one: for somebody who waits, a large argument, or the way to
@@ -235,7 +243,7 @@ static GV_INLINE int put_birth(struct gv_loop *loop, struct gv_actor *actor,
         birth->argument = memcpy(birth->copied, order->argument, bytes);
         bytes = 0;
     }
-    if (bytes == 0 && order->call == 0 && actor->task.loop == loop->index)
+    if (bytes == 0 && order->call == 0 && actor->task.loop == loop->index && !is_lent(order))
         return 0;
     *init = gv_message_take(&loop->blocks, bytes);
     if (*init == NULL)
@@ -319,6 +327,14 @@ static GV_INLINE int spawn(struct gv_loop *loop, const struct order *order, grov
     }
     /* Until it is started, mail only queues: a far sender may be faster than INIT. */
     task->flags = GV_TASK_BUSY | GV_TASK_UNBORN;
+    if (order->parent != NULL) {
+        task->kin = 1;
+        if (is_lent(order)) {
+            gv_kin_send_home(loop, order->parent, task, init, ref);
+            return 0;
+        }
+        gv_kin_link(order->parent, task);
+    }
     if (task->loop == loop->index) {
         gv_place_here(loop, task, ref);
         start(loop, (struct gv_actor *)task, init);
@@ -354,6 +370,20 @@ type_for(const struct gv_loop *loop, const struct grove_service *service, const 
     return gv_likely(type != NULL) ? type : add_type(service, functions);
 }
 
+/* deinit runs behind the end of all children. */
+static GV_RARE int late_child(void)
+{
+    (void)gv_usage("deinit spawns no children, they have ended before it; spawn with .detached");
+    return GROVE_ESTOPPING;
+}
+
+/* Whose child the new one will be. False: it is too late for one. */
+static inline bool put_parent(const struct gv_loop *loop, struct order *order)
+{
+    order->parent = order->options->detached ? NULL : gv_kin_spawner(loop);
+    return order->parent == NULL || !(loop->turn->odd & GV_ODD_LAST);
+}
+
 int grove_spawn(const struct grove_service *service, const void *functions, const void *argument,
                 const struct grove_spawn_options *options, grove_ref *ref)
 {
@@ -366,6 +396,8 @@ int grove_spawn(const struct grove_service *service, const void *functions, cons
 
     if (gv_unlikely(order.type == NULL))
         return GROVE_EUSAGE;
+    if (gv_unlikely(!put_parent(loop, &order)))
+        return late_child();
     return spawn(loop, &order, ref);
 }
 
@@ -403,6 +435,8 @@ int grove_spawn_await(const struct grove_service *service, const void *functions
         return GROVE_EUSAGE;
     if (loop->turn == NULL)
         return gv_usage("nothing may be waited for here");
+    if (!put_parent(loop, &order))
+        return late_child();
     gv_wait_init(loop, &wait, GV_WAIT_SPAWN, loop->turn->deadline_ms);
     call = gv_call_take(loop, 0, 0, loop->turn->deadline_ms);
     if (call == NULL)

@@ -59,6 +59,7 @@ struct gv_rare {
     char label[GV_LABEL_BYTES];
     struct gv_post *post;     /* its place under a supervisor, see post.h */
     struct gv_beside *beside; /* further turns; NULL: there never were any */
+    uint32_t linger_ms;       /* when its children must have ended, 0: no such time; see kin.h */
     char *why; /* of its failure, on the heap; NULL: it has not failed, or without memory */
 };
 

@@ -14,6 +14,7 @@
 #include "actors/defer.h"
 #include "actors/holding.h"
 #include "actors/kept.h"
+#include "actors/kin.h"
 #include "actors/mail.h"
 #include "actors/monitor.h"
 #include "actors/post.h"
@@ -149,6 +150,7 @@ void gv_actor_last_turn(struct gv_loop *loop, struct gv_actor *actor)
 
     actor->task.flags |= GV_TASK_BUSY;
     begin_turn(loop, actor, &turn);
+    turn.odd = GV_ODD_LAST;
     actor->type->service->deinit(actor->type->functions, gv_actor_state(actor));
     gv_turn_clean_up(&turn);
     gv_turn_settle(loop, &turn);
@@ -209,7 +211,10 @@ void gv_actor_end(struct gv_loop *loop, struct gv_actor *actor)
     }
     if (task->mailbox.head != NULL || actor->rare != NULL || actor->type->state_apart)
         waiters = end_parts(loop, actor);
-    gv_task_leave(loop, task);
+    if (task->kin)
+        gv_kin_leave(loop, task);
+    else
+        gv_task_leave(loop, task);
     if (gv_unlikely(waiters != NULL))
         gv_task_ended(loop, waiters);
 }

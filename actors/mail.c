@@ -9,6 +9,7 @@
 #include "actors/deadletter.h"
 #include "actors/deadlock.h"
 #include "actors/edition.h"
+#include "actors/kin.h"
 #include "actors/monitor.h"
 #include "actors/post.h"
 #include "actors/reply.h"
@@ -301,6 +302,10 @@ static GV_APART void signal_came(struct gv_loop *loop, struct gv_task *task,
     }
     if (message->method == GV_SIGNAL_PUBLISH) {
         gv_edition_came(loop, message);
+        return;
+    }
+    if (message->method >= GV_SIGNAL_ADOPT && message->method <= GV_SIGNAL_DEAD_HOME) {
+        gv_kin_came(loop, task, message);
         return;
     }
     if (task == NULL && gv_supervisor_orphaned(loop, message))

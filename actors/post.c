@@ -9,6 +9,7 @@
 #include "actors/call.h"
 #include "actors/holding.h"
 #include "actors/kept.h"
+#include "actors/kin.h"
 #include "actors/mail.h"
 #include "actors/monitor.h"
 #include "actors/supervisor.h"
@@ -77,6 +78,7 @@ static void begin(struct gv_loop *loop, struct gv_actor *actor)
     gv_actor_birth(actor)->argument = post->argument;
     post->down = false;
     post->until_ms = 0;
+    post->lingers = false;
     post->code = 0;
     task->failed = task->killed = 0;
     task->flags &= (uint8_t) ~(GV_TASK_BUSY | GV_TASK_NOW | GV_TASK_STOPPING);
@@ -169,9 +171,13 @@ static bool stays(const struct gv_task *task, const struct gv_message *message)
 {
     const struct gv_post *post = gv_actor_post((const struct gv_actor *)task);
 
-    return post->until_ms == 0 || message->call == 0 || message->deadline_ms == 0
-           || message->form_flags & (GV_FLAG_ENTRY | GV_FLAG_COUNTED)
-           || message->method >= GV_NOTICE_FIRST
+    if ((post->until_ms == 0 && !post->lingers) || message->call == 0
+        || message->form_flags & (GV_FLAG_ENTRY | GV_FLAG_COUNTED)
+        || message->method >= GV_NOTICE_FIRST)
+        return true;
+    if (post->lingers && gv_kin_descends(message->from, task))
+        return false; /* It would wait for this one, which waits for it to end. */
+    return post->until_ms == 0 || message->deadline_ms == 0
            || !gv_ms_before(message->deadline_ms, post->until_ms);
 }
 
@@ -210,13 +216,11 @@ static struct gv_message *sift(struct gv_loop *loop, struct gv_task *task)
     return gone;
 }
 
-/* It will be down until then: who cannot wait so long is told now. */
-static void wait_until(struct gv_loop *loop, struct gv_actor *actor, uint32_t until_ms)
+/* Who is not to wait in its mail is told now. */
+static void send_away(struct gv_loop *loop, struct gv_actor *actor)
 {
-    struct gv_message *message;
+    struct gv_message *message = sift(loop, &actor->task);
 
-    gv_actor_post(actor)->until_ms = until_ms;
-    message = sift(loop, &actor->task);
     while (message != NULL) {
         struct gv_message *next = message->next;
 
@@ -225,6 +229,19 @@ static void wait_until(struct gv_loop *loop, struct gv_actor *actor, uint32_t un
                      gv_mail_reason(GROVE_EDOWN));
         message = next;
     }
+}
+
+/* It will be down until then: who cannot wait so long is told now. */
+static void wait_until(struct gv_loop *loop, struct gv_actor *actor, uint32_t until_ms)
+{
+    gv_actor_post(actor)->until_ms = until_ms;
+    send_away(loop, actor);
+}
+
+void gv_post_lingers(struct gv_loop *loop, struct gv_actor *actor)
+{
+    gv_actor_post(actor)->lingers = true;
+    send_away(loop, actor);
 }
 
 /* --- orders --------------------------------------------------------------------------------------- */
@@ -238,6 +255,8 @@ static void rest(struct gv_loop *loop, struct gv_task *task, bool cancel)
         gv_lend_stop(loop, task, cancel);
     else if (cancel)
         gv_turn_cancel(loop, task->turn);
+    if (task->kin)
+        gv_kin_told(loop, (struct gv_actor *)task, cancel ? GROVE_STOP_KILL : GROVE_STOP_NOW);
     gv_sched_ready(loop, task);
 }
 

@@ -82,6 +82,7 @@ struct gv_post {
     uint32_t until_ms;        /* calls with an earlier deadline fail; 0: all are kept */
     int code;                 /* of the init that failed last */
     bool on_error;            /* a handler that returns < 0 is a failure */
+    bool lingers; /* its children have not ended: their calls, and their children's, fail */
     bool down;
     bool stopped;     /* by somebody else than its supervisor, while it was down */
     uint64_t n_begun; /* incarnations, but for the first */
@@ -105,6 +106,9 @@ void gv_post_start(struct gv_loop *loop, struct gv_actor *actor, struct gv_messa
 
 /* Its incarnation is over: deinit, then down. On its home, in a dispatcher, not busy. */
 void gv_post_leave(struct gv_loop *loop, struct gv_actor *actor);
+
+/* Its incarnation is over, but its children have not ended yet. */
+void gv_post_lingers(struct gv_loop *loop, struct gv_actor *actor);
 
 /* Its init has returned 0. */
 void gv_post_is_up(struct gv_loop *loop, struct gv_actor *actor);

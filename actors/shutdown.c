@@ -8,6 +8,7 @@
 #include <grove/task.h>
 
 #include "actors/io.h"
+#include "actors/kin.h"
 #include "actors/post.h"
 #include "runtime/doom.h"
 #include "runtime/go.h"
@@ -328,8 +329,8 @@ static void stop_task(struct gv_loop *loop, struct gv_task *task, enum phase pha
 
 static void stop_actor(struct gv_loop *loop, struct gv_task *task)
 {
-    /* What is supervised is stopped by its supervisor, when it is its turn. */
-    if (!is_pool(task) && !gv_post_is_supervised(task))
+    /* What is supervised is stopped by its supervisor, when it is its turn, and a child by its parent. */
+    if (!is_pool(task) && !gv_post_is_supervised(task) && !gv_kin_is_child(task))
         stop_task(loop, task, STOPPED);
 }
 

@@ -18,6 +18,7 @@
 #include "actors/group.h"
 #include "actors/holding.h"
 #include "actors/kept.h"
+#include "actors/kin.h"
 #include "actors/letter.h"
 #include "actors/mail.h"
 #include "actors/monitor.h"
@@ -102,7 +103,9 @@ static struct gv_loop *start(void)
         return NULL;
     gv_fault_describe = gv_fault_who;
     gv_fault_install();
-    rc = gv_runtime_open(the_env, &upcalls, grove_loops());
+    rc = gv_kin_open();
+    if (rc == 0)
+        rc = gv_runtime_open(the_env, &upcalls, grove_loops());
     if (rc != 0) {
         gv_log(GV_LOG_ERROR, "runtime.start", "error=%s why=\"%s\"", grove_error_name(rc),
                grove_error_text(rc));
@@ -157,6 +160,7 @@ int grove_deinit(void)
     gv_shutdown_close(loop);
     gv_monitors_close(loop);
     gv_runtime_close();
+    gv_kin_close();
     gv_names_close();
     gv_groups_close();
     return 0;

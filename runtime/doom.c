@@ -32,7 +32,7 @@ static void deadline_came(struct gv_timer *timer)
     task->killed = 1;
     if (gv_task_is_out(task))
         gv_lend_abandon(loop, task);
-    else if (task->turn != NULL)
+    else if (task->turn != NULL || task->flags & GV_TASK_BUSY)
         gv_doom_fulfil(loop, task);
     else
         gv_sched_ready(loop, task);

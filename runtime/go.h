@@ -100,11 +100,17 @@ void gv_task_orphan_mail(struct gv_loop *loop, struct gv_task *task, int code);
  */
 void gv_task_end(struct gv_loop *loop, struct gv_task *task);
 
-/* The parts of it, for who has more to free between: gives the slot of a task without mail back. */
-static inline void gv_task_leave(struct gv_loop *loop, struct gv_task *task)
+/* What must be true of a task whose slot is given back. */
+static inline void gv_task_check_leave(const struct gv_task *task)
 {
     gv_assert(!(task->flags & (GV_TASK_BUSY | GV_TASK_QUEUED | GV_TASK_WAITED)));
     gv_assert(task->mailbox.head == NULL);
+}
+
+/* The parts of it, for who has more to free between: gives the slot of a task without mail back. */
+static inline void gv_task_leave(struct gv_loop *loop, struct gv_task *task)
+{
+    gv_task_check_leave(task);
     gv_probe(&loop->probes, STOP, gv_task_id(task), loop->index);
     if (gv_unlikely(task->anywhere))
         gv_figure_set(&loop->n_chosen_ended, loop->n_chosen_ended + 1);

@@ -202,17 +202,30 @@ struct gv_task *gv_slot_take_slowly(struct gv_slots *slots, unsigned home, size_
     return task;
 }
 
-void gv_slot_give_slowly(struct gv_slots *slots, struct gv_task *task)
+void gv_slot_kill(struct gv_task *task)
 {
-    struct gv_slot_list *stock = &slots->stock[task->loop][task->size_class];
     uint64_t id = gv_task_id(task);
 
-    /* The last generation stays odd but can match no ref any more: the slot is retired. */
-    if ((id & GV_SLOT_GENERATION) == GV_SLOT_GENERATION) {
-        atomic_store_explicit(&task->id, id & ~GV_SLOT_GENERATION, memory_order_relaxed);
-        return;
-    }
-    atomic_store_explicit(&task->id, id + 1, memory_order_relaxed);
+    gv_assert(id & 1);
+    /* The last generation is followed by none: the slot is retired. */
+    atomic_store_explicit(&task->id,
+                          (id & GV_SLOT_GENERATION) == GV_SLOT_GENERATION ? id & ~GV_SLOT_GENERATION
+                                                                          : id + 1,
+                          memory_order_relaxed);
+}
+
+void gv_slot_give_slowly(struct gv_slots *slots, struct gv_task *task)
+{
+    gv_slot_kill(task);
+    gv_slot_give_dead(slots, task);
+}
+
+void gv_slot_give_dead(struct gv_slots *slots, struct gv_task *task)
+{
+    struct gv_slot_list *stock = &slots->stock[task->loop][task->size_class];
+
+    if ((gv_task_id(task) & GV_SLOT_GENERATION) == 0)
+        return; /* retired */
     list_put(stock, task);
     if (stock->n < GV_SLOT_MAGAZINE || task->loop != slots->loop)
         return;

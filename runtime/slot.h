@@ -103,7 +103,7 @@ static inline void gv_slot_clear(struct gv_task *task, size_t bytes)
     task->turn = NULL;
     task->flags = 0;
     task->arrived = task->anywhere = 0;
-    task->failed = task->killed = 0;
+    task->failed = task->killed = task->kin = 0;
     task->depth_max = 0;
     task->bytes_max_64k = 0;
     if (bytes <= GV_SLOT_BYTES_MIN)
@@ -160,6 +160,10 @@ static inline void gv_slot_give(struct gv_slots *slots, struct gv_task *task)
     stock->first = task;
     stock->n++;
 }
+
+/* Ends the life of a task, whose slot is given back later, with give_dead, on its home. */
+void gv_slot_kill(struct gv_task *task);
+void gv_slot_give_dead(struct gv_slots *slots, struct gv_task *task);
 
 /* Calls each(loop, task) for every living task of a home loop that has arrived there; each may end it. On that loop. */
 void gv_slots_each(struct gv_loop *loop, unsigned home,

@@ -89,6 +89,7 @@ struct gv_task {
     uint8_t pinned         : 1;  /* never lent */
     uint8_t failed         : 1;  /* ends because of a failure of its own */
     uint8_t killed         : 1;  /* ends because it was killed */
+    uint8_t kin            : 1;  /* has a parent, or children: actors/kin.h */
     uint32_t depth_max     : 20; /* bound of the mailbox in messages */
     uint32_t bytes_max_64k : 12; /* and in units of 64 KiB */
 };

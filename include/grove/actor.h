@@ -42,6 +42,7 @@ struct grove_spawn_options {
     const char *label;     /* for reports, copied, at most 31 bytes */
     size_t argument_bytes; /* > 0: argument is copied; 0: the pointer is passed on */
     bool pinned;           /* all its turns run on its own loop: it is never lent */
+    bool detached;         /* it is nobody's child: it outlives the actor that spawns it */
 };
 
 /*
@@ -51,10 +52,20 @@ struct grove_spawn_options {
  * live until init has run. options may be NULL. On 0 *ref is the actor,
  * which accepts messages at once; init is its first turn. If init returns
  * not 0 the actor stops and every queued call fails with GROVE_ENOACTOR.
- * It is never begun anew, and outlives its spawner: to have it restarted, or
- * end with others, add it to a supervisor (supervise.h).
  * Errors: GROVE_EUSAGE (grove_why() says what is missing), GROVE_ENOMEM,
- * GROVE_ESTOPPING. Never suspends.
+ * GROVE_ESTOPPING (grove ends; or deinit of the spawner runs). Never suspends.
+ *
+ * It is a temporary child of its spawner, if that is an actor: it is never
+ * begun anew, and ends with the incarnation of the actor whose handler (or
+ * init) spawned it. When that has stopped, in whatever way, or failed, its
+ * children end first, then its deinit runs: the newest first, one after the
+ * other, on whatever loop they live, each with its own children before it.
+ * They are stopped in the mode in which the spawner was, and within the same
+ * deadline; with GROVE_STOP_KILL and within 5 s if it has failed. One that is
+ * begun anew by its supervisor has no children then. A child's own end means
+ * nothing to its spawner: who wants to know monitors it (monitor.h); to have
+ * it begun anew, add it to a supervisor (supervise.h). What main and
+ * greenlets (grove_go) spawn, and what is spawned with `detached`, is nobody's child.
  */
 GROVE_API int grove_spawn(const struct grove_service *service, const void *functions,
                           const void *argument, const struct grove_spawn_options *options,

@@ -31,7 +31,10 @@
  * decides in the same way; else one line of the log tells the history, and
  * the process exits with status 70.
  *
- * An actor that is spawned without a supervisor is never begun anew.
+ * An actor that is spawned without a supervisor is never begun anew, and
+ * ends with the actor that spawned it (actor.h). So what a supervised actor
+ * spawns ends before its next incarnation begins. A supervisor is nobody's
+ * child but its parent's, wherever it is made; its children are its own.
  */
 #ifndef GROVE_SUPERVISE_H
 #define GROVE_SUPERVISE_H

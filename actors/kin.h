@@ -1,0 +1,137 @@
+/*
+ * Kin: who spawned whom, and ends with him.
+ *
+ * What a handler spawns is its actor's child. When an incarnation of an
+ * actor is over its children end before its deinit runs: the newest first,
+ * one after the other, each with its own children before it:
+ *
+ *     up ──stops, fails, rests──▶ lingers ──the last child has ended──▶ deinit ──▶ end, or down
+ *                                   │ ▲
+ *                    stop the newest▼ │has ended
+ *                                  child
+ *
+ * One that lingers is GV_TASK_BUSY and GV_TASK_NOW, and has no turn. A
+ * child that ends by itself is only forgotten.
+ *
+ * The tree lies in a table beside the slots, 16 bytes for each, so that an
+ * actor's slot is not larger for it, and needs no memory:
+ *
+ *     of a slot: parent, next (older), before (newer)   written by the parent's home
+ *                first (its newest child), how it lingers   written by its own home
+ *
+ * A child whose parent lives elsewhere therefore keeps its slot, dead, until
+ * its parent's home has taken it out of the list: a message in the dead slot
+ * goes there and comes back. A child that is spawned while its parent is
+ * lent is sent home first (GV_SIGNAL_ADOPT), and from there to its own.
+ *
+ * Always: a parent is alive as long as it has children. Who is alive finds
+ * all its ancestors alive, on whatever loop they are.
+ */
+#ifndef GV_KIN_H
+#define GV_KIN_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "actors/actor.h"
+#include "runtime/slot.h"
+
+#define GV_KIN_FAILED_MS 5000u /* that children may take when their parent has failed */
+
+/* Numbers of slots, plus 1; 0: none. */
+struct gv_kin {
+    _Atomic uint32_t parent;
+    uint32_t next, before;
+    uint32_t first; /* and above GV_KIN_NUMBER, while it lingers: GV_KIN_LINGERS and a mode */
+};
+
+static_assert(sizeof(struct gv_kin) == 16, "four to a cache line");
+
+#define GV_KIN_NUMBER     ((UINT32_C(1) << 29) - 1)
+#define GV_KIN_LINGERS    (UINT32_C(1) << 31)
+#define GV_KIN_MODE_SHIFT 29u
+#define GV_KIN_MODE       (UINT32_C(3) << GV_KIN_MODE_SHIFT)
+
+/* One for each slot that can be. */
+extern struct gv_kin *gv_kin_table;
+
+/* Takes address space for the table. Returns 0 or GROVE_ENOMEM. */
+int gv_kin_open(void);
+void gv_kin_close(void);
+
+static inline struct gv_kin *gv_kin_of(const struct gv_task *task)
+{
+    return &gv_kin_table[gv_task_id(task) >> GV_SLOT_SHIFT];
+}
+
+/* The actor, or the guest of one, whose running turn is a parent of what it spawns; NULL: nobody is. */
+static inline struct gv_task *gv_kin_spawner(const struct gv_loop *loop)
+{
+    struct gv_task *task = loop->turn != NULL ? loop->turn->task : NULL;
+
+    return task != NULL && (task->class == &gv_actor_class || task->class == gv_actor_class.guest)
+               ? task
+               : NULL;
+}
+
+/* Makes a new task the newest child of an actor of this loop. Its own home may be another one. */
+static inline void gv_kin_link(struct gv_task *parent, struct gv_task *child)
+{
+    uint32_t parents = (uint32_t)(gv_task_id(parent) >> GV_SLOT_SHIFT);
+    uint32_t childs = (uint32_t)(gv_task_id(child) >> GV_SLOT_SHIFT);
+    struct gv_kin *above = &gv_kin_table[parents], *kin = &gv_kin_table[childs];
+    uint32_t first = above->first;
+
+    /* relaxed: who looks from elsewhere has had a message since. */
+    atomic_store_explicit(&kin->parent, parents + 1, memory_order_relaxed);
+    kin->next = first & GV_KIN_NUMBER;
+    if ((first & GV_KIN_NUMBER) != 0)
+        gv_kin_table[(first & GV_KIN_NUMBER) - 1].before = childs + 1;
+    above->first = (first & ~GV_KIN_NUMBER) | (childs + 1);
+    parent->kin = 1;
+}
+
+/* True if it has a parent. */
+static inline bool gv_kin_is_child(const struct gv_task *task)
+{
+    return task->kin && atomic_load_explicit(&gv_kin_of(task)->parent, memory_order_relaxed) != 0;
+}
+
+/* The task on whose list the child is, with id 0 for none. Any loop, while it is alive. */
+static inline struct gv_task *gv_kin_parent(const struct gv_task *task)
+{
+    /* relaxed: see gv_kin_link. */
+    uint32_t parent = atomic_load_explicit(&gv_kin_of(task)->parent, memory_order_relaxed);
+
+    return parent != 0 ? gv_slot_task((uint64_t)(parent - 1) << GV_SLOT_SHIFT) : NULL;
+}
+
+/* True if this task's incarnation is over, and its children have not ended yet. On its home. */
+static inline bool gv_kin_lingers(const struct gv_task *task)
+{
+    return task->kin && gv_kin_of(task)->first & GV_KIN_LINGERS;
+}
+
+/* True if the living task with this id descends from ancestor. Any loop. */
+bool gv_kin_descends(uint64_t id, const struct gv_task *ancestor) GV_RARE;
+
+/* A new child, not started, whose parent is lent to this loop: it goes home with its INIT. Owns init. */
+void gv_kin_send_home(struct gv_loop *loop, const struct gv_task *guest, struct gv_task *child,
+                      struct gv_message *init, grove_ref *ref) GV_RARE;
+
+/* One of the three signals came; task is whom it names, NULL: that is dead. Owns message. */
+void gv_kin_came(struct gv_loop *loop, struct gv_task *task, struct gv_message *message);
+
+/* The incarnation of an idle actor with task->kin is over. True: it has children, and goes on when they have ended. */
+bool gv_kin_linger(struct gv_loop *loop, struct gv_actor *actor);
+
+/* One with task->kin is told to stop in this mode: if it lingers its children are told too. */
+void gv_kin_told(struct gv_loop *loop, struct gv_actor *actor, enum grove_stop_mode mode);
+
+/* The stop deadline of one that lingers has come, as it has for its children. */
+void gv_kin_abandon(struct gv_loop *loop, struct gv_actor *actor) GV_RARE;
+
+/* The end of a child, in the stead of gv_task_leave: its parent forgets it. On its home. */
+void gv_kin_leave(struct gv_loop *loop, struct gv_task *task);
+
+#endif
