@@ -328,7 +328,7 @@ static GV_INLINE int spawn(struct gv_loop *loop, const struct order *order, grov
     /* Until it is started, mail only queues: a far sender may be faster than INIT. */
     task->flags = GV_TASK_BUSY | GV_TASK_UNBORN;
     if (order->parent != NULL) {
-        task->kin = 1;
+        task->child = 1;
         if (is_lent(order)) {
             gv_kin_send_home(loop, order->parent, task, init, ref);
             return 0;

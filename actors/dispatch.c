@@ -208,7 +208,7 @@ static GV_APART void leave(struct gv_loop *loop, struct gv_actor *actor)
         task->flags |= GV_TASK_BUSY;
     else if (!(task->flags & GV_TASK_NOW) && task->mailbox.head != NULL)
         gv_sched_ready(loop, task);
-    else if (task->kin && gv_kin_linger(loop, actor))
+    else if (task->parent && gv_kin_linger(loop, actor))
         return; /* It comes here again when its children have ended. */
     else if (gv_actor_post(actor) != NULL)
         gv_post_leave(loop, actor);
@@ -270,7 +270,7 @@ void gv_actor_stop(struct gv_loop *loop, struct gv_task *task, enum grove_stop_m
         gv_lend_stop(loop, task, false);
     if (gv_unlikely(task->flags & GV_TASK_UNBORN))
         gv_post_is_stopped((struct gv_actor *)task);
-    if (gv_unlikely(task->kin))
+    if (gv_unlikely(task->parent))
         gv_kin_told(loop, (struct gv_actor *)task, mode);
     /* Its run sees the flags and ends it; not here, inside somebody else's turn. */
     gv_sched_ready(loop, task);

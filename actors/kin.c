@@ -12,7 +12,7 @@
 #include "runtime/options.h"
 #include "runtime/place.h"
 
-#define TABLE_SLOTS ((size_t)GV_SLOT_CLASSES * GV_SLOT_INDEX_MAX)
+#define TABLE_SLOTS ((size_t)GV_SLOT_CLASSES * GV_SLOT_INDEX_MAX + 1)
 #define TABLE_BYTES (TABLE_SLOTS * sizeof(struct gv_kin))
 #define SMALL_BYTES ((size_t)1 << 20) /* of each size class, never huge pages */
 #define RETRY_MS    10u               /* without memory for a stop */
@@ -51,26 +51,6 @@ void gv_kin_close(void)
     if (gv_kin_table != NULL)
         (void)munmap(gv_kin_table, TABLE_BYTES); /* A failure only keeps address space. */
     gv_kin_table = NULL;
-}
-
-static struct gv_task *task_of(uint32_t number)
-{
-    return gv_slot_task((uint64_t)(number - 1) << GV_SLOT_SHIFT);
-}
-
-/* Takes a child out of the list of its parent, which lives here. */
-static void unlink_child(const struct gv_task *parent, const struct gv_task *child)
-{
-    struct gv_kin *above = gv_kin_of(parent), *kin = gv_kin_of(child);
-
-    if (kin->before != 0)
-        gv_kin_table[kin->before - 1].next = kin->next;
-    else
-        above->first = (above->first & ~GV_KIN_NUMBER) | kin->next;
-    if (kin->next != 0)
-        gv_kin_table[kin->next - 1].before = kin->before;
-    kin->next = kin->before = 0;
-    atomic_store_explicit(&kin->parent, 0, memory_order_relaxed); /* as in gv_kin_link */
 }
 
 bool gv_kin_descends(uint64_t id, const struct gv_task *ancestor)
@@ -144,7 +124,7 @@ static void tell(struct gv_loop *loop, struct gv_task *parent)
     const struct gv_kin *kin = gv_kin_of(parent);
     enum grove_stop_mode mode =
         (enum grove_stop_mode)((kin->first & GV_KIN_MODE) >> GV_KIN_MODE_SHIFT);
-    struct gv_task *child = task_of(kin->first & GV_KIN_NUMBER);
+    struct gv_task *child = gv_kin_task(kin->first & GV_KIN_NUMBER);
     uint32_t until_ms = rare != NULL ? rare->linger_ms : 0;
     struct gv_message *message;
 
@@ -166,7 +146,7 @@ static void tell(struct gv_loop *loop, struct gv_task *parent)
 }
 
 /* A child of one that lingers has ended, or it has just begun to. */
-static void go_on(struct gv_loop *loop, struct gv_task *parent)
+void gv_kin_go_on(struct gv_loop *loop, struct gv_task *parent)
 {
     struct gv_kin *kin = gv_kin_of(parent);
 
@@ -227,7 +207,7 @@ bool gv_kin_linger(struct gv_loop *loop, struct gv_actor *actor)
         gv_task_orphan_mail(loop, task, GROVE_ENOACTOR);
     else if (gv_actor_post(actor) != NULL)
         gv_post_lingers(loop, actor);
-    go_on(loop, task);
+    gv_kin_go_on(loop, task);
     return true;
 }
 
@@ -277,26 +257,15 @@ static struct gv_task *dead_of(struct gv_message *message)
 static_assert(sizeof(struct gv_task) + sizeof(struct gv_message) <= GV_SLOT_BYTES_MIN,
               "a dead slot carries its own message");
 
-void gv_kin_leave(struct gv_loop *loop, struct gv_task *task)
+void gv_kin_leave_far(struct gv_loop *loop, struct gv_task *task, uint32_t parent)
 {
-    struct gv_task *parent = gv_kin_parent(task);
     struct gv_message *message = (struct gv_message *)(void *)(task + 1);
 
-    gv_kin_of(task)->first = 0;
-    if (parent == NULL || parent->loop == loop->index) {
-        if (parent != NULL)
-            unlink_child(parent, task);
-        gv_task_leave(loop, task);
-        if (parent != NULL && gv_unlikely(gv_kin_lingers(parent)))
-            go_on(loop, parent);
-        return;
-    }
     gv_task_check_leave(task);
     gv_probe(&loop->probes, STOP, gv_task_id(task), loop->index);
     gv_slot_kill(task);
-    *message = (struct gv_message){.form_flags = 0};
-    message->from = gv_task_id(task);
-    post_dead(loop, message, GV_SIGNAL_DEAD, parent);
+    *message = (struct gv_message){.from = gv_task_id(task)};
+    post_dead(loop, message, GV_SIGNAL_DEAD, gv_kin_task(parent));
 }
 
 /* With the home of its parent. */
@@ -305,10 +274,10 @@ static void dead_came(struct gv_loop *loop, struct gv_task *parent, struct gv_me
     struct gv_task *child = dead_of(message);
 
     gv_assert(parent != NULL);
-    unlink_child(parent, child);
+    gv_kin_unlink(gv_kin_of(child), gv_kin_of(parent));
     post_dead(loop, message, GV_SIGNAL_DEAD_HOME, child);
     if (gv_kin_lingers(parent))
-        go_on(loop, parent);
+        gv_kin_go_on(loop, parent);
 }
 
 static void dead_is_home(struct gv_loop *loop, struct gv_message *message)

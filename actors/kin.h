@@ -34,6 +34,7 @@
 #include <stdbool.h>
 
 #include "actors/actor.h"
+#include "runtime/go.h"
 #include "runtime/slot.h"
 
 #define GV_KIN_FAILED_MS 5000u /* that children may take when their parent has failed */
@@ -48,11 +49,12 @@ struct gv_kin {
 static_assert(sizeof(struct gv_kin) == 16, "four to a cache line");
 
 #define GV_KIN_NUMBER     ((UINT32_C(1) << 29) - 1)
+#define GV_KIN_FAR        (UINT32_C(1) << 29) /* of `parent`: its home is not the child's */
 #define GV_KIN_LINGERS    (UINT32_C(1) << 31)
 #define GV_KIN_MODE_SHIFT 29u
 #define GV_KIN_MODE       (UINT32_C(3) << GV_KIN_MODE_SHIFT)
 
-/* One for each slot that can be. */
+/* One for each slot that can be; by number plus 1. */
 extern struct gv_kin *gv_kin_table;
 
 /* Takes address space for the table. Returns 0 or GROVE_ENOMEM. */
@@ -61,7 +63,7 @@ void gv_kin_close(void);
 
 static inline struct gv_kin *gv_kin_of(const struct gv_task *task)
 {
-    return &gv_kin_table[gv_task_id(task) >> GV_SLOT_SHIFT];
+    return &gv_kin_table[(gv_task_id(task) >> GV_SLOT_SHIFT) + 1];
 }
 
 /* The actor, or the guest of one, whose running turn is a parent of what it spawns; NULL: nobody is. */
@@ -75,41 +77,43 @@ static inline struct gv_task *gv_kin_spawner(const struct gv_loop *loop)
 }
 
 /* Makes a new task the newest child of an actor of this loop. Its own home may be another one. */
-static inline void gv_kin_link(struct gv_task *parent, struct gv_task *child)
+static GV_INLINE void gv_kin_link(struct gv_task *parent, struct gv_task *child)
 {
-    uint32_t parents = (uint32_t)(gv_task_id(parent) >> GV_SLOT_SHIFT);
-    uint32_t childs = (uint32_t)(gv_task_id(child) >> GV_SLOT_SHIFT);
+    uint32_t parents = (uint32_t)(gv_task_id(parent) >> GV_SLOT_SHIFT) + 1;
+    uint32_t childs = (uint32_t)(gv_task_id(child) >> GV_SLOT_SHIFT) + 1;
     struct gv_kin *above = &gv_kin_table[parents], *kin = &gv_kin_table[childs];
-    uint32_t first = above->first;
+    uint32_t next = above->first & GV_KIN_NUMBER;
 
+    if (gv_unlikely(parent->loop != child->loop))
+        parents |= GV_KIN_FAR;
     /* relaxed: who looks from elsewhere has had a message since. */
-    atomic_store_explicit(&kin->parent, parents + 1, memory_order_relaxed);
-    kin->next = first & GV_KIN_NUMBER;
-    if ((first & GV_KIN_NUMBER) != 0)
-        gv_kin_table[(first & GV_KIN_NUMBER) - 1].before = childs + 1;
-    above->first = (first & ~GV_KIN_NUMBER) | (childs + 1);
-    parent->kin = 1;
+    atomic_store_explicit(&kin->parent, parents, memory_order_relaxed);
+    kin->next = next;
+    if (next != 0)
+        gv_kin_table[next].before = childs;
+    above->first += childs - next;
+    parent->parent = 1;
 }
 
-/* True if it has a parent. */
-static inline bool gv_kin_is_child(const struct gv_task *task)
+/* The slot of a number plus 1. */
+static inline struct gv_task *gv_kin_task(uint32_t number)
 {
-    return task->kin && atomic_load_explicit(&gv_kin_of(task)->parent, memory_order_relaxed) != 0;
+    return gv_slot_task((uint64_t)((number & GV_KIN_NUMBER) - 1) << GV_SLOT_SHIFT);
 }
 
-/* The task on whose list the child is, with id 0 for none. Any loop, while it is alive. */
+/* Its parent, NULL: it has none. Any loop, while it is alive. */
 static inline struct gv_task *gv_kin_parent(const struct gv_task *task)
 {
     /* relaxed: see gv_kin_link. */
     uint32_t parent = atomic_load_explicit(&gv_kin_of(task)->parent, memory_order_relaxed);
 
-    return parent != 0 ? gv_slot_task((uint64_t)(parent - 1) << GV_SLOT_SHIFT) : NULL;
+    return parent != 0 ? gv_kin_task(parent) : NULL;
 }
 
 /* True if this task's incarnation is over, and its children have not ended yet. On its home. */
 static inline bool gv_kin_lingers(const struct gv_task *task)
 {
-    return task->kin && gv_kin_of(task)->first & GV_KIN_LINGERS;
+    return task->parent && gv_kin_of(task)->first & GV_KIN_LINGERS;
 }
 
 /* True if the living task with this id descends from ancestor. Any loop. */
@@ -122,16 +126,52 @@ void gv_kin_send_home(struct gv_loop *loop, const struct gv_task *guest, struct 
 /* One of the three signals came; task is whom it names, NULL: that is dead. Owns message. */
 void gv_kin_came(struct gv_loop *loop, struct gv_task *task, struct gv_message *message);
 
-/* The incarnation of an idle actor with task->kin is over. True: it has children, and goes on when they have ended. */
+/* The incarnation of an idle actor with task->parent is over. True: it has children, and goes on when they have ended. */
 bool gv_kin_linger(struct gv_loop *loop, struct gv_actor *actor);
 
-/* One with task->kin is told to stop in this mode: if it lingers its children are told too. */
+/* One with task->parent is told to stop in this mode: if it lingers its children are told too. */
 void gv_kin_told(struct gv_loop *loop, struct gv_actor *actor, enum grove_stop_mode mode);
 
 /* The stop deadline of one that lingers has come, as it has for its children. */
 void gv_kin_abandon(struct gv_loop *loop, struct gv_actor *actor) GV_RARE;
 
+/* Takes a child out of the list of its parent, which lives here. */
+static GV_INLINE void gv_kin_unlink(struct gv_kin *kin, struct gv_kin *above)
+{
+    if (kin->before != 0)
+        gv_kin_table[kin->before].next = kin->next;
+    else
+        above->first = (above->first & ~GV_KIN_NUMBER) | kin->next;
+    if (kin->next != 0)
+        gv_kin_table[kin->next].before = kin->before;
+    kin->next = kin->before = 0;
+    atomic_store_explicit(&kin->parent, 0, memory_order_relaxed); /* as in gv_kin_link */
+}
+
+/* Its parent, which lives here, lingers: it goes on. */
+void gv_kin_go_on(struct gv_loop *loop, struct gv_task *parent);
+
+/* The end of a child whose parent lives elsewhere. */
+void gv_kin_leave_far(struct gv_loop *loop, struct gv_task *task, uint32_t parent) GV_RARE;
+
 /* The end of a child, in the stead of gv_task_leave: its parent forgets it. On its home. */
-void gv_kin_leave(struct gv_loop *loop, struct gv_task *task);
+static GV_INLINE void gv_kin_leave(struct gv_loop *loop, struct gv_task *task)
+{
+    struct gv_kin *kin = gv_kin_of(task);
+    /* relaxed: see gv_kin_link. */
+    uint32_t parent = atomic_load_explicit(&kin->parent, memory_order_relaxed);
+    struct gv_kin *above;
+
+    gv_assert(kin->first == 0);
+    if (gv_unlikely(parent & GV_KIN_FAR)) {
+        gv_kin_leave_far(loop, task, parent);
+        return;
+    }
+    above = &gv_kin_table[parent];
+    gv_kin_unlink(kin, above);
+    gv_task_leave(loop, task);
+    if (gv_unlikely(above->first & GV_KIN_LINGERS))
+        gv_kin_go_on(loop, gv_kin_task(parent));
+}
 
 #endif

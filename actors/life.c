@@ -211,7 +211,7 @@ void gv_actor_end(struct gv_loop *loop, struct gv_actor *actor)
     }
     if (task->mailbox.head != NULL || actor->rare != NULL || actor->type->state_apart)
         waiters = end_parts(loop, actor);
-    if (task->kin)
+    if (task->child)
         gv_kin_leave(loop, task);
     else
         gv_task_leave(loop, task);

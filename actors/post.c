@@ -255,7 +255,7 @@ static void rest(struct gv_loop *loop, struct gv_task *task, bool cancel)
         gv_lend_stop(loop, task, cancel);
     else if (cancel)
         gv_turn_cancel(loop, task->turn);
-    if (task->kin)
+    if (task->parent)
         gv_kin_told(loop, (struct gv_actor *)task, cancel ? GROVE_STOP_KILL : GROVE_STOP_NOW);
     gv_sched_ready(loop, task);
 }

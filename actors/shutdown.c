@@ -330,7 +330,7 @@ static void stop_task(struct gv_loop *loop, struct gv_task *task, enum phase pha
 static void stop_actor(struct gv_loop *loop, struct gv_task *task)
 {
     /* What is supervised is stopped by its supervisor, when it is its turn, and a child by its parent. */
-    if (!is_pool(task) && !gv_post_is_supervised(task) && !gv_kin_is_child(task))
+    if (!is_pool(task) && !gv_post_is_supervised(task) && !task->child)
         stop_task(loop, task, STOPPED);
 }
 

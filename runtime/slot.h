@@ -103,7 +103,8 @@ static inline void gv_slot_clear(struct gv_task *task, size_t bytes)
     task->turn = NULL;
     task->flags = 0;
     task->arrived = task->anywhere = 0;
-    task->failed = task->killed = task->kin = 0;
+    task->failed = task->killed = 0;
+    task->child = task->parent = 0;
     task->depth_max = 0;
     task->bytes_max_64k = 0;
     if (bytes <= GV_SLOT_BYTES_MIN)

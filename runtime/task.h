@@ -89,7 +89,8 @@ struct gv_task {
     uint8_t pinned         : 1;  /* never lent */
     uint8_t failed         : 1;  /* ends because of a failure of its own */
     uint8_t killed         : 1;  /* ends because it was killed */
-    uint8_t kin            : 1;  /* has a parent, or children: actors/kin.h */
+    uint8_t child          : 1;  /* has a parent: actors/kin.h */
+    uint8_t parent         : 1;  /* has, or had, children */
     uint32_t depth_max     : 20; /* bound of the mailbox in messages */
     uint32_t bytes_max_64k : 12; /* and in units of 64 KiB */
 };

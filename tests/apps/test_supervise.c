@@ -12,7 +12,8 @@
 
 #include <cmocka.h>
 
-#define GROVE GV_BUILD_ROOT "/grove supervise "
+#define GROVE      GV_BUILD_ROOT "/grove supervise "
+#define SUPERVISED GV_BUILD_ROOT "/examples/supervised/supervised "
 
 static char output[8192];
 
@@ -62,6 +63,21 @@ static void test_what_cannot_be_executed_is_told(void **state)
     assert_non_null(strstr(output, "No such file"));
     assert_int_equal(run(GROVE "-- /etc/passwd"), 126);
     assert_non_null(strstr(output, "Permission denied"));
+}
+
+static void
+test_a_program_whose_root_supervisor_gives_up_ends_with_70_and_is_restarted(void **state)
+{
+    (void)state;
+    assert_int_equal(run(SUPERVISED "--exit"), 70);
+    assert_int_equal(count("supervisor.escalated"), 1);
+    /* Who gave up, which child was too much for it, how often, and why. */
+    assert_non_null(strstr(output, "supervisor=supervisor/desk exit=70"));
+    assert_non_null(strstr(output, "clerk/printer"));
+    assert_non_null(strstr(output, "a paper jam in the printer"));
+    assert_non_null(strstr(output, "1 times in 30000 ms"));
+    assert_int_equal(run(GROVE "--limit 2 -- " SUPERVISED "--exit"), 69); /* It gives up. */
+    assert_int_equal(count("supervisor.escalated"), 3);
 }
 
 static void test_every_wrong_flag_is_answered(void **state)
@@ -169,6 +185,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_status_that_is_no_crash_is_passed_on),
         cmocka_unit_test(test_what_cannot_be_executed_is_told),
+        cmocka_unit_test(
+            test_a_program_whose_root_supervisor_gives_up_ends_with_70_and_is_restarted),
         cmocka_unit_test(test_every_wrong_flag_is_answered),
         cmocka_unit_test(test_a_crash_is_reported_and_restarted_until_the_limit),
         cmocka_unit_test(test_status_70_is_restarted_and_others_with_any),
