@@ -43,14 +43,18 @@ static void ask(const char *name, grove_ref clerk, bool jam)
 {
     Supervised__V1__ServeRequest request = SUPERVISED__V1__SERVE_REQUEST__INIT;
     Supervised__V1__ServeResponse response = SUPERVISED__V1__SERVE_RESPONSE__INIT;
+    char why[64];
     int rc;
 
     request.jam = jam;
     rc = clerk_serve_await(clerk, &request, &response);
-    if (rc == 0)
+    if (rc == 0) {
         printf("%s: served %d\n", name, response.served);
-    else
-        printf("%s: %s: %s\n", name, grove_error_name(rc), grove_why());
+        return;
+    }
+    (void)snprintf(why, sizeof why, "%s", grove_why());
+    (void)grove_sleep_await(100); /* Meanwhile whoever is begun anew says so. */
+    printf("%s: %s: %s\n", name, grove_error_name(rc), why);
 }
 
 int main(int argc, char **argv)
