@@ -22,6 +22,7 @@
 
 #include "runtime/assert.h"
 #include "runtime/host_fault.h"
+#include "runtime/host_lines.h"
 #include "runtime/sanitize.h"
 
 enum { SIGNAL_STACK_BYTES = 65536, N_FRAMES_MAX = 64, N_OBJECTS_MAX = 64, REPORT_BYTES_MAX = 8192 };
@@ -106,30 +107,26 @@ static const char *name_of(int signal_number)
         return "SIGBUS";
     case SIGFPE:
         return "SIGFPE";
+    case SIGABRT:
+        return "SIGABRT";
     default:
         return "SIGILL";
     }
 }
 
-struct registers {
-    uintptr_t pc;
-    uintptr_t sp;
-    uintptr_t fp;
-};
-
-static struct registers registers_of(const ucontext_t *context)
+static struct gv_registers registers_of(const ucontext_t *context)
 {
 #if defined(__x86_64__)
     const greg_t *all = context->uc_mcontext.gregs;
 
-    return (struct registers){(uintptr_t)all[REG_RIP], (uintptr_t)all[REG_RSP],
-                              (uintptr_t)all[REG_RBP]};
+    return (struct gv_registers){(uintptr_t)all[REG_RIP], (uintptr_t)all[REG_RSP],
+                                 (uintptr_t)all[REG_RBP]};
 #elif defined(__aarch64__)
-    return (struct registers){context->uc_mcontext.pc, context->uc_mcontext.sp,
-                              context->uc_mcontext.regs[29]};
+    return (struct gv_registers){context->uc_mcontext.pc, context->uc_mcontext.sp,
+                                 context->uc_mcontext.regs[29]};
 #else
     (void)context;
-    return (struct registers){0, 0, 0};
+    return (struct gv_registers){0, 0, 0};
 #endif
 }
 
@@ -141,7 +138,7 @@ static bool read_frame(uintptr_t fp, uintptr_t frame[2])
     return process_vm_readv(getpid(), &ours, 1, &theirs, 1, 0) == (ssize_t)ours.iov_len;
 }
 
-static void put_frames(struct report *report, struct registers at)
+static void put_frames(struct report *report, struct gv_registers at)
 {
     uintptr_t frame[2]; /* the frame of the caller, the address to return to */
 
@@ -157,31 +154,57 @@ static void put_frames(struct report *report, struct registers at)
     }
 }
 
+/*
+ * From here on the calling thread alone goes on. Whoever breaks too waits
+ * for the end that its report brings; the others are made to break, so that
+ * nothing is done by a process that cannot be trusted any more.
+ */
+static void take_the_word(void)
+{
+    static volatile int reporting;
+
+    while (__sync_lock_test_and_set(&reporting, 1))
+        (void)pause();
+    gv_lines_stop_others(SIGSEGV);
+}
+
+void gv_fault_last_words(const void *frame)
+{
+    const uintptr_t *pair = frame; /* the frame of the caller, the address to return to */
+    struct gv_registers at = {pair[1] - 1, (uintptr_t)(pair + 2), pair[0]};
+
+    if (!enabled)
+        return;
+    (void)signal(SIGABRT, SIG_DFL); /* It is told already. */
+    take_the_word();
+    (void)gv_lines_print(&at);
+}
+
 /* On the signal stack there is no room to waste, and one report is all there will be. */
 static struct report the_report;
 
 static void on_fault(int signal_number, siginfo_t *info, void *context)
 {
-    static volatile int reporting;
-    struct registers at = registers_of(context);
+    struct gv_registers at = registers_of(context);
+    const void *address = signal_number != SIGABRT ? info->si_addr : NULL;
 
-    /* Another thread's report is under way: it ends us all. */
-    while (__sync_lock_test_and_set(&reporting, 1))
-        (void)pause();
-
+    take_the_word();
     put(&the_report, "grove: ");
     put(&the_report, name_of(signal_number));
-    put(&the_report, " at address 0x");
-    put_number(&the_report, (uintptr_t)info->si_addr, 16);
+    if (signal_number != SIGABRT) {
+        put(&the_report, " at address 0x");
+        put_number(&the_report, (uintptr_t)address, 16);
+    }
     put(&the_report, ", pc ");
     put_address(&the_report, at.pc);
     put(&the_report, ", sp 0x");
     put_number(&the_report, at.sp, 16);
-    put(&the_report, info->si_code <= 0 ? ", sent by a process\n" : "\n");
+    put(&the_report,
+        signal_number != SIGABRT && info->si_code <= 0 ? ", sent by a process\n" : "\n");
     flush(&the_report); /* what follows may fault again, and then this much is known */
 
     if (gv_fault_describe != NULL) {
-        size_t n = gv_fault_describe(info->si_addr, (const void *)at.sp, the_report.text,
+        size_t n = gv_fault_describe(address, (const void *)at.sp, the_report.text,
                                      sizeof(the_report.text));
 
         the_report.n = n < sizeof(the_report.text) ? n : sizeof(the_report.text);
@@ -189,6 +212,7 @@ static void on_fault(int signal_number, siginfo_t *info, void *context)
     }
     put_frames(&the_report, at);
     flush(&the_report);
+    (void)gv_lines_print(&at); /* What is above says the same to a debugger. */
 
     /* It is blocked in here, and takes effect when we return. */
     (void)signal(signal_number, SIG_DFL);
@@ -227,15 +251,16 @@ static int note_object(struct dl_phdr_info *info, size_t size, void *unused)
 
 static void install(void)
 {
-    static const int caught[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+    static const int caught[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
     const char *wish = getenv("GROVE_FAULT");
     struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK};
 
-    enabled = wish != NULL ? strcmp(wish, "1") == 0 : !GV_SANITIZED;
+    enabled = wish != NULL && strcmp(wish, "raw") != 0 ? strcmp(wish, "1") == 0 : !GV_SANITIZED;
     if (!enabled)
         return;
 
     (void)dl_iterate_phdr(note_object, NULL);
+    gv_lines_install();
     action.sa_sigaction = on_fault;
     gv_assert(sigfillset(&action.sa_mask) == 0);
     for (size_t i = 0; i < sizeof(caught) / sizeof(caught[0]); i++)

@@ -24,6 +24,7 @@
 
 #include "runtime/assert.h"
 #include "runtime/host.h"
+#include "runtime/host_fault.h"
 
 enum {
     LINE_BYTES_MAX = 4096,   /* PIPE_BUF on Linux: more could be torn */
@@ -150,6 +151,7 @@ void gv_host_crash(void *world, const char *report)
     write_last_words(report, n_bytes);
     if (n_bytes == 0 || report[n_bytes - 1] != '\n')
         write_last_words("\n", 1);
+    gv_fault_last_words(__builtin_frame_address(0));
     abort();
 }
 

@@ -34,6 +34,7 @@ static struct {
 } monitor = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static int memory = -1;    /* /proc/self/mem */
+static pid_t target;       /* 0: this process */
 static unsigned n_readers; /* who want it open; under the mutex */
 
 static uint64_t now_ns(void)
@@ -123,6 +124,21 @@ static bool wait_ns(uint64_t ns)
     return !end;
 }
 
+bool gv_host_look_into(pid_t process)
+{
+    char path[64];
+
+    target = process;
+    (void)snprintf(path, sizeof path, "/proc/%d/mem", (int)process); /* It fits. */
+    memory = open(path, O_RDONLY | O_CLOEXEC);
+    return memory >= 0;
+}
+
+pid_t gv_host_process(void)
+{
+    return target != 0 ? target : getpid();
+}
+
 size_t gv_host_read(uintptr_t address, void *into, size_t n_bytes)
 {
     struct iovec ours = {into, n_bytes}, theirs = {(void *)address, n_bytes};
@@ -131,7 +147,7 @@ size_t gv_host_read(uintptr_t address, void *into, size_t n_bytes)
     if (memory >= 0)
         n = pread(memory, into, n_bytes, (off_t)address);
     else
-        n = process_vm_readv(getpid(), &ours, 1, &theirs, 1, 0);
+        n = process_vm_readv(gv_host_process(), &ours, 1, &theirs, 1, 0);
     return n > 0 ? (size_t)n : 0;
 }
 

@@ -42,6 +42,12 @@ struct gv_thread {
 /* host_monitor.c: copies up to n_bytes of our memory that may not be there; how many. Safe in a signal handler. */
 size_t gv_host_read(uintptr_t address, void *into, size_t n_bytes);
 
+/* Memory, names and frames are those of another process from now on. False if we may not. */
+bool gv_host_look_into(pid_t process);
+
+/* Whose they are. */
+pid_t gv_host_process(void);
+
 /* The same works best between these two, which may nest: before the first, after the last reader. */
 void gv_host_memory_open(void);
 void gv_host_memory_close(void);
@@ -63,6 +69,9 @@ void gv_host_call_describe(const struct gv_look *look, char *text, size_t room);
 /* host_unwind.c */
 unsigned gv_host_frames(struct gv_thread *thread, const struct gv_look *look,
                         uintptr_t frames[GV_FRAMES_MAX]);
+
+/* The same from given registers on, in memory that lies still. */
+unsigned gv_host_walk(struct gv_registers at, uintptr_t frames[GV_FRAMES_MAX]);
 
 /* host_symbol.c */
 

@@ -110,7 +110,8 @@ static bool is_ready(void)
     dw.dwfl = dw.dwfl_begin(&callbacks);
     if (dw.dwfl == NULL)
         return false;
-    (void)dw.dwfl_linux_proc_report(dw.dwfl, getpid()); /* What it did not find has no names. */
+    (void)dw.dwfl_linux_proc_report(dw.dwfl,
+                                    gv_host_process()); /* What it did not find has no names. */
     (void)dw.dwfl_report_end(dw.dwfl, NULL, NULL);
     return true;
 }
@@ -126,7 +127,7 @@ static Dwfl_Module *module_of(uintptr_t address)
     if (module != NULL)
         return module;
     dw.dwfl_report_begin(dw.dwfl);
-    (void)dw.dwfl_linux_proc_report(dw.dwfl, getpid());
+    (void)dw.dwfl_linux_proc_report(dw.dwfl, gv_host_process());
     (void)dw.dwfl_report_end(dw.dwfl, NULL, NULL);
     return dw.dwfl_addrmodule(dw.dwfl, address);
 }
@@ -371,7 +372,8 @@ bool gv_host_name(uintptr_t frame, bool innermost, unsigned i, char *text, size_
         return true;
     if (i > 0)
         return false;
-    if (!gv_host_elf_name(address, text, room, &entry))
+    /* That knows what is loaded here. */
+    if (gv_host_process() != getpid() || !gv_host_elf_name(address, text, room, &entry))
         (void)snprintf(text, room, "0x%llx", (unsigned long long)frame); /* It fits. */
     return true;
 }
@@ -381,6 +383,8 @@ uintptr_t gv_host_entry(uintptr_t frame)
     uintptr_t entry = dw_entry(frame);
     char name[8];
 
+    if (entry == 0 && gv_host_process() != getpid())
+        return 0;
     if (entry == 0 && !gv_host_elf_name(frame, name, sizeof name, &entry))
         return 0;
     return entry;

@@ -96,19 +96,11 @@ static bool by_search(const struct gv_registers *frame, struct gv_registers *cal
     return false;
 }
 
-unsigned gv_host_frames(struct gv_thread *thread, const struct gv_look *look,
-                        uintptr_t frames[GV_FRAMES_MAX])
+unsigned gv_host_walk(struct gv_registers at, uintptr_t frames[GV_FRAMES_MAX])
 {
-    struct gv_registers at = {look->pc, look->sp, 0}, caller;
+    struct gv_registers caller;
     unsigned n = 0;
 
-    copied = NULL;
-    if (look->sp == 0) {
-        if (!gv_host_thread_sample(thread))
-            return 0;
-        copied = &thread->sample;
-        at = copied->at;
-    }
     while (n < GV_FRAMES_MAX && at.pc != 0) {
         frames[n++] = at.pc;
         caller = (struct gv_registers){0, 0, 0};
@@ -120,6 +112,23 @@ unsigned gv_host_frames(struct gv_thread *thread, const struct gv_look *look,
             break;
         at = caller;
     }
+    return n;
+}
+
+unsigned gv_host_frames(struct gv_thread *thread, const struct gv_look *look,
+                        uintptr_t frames[GV_FRAMES_MAX])
+{
+    struct gv_registers at = {look->pc, look->sp, 0};
+    unsigned n;
+
+    copied = NULL;
+    if (look->sp == 0) {
+        if (!gv_host_thread_sample(thread))
+            return 0;
+        copied = &thread->sample;
+        at = copied->at;
+    }
+    n = gv_host_walk(at, frames);
     copied = NULL;
     return n;
 }

@@ -2,6 +2,7 @@
  * A program that breaks in the handler of an actor, in the way that its
  * argument names.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/assert.h"
@@ -46,6 +47,17 @@ static int fail_assertion(struct play *me, struct script *script)
     return 0;
 }
 
+/* Counted behind a call, so that the compiler leaves our frame below it. */
+static volatile unsigned n_calls;
+
+static int give_up(struct play *me, struct script *script)
+{
+    (void)me;
+    (void)script;
+    abort();
+    return (int)n_calls++;
+}
+
 int main(int argc, char **argv)
 {
     struct script script = {.act = fail_assertion};
@@ -54,6 +66,8 @@ int main(int argc, char **argv)
         script.act = overflow;
     else if (argc == 2 && strcmp(argv[1], "overflow of main") == 0)
         script.act = overflow_at_once;
+    else if (argc == 2 && strcmp(argv[1], "abort") == 0)
+        script.act = give_up;
     else if (argc == 2 && strcmp(argv[1], "wild") == 0)
         script.act = write_wildly;
     if (grove_init(&argc, &argv) != 0)

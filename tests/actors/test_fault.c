@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,12 +20,13 @@
 #include "tests/runtime/victim.h"
 
 #define PROGRAM GV_BUILD_ROOT "/tests/actors/fault_program"
+#define SHARED  GV_BUILD_ROOT "/tests/actors/fault_shared"
 
-static const char *way;
+static const char *program = PROGRAM, *way;
 
 static void run_program(void)
 {
-    (void)execl(PROGRAM, PROGRAM, way, NULL);
+    (void)execl(program, program, way, NULL);
     _exit(127);
 }
 
@@ -48,6 +50,17 @@ static void skip_what_sanitizers_report(void)
         skip();
 }
 
+/* The stack is told in lines, too, from the function that broke on. */
+static void assert_lines(const char *innermost, const char *function)
+{
+    char line[128];
+
+    (void)snprintf(line, sizeof line, "\n  %s %s at tests/actors/fault_program.c:", innermost,
+                   function); /* It fits. */
+    assert_reported(line);
+    assert_reported("\n  from gv_actor_dispatch at actors/");
+}
+
 static void test_an_overflow_of_a_greenlets_stack_is_called_that(void **state)
 {
     (void)state;
@@ -56,6 +69,7 @@ static void test_an_overflow_of_a_greenlets_stack_is_called_that(void **state)
     assert_actor_and_method_are_named();
     assert_reported("STACK OVERFLOW of ");
     assert_reported("do this work in a WORKER rpc");
+    assert_reported("\n  at   descend at tests/actors/fault_program.c:");
 }
 
 static void test_an_overflow_in_a_handler_that_main_calls_inline_is_called_that_too(void **state)
@@ -74,6 +88,41 @@ static void test_a_write_through_null_names_who_did_it_and_is_no_overflow(void *
     assert_int_equal(signal_that_ended("wild"), SIGSEGV);
     assert_actor_and_method_are_named();
     assert_null(strstr(report, "STACK OVERFLOW"));
+    assert_lines("at  ", "write_wildly");
+}
+
+static void test_an_abort_names_who_was_running_and_where(void **state)
+{
+    (void)state;
+    skip_what_sanitizers_report();
+    assert_int_equal(signal_that_ended("abort"), SIGABRT);
+    assert_reported("grove: SIGABRT, pc 0x");
+    assert_actor_and_method_are_named();
+    assert_lines("from", "give_up");
+}
+
+static void test_lines_are_told_where_the_library_is_a_shared_one_too(void **state)
+{
+    (void)state;
+    skip_what_sanitizers_report();
+    program = SHARED;
+    assert_int_equal(signal_that_ended("wild"), SIGSEGV);
+    program = PROGRAM;
+    assert_reported("in greenlet/clumsy while handling no message\n");
+    assert_reported("\n  at   write_wildly at tests/actors/fault_shared.c:");
+    assert_reported(" at runtime/");
+}
+
+static void test_without_lines_there_is_the_raw_report(void **state)
+{
+    (void)state;
+    skip_what_sanitizers_report();
+    assert_int_equal(setenv("GROVE_FAULT", "raw", 1), 0);
+    assert_int_equal(signal_that_ended("wild"), SIGSEGV);
+    assert_int_equal(unsetenv("GROVE_FAULT"), 0);
+    assert_actor_and_method_are_named();
+    assert_reported("\n  from 0x");
+    assert_null(strstr(report, "fault_program.c:"));
 }
 
 static void test_a_failed_assertion_names_who_was_running(void **state)
@@ -83,6 +132,8 @@ static void test_a_failed_assertion_names_who_was_running(void **state)
     assert_reported("grove: assertion failed: script->number == 4711");
     assert_actor_and_method_are_named();
     assert_null(strstr(report, "STACK OVERFLOW"));
+    if (!GV_SANITIZED)
+        assert_lines("from", "fail_assertion");
 }
 
 static void test_a_thread_without_a_loop_has_nothing_to_say(void **state)
@@ -116,6 +167,9 @@ int main(void)
         cmocka_unit_test(test_an_overflow_of_a_greenlets_stack_is_called_that),
         cmocka_unit_test(test_an_overflow_in_a_handler_that_main_calls_inline_is_called_that_too),
         cmocka_unit_test(test_a_write_through_null_names_who_did_it_and_is_no_overflow),
+        cmocka_unit_test(test_an_abort_names_who_was_running_and_where),
+        cmocka_unit_test(test_lines_are_told_where_the_library_is_a_shared_one_too),
+        cmocka_unit_test(test_without_lines_there_is_the_raw_report),
         cmocka_unit_test(test_a_failed_assertion_names_who_was_running),
         cmocka_unit_test(test_a_thread_without_a_loop_has_nothing_to_say),
         cmocka_unit_test(test_a_worker_process_is_called_one),
