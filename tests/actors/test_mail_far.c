@@ -210,7 +210,10 @@ static void test_who_floods_a_far_actor_that_stands_still_has_little_under_way(v
     n = send_until_refused(still);
     gate.open = true;
     assert_in_range(n, GV_WINDOW_MAX - 2, GV_WINDOW_MAX);
+    while (!no_window_is_charged())
+        assert_int_equal(grove_sleep_await(1), 0);
     assert_int_equal(grove_stop(still, GROVE_STOP_KILL), 0);
+    stage_settle();
 }
 
 static void test_the_end_of_a_far_actor_is_seen_once_what_was_sent_has_left(void **state)
