@@ -154,6 +154,13 @@ static void put_frames(struct report *report, struct gv_registers at)
     }
 }
 
+static void hold(int unused)
+{
+    (void)unused;
+    for (;;)
+        (void)pause();
+}
+
 /*
  * From here on the calling thread alone goes on. Whoever breaks too waits
  * for the end that its report brings; the others are made to break, so that
@@ -162,9 +169,14 @@ static void put_frames(struct report *report, struct gv_registers at)
 static void take_the_word(void)
 {
     static volatile int reporting;
+    struct sigaction action = {.sa_handler = hold, .sa_flags = SA_ONSTACK};
 
     while (__sync_lock_test_and_set(&reporting, 1))
         (void)pause();
+    /* Blocked for us: a fault of ours ends the process. The program may have set a handler of its own. */
+    (void)sigfillset(&action.sa_mask);
+    (void)pthread_sigmask(SIG_SETMASK, &action.sa_mask, NULL);
+    (void)sigaction(SIGSEGV, &action, NULL);
     gv_lines_stop_others(SIGSEGV);
 }
 
