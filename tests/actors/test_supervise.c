@@ -243,6 +243,30 @@ static void test_an_error_is_no_failure_unless_the_child_says_so(void **state)
     assert_int_equal(family_info(top, 1).last_reason, GROVE_DOWN_FAILED);
 }
 
+static void test_a_type_may_say_that_an_error_is_a_failure_of_all_its_actors(void **state)
+{
+    static struct play_service strict;
+    struct script add = {.act = act_add, .to = GROVE_NOBODY};
+    struct grove_child child = family_child('s');
+    grove_ref s = GROVE_NOBODY, plain = GROVE_NOBODY;
+
+    (void)state;
+    strict = *(const struct play_service *)child.functions;
+    strict.restart_on_error = true;
+    child.functions = &strict;
+    assert_int_equal(grove_supervisor_add(top, &child, &s), 0);
+    assert_int_equal(stage_add(s, 7, NULL), 0);
+    assert_int_equal(stage_perform(s, &add), GROVE_EDOWN);
+    assert_int_equal(grove_failure()->started, GROVE_STARTED_YES);
+    family_wait(3);
+    assert_string_equal(family.notes, "sSs"); /* A state of zeros: else that were an overlap. */
+    /* Without a supervisor it ends. */
+    assert_int_equal(play_spawn(&strict, "t", &child.options, &plain), 0);
+    assert_int_equal(stage_perform(plain, &add), GROVE_EDOWN);
+    family_wait(5);
+    assert_int_equal(stage_add(plain, 1, NULL), GROVE_ENOACTOR);
+}
+
 static void test_a_watcher_is_not_told_of_a_restart_but_of_the_end(void **state)
 {
     grove_ref a = family_add(top, 'a');
@@ -353,6 +377,7 @@ int main(void)
         family_test(test_calls_that_are_queued_when_it_fails_are_told_as_well),
         family_test(test_an_init_that_fails_is_begun_again),
         family_test(test_an_error_is_no_failure_unless_the_child_says_so),
+        family_test(test_a_type_may_say_that_an_error_is_a_failure_of_all_its_actors),
         family_test(test_a_watcher_is_not_told_of_a_restart_but_of_the_end),
         family_test(test_who_is_stopped_begins_anew_only_if_it_is_permanent),
         family_test(test_who_fails_begins_anew_unless_it_is_temporary),
