@@ -420,16 +420,15 @@ static int wait_for_word(struct play *me, struct script *script)
 
 static void test_a_call_whose_time_is_over_before_its_turn_is_a_letter(void **state)
 {
-    struct script waits, late = {.act = act_nothing};
+    struct script nap, waits = {.act = wait_for_word}, late = {.act = act_nothing};
     Play__V1__PerformResponse response;
     struct grove_future future;
-    grove_ref ref = napper(1, &waits, 0);
+    grove_ref ref = napper(1, &nap, 0);
     uint64_t before = count(GROVE_DEAD_EXPIRED);
     unsigned long long began_ms;
 
     (void)state;
     may_go_on = false;
-    waits = (struct script){.act = wait_for_word};
     assert_int_equal(stage_send(ref, &waits), 0);
     while (n_napping < 2)
         assert_int_equal(grove_sleep_await(1), 0);
