@@ -253,13 +253,13 @@ static void test_a_method_of_another_service_is_not_supported(void **state)
     assert_int_equal(stage_add(player, 1, NULL), 0);
 }
 
-static void test_a_worker_method_without_a_function_is_not_supported(void **state)
+static void test_a_worker_method_without_a_pool_says_so(void **state)
 {
     Play__V1__GrindRequest request = PLAY__V1__GRIND_REQUEST__INIT;
     Play__V1__GrindResponse response = PLAY__V1__GRIND_RESPONSE__INIT;
 
     (void)state;
-    assert_int_equal(play_grind_await(stage_spawn(NULL), &request, &response), GROVE_ENOTSUP);
+    assert_int_equal(play_grind_await(stage_spawn(NULL), &request, &response), GROVE_EUNAVAILABLE);
 }
 
 static void test_a_send_of_another_service_is_a_dead_letter(void **state)
@@ -464,7 +464,7 @@ int main(void)
         stage_test(test_a_foreign_refusal_may_be_turned_into_an_own_one),
         stage_test(test_without_an_enum_every_positive_code_is_a_refusal),
         stage_test(test_a_method_of_another_service_is_not_supported),
-        stage_test(test_a_worker_method_without_a_function_is_not_supported),
+        stage_test(test_a_worker_method_without_a_pool_says_so),
         stage_test(test_a_send_of_another_service_is_a_dead_letter),
         stage_test(test_expired_work_is_never_started),
         stage_test(test_one_message_at_a_time_also_across_awaits),
