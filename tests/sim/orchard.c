@@ -45,10 +45,17 @@ void orchard_check_behind(const struct record *leaf, const char *what)
 
 /* --- how often and how soon ----------------------------------------------------------------------- */
 
+/* Of a branch: how often it has come down, if that is certain: a marker may be told to rest before it was born. */
+static unsigned lives_of(const struct record *leaf)
+{
+    const struct branch *branch = &orchard.branches[leaf->branch];
+
+    return orchard.leaves[branch->marker].alive ? branch->n_rests + 1 : 0;
+}
+
 void orchard_note_fail(struct record *leaf)
 {
-    leaf->fails[leaf->n_fails++ % (FAILS + 1)] =
-        (struct fail){sim.now_ns, orchard.branches[leaf->branch].n_rests};
+    leaf->fails[leaf->n_fails++ % (FAILS + 1)] = (struct fail){sim.now_ns, lives_of(leaf)};
 }
 
 /* Failures up to the last one that were certainly counted with it, within span_ns. */
@@ -60,7 +67,7 @@ static unsigned count_fails(const struct record *leaf, uint64_t span_ns)
     while (n < leaf->n_fails && n <= FAILS) {
         const struct fail *fail = &leaf->fails[(leaf->n_fails - 1 - n) % (FAILS + 1)];
 
-        if (fail->n_rests != last->n_rests || last->at_ns - fail->at_ns >= span_ns)
+        if (fail->life != last->life || last->at_ns - fail->at_ns >= span_ns)
             break;
         n++;
     }
@@ -78,7 +85,7 @@ void orchard_check_restart(const struct record *leaf)
     if (leaf->n_fails == 0 || branch->strategy != GROVE_ONE_FOR_ONE || period_ns <= SLACK_NS)
         return;
     last = &leaf->fails[(leaf->n_fails - 1) % (FAILS + 1)];
-    if (last->n_rests != branch->n_rests)
+    if (last->life == 0 || last->life != lives_of(leaf))
         return; /* The branch has begun anew, and counts from 0. */
     n = count_fails(leaf, period_ns - SLACK_NS);
     SIM_CHECK(n <= leaf->rule.restarts_max, "leaf %u is begun anew %u times, and may be %u times",

@@ -31,7 +31,7 @@ struct branch {
 
 struct fail {
     uint64_t at_ns;
-    unsigned n_rests; /* of its branch, then */
+    unsigned life; /* of its branch, then; 0: not known */
 };
 
 struct record {
