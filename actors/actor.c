@@ -11,8 +11,9 @@
 #include "actors/kept.h"
 #include "actors/kin.h"
 #include "actors/mail.h"
+#include "actors/passivate.h"
 #include "actors/post.h"
-#include "actors/service.h"
+#include "actors/type.h"
 #include "actors/verb.h"
 #include "runtime/assert.h"
 #include "runtime/go.h"
@@ -21,138 +22,6 @@
 #include "runtime/place.h"
 #include "runtime/runtime.h"
 #include "runtime/usage.h"
-
-/* --- types ------------------------------------------------------------------------------------ */
-
-/* Twice as many places as types, so that a search is short. */
-#define PLACES (2 * GV_TYPES_MAX)
-
-#define STATE_BYTES_MAX ((size_t)1 << 30)
-
-static struct gv_type types[GV_TYPES_MAX];
-static uint32_t n_types; /* under the lock */
-static atomic_flag adding = ATOMIC_FLAG_INIT;
-
-/* Hashed by the functions' address; entries never go. */
-static const struct gv_type *_Atomic places[PLACES];
-
-static_assert((PLACES & (PLACES - 1)) == 0, "a place is cut from the hash");
-
-/* Where the type is, or where it would go. */
-static const struct gv_type *_Atomic *
-find_place(const struct grove_service *service, const void *functions, const struct gv_type **found)
-{
-    uint32_t i = (uint32_t)((uintptr_t)functions * UINT64_C(0x9e3779b97f4a7c15) >> 32);
-
-    for (;; i++) {
-        /* acquire: pairs with the release in add_type, so that the entry is filled. */
-        const struct gv_type *type =
-            atomic_load_explicit(&places[i & (PLACES - 1)], memory_order_acquire);
-
-        *found = type;
-        if (type == NULL || (type->functions == functions && type->service == service))
-            return &places[i & (PLACES - 1)];
-    }
-}
-
-static bool has_function(const struct grove_method *method, const void *functions)
-{
-    void *function;
-
-    memcpy(&function, (const char *)functions + method->function_offset, sizeof function);
-    return function != NULL;
-}
-
-bool gv_type_has(const struct gv_type *type, uint32_t method)
-{
-    return has_function(&type->service->methods[method], type->functions);
-}
-
-/* True if a function is missing where one may be. */
-static bool lacks_functions(const struct grove_service *service, const void *functions)
-{
-    for (uint32_t i = 0; i < service->n_methods; i++)
-        if (!has_function(&service->methods[i], functions))
-            return true;
-    return false;
-}
-
-static int check_functions(const struct grove_service *service, const void *functions)
-{
-    if (service->init == NULL)
-        return gv_usage("%s has no actors: every rpc of it is a worker's; open a pool for it",
-                        service->name);
-    for (uint32_t i = 0; i < service->n_methods; i++) {
-        const struct grove_method *method = &service->methods[i];
-
-        if (method->isolation != GROVE_WORKER_PROCESS && !has_function(method, functions))
-            return gv_usage("%s: the functions struct has no .%s; set it to your function",
-                            method->name, method->local_name);
-    }
-    return 0;
-}
-
-/* True if a handler of this service may let others in beside it. */
-static bool interleaves(const struct grove_service *service)
-{
-    for (uint32_t i = 0; i < service->n_methods; i++)
-        if (service->methods[i].readonly || service->methods[i].reentrant)
-            return true;
-    return false;
-}
-
-static uint32_t slot_bytes(const struct grove_actor_functions *head)
-{
-    size_t bytes = sizeof(struct gv_actor) + head->state_bytes;
-
-    return (uint32_t)(bytes <= GV_SLOT_BYTES_MAX ? bytes
-                                                 : sizeof(struct gv_actor) + sizeof(void *));
-}
-
-static GV_RARE const struct gv_type *add_type(const struct grove_service *service,
-                                              const void *functions)
-{
-    const struct grove_actor_functions *head = functions;
-    const struct gv_type *_Atomic *place;
-    const struct gv_type *found;
-
-    if (grove_service_register(service) != 0 || check_functions(service, functions) != 0)
-        return NULL;
-    if (head->state_bytes > STATE_BYTES_MAX) {
-        (void)gv_usage("%s: a state of %zu bytes is too large: at most 1 GiB; keep pointers in it",
-                       service->name, head->state_bytes); /* The caller knows the code. */
-        return NULL;
-    }
-    /* acquire and release: the lock of the table; adding a type is rare and short. */
-    while (atomic_flag_test_and_set_explicit(&adding, memory_order_acquire))
-        continue;
-    place = find_place(service, functions, &found);
-    if (found == NULL && n_types < GV_TYPES_MAX) {
-        types[n_types] = (struct gv_type){
-            .service = service,
-            .functions = functions,
-            .methods = service->methods,
-            .n_methods = service->n_methods,
-            .state_bytes = head->state_bytes,
-            .slot_bytes = slot_bytes(head),
-            .first_index = gv_method_index(service, 0),
-            .lacks = lacks_functions(service, functions),
-            .state_apart = sizeof(struct gv_actor) + head->state_bytes > GV_SLOT_BYTES_MAX,
-            .has_init = head->init != NULL,
-            .has_deinit = head->deinit != NULL,
-            .has_down = head->down != NULL,
-            .on_error = head->restart_on_error,
-            .stays = interleaves(service),
-        };
-        found = &types[n_types++];
-        atomic_store_explicit(place, found, memory_order_release);
-    }
-    atomic_flag_clear_explicit(&adding, memory_order_release);
-    if (found == NULL)
-        (void)gv_usage("more than %u kinds of actor; share the functions structs between actors",
-                       GV_TYPES_MAX); /* The caller knows the code. */
-    return found;
-}
 
 /* --- spawn ------------------------------------------------------------------------------------ */
 
@@ -165,39 +34,6 @@ struct order {
     struct gv_task *parent; /* or its guest; NULL = none */
 };
 
-struct gv_rare *gv_actor_make_rare(struct gv_actor *actor)
-{
-    struct gv_rare *rare = gv_actor_rare(actor), *made;
-
-    if (rare != NULL)
-        return rare;
-    made = calloc(1, sizeof *made);
-    if (made == NULL)
-        return NULL;
-    /*
-     * While it is lent, home and borrower may both want one. release: pairs
-     * with the acquire in gv_actor_rare; acquire: the other's is as good.
-     */
-    if (atomic_compare_exchange_strong_explicit(&actor->rare, &rare, made, memory_order_acq_rel,
-                                                memory_order_acquire))
-        return made;
-    free(made);
-    return rare;
-}
-
-void gv_actor_free_parts(struct gv_actor *actor)
-{
-    struct gv_rare *rare = gv_actor_rare(actor);
-
-    if (actor->type->state_apart)
-        free(*(void **)(void *)actor->state);
-    if (rare != NULL)
-        free(rare->why);
-    if (rare != NULL)
-        free(rare->beside);
-    free(rare);
-}
-
 static GV_RARE int put_label(struct gv_actor *actor, const char *label)
 {
     struct gv_rare *rare = gv_actor_make_rare(actor);
@@ -209,11 +45,14 @@ static GV_RARE int put_label(struct gv_actor *actor, const char *label)
     return 0;
 }
 
-static GV_APART int put_state_apart(struct gv_actor *actor)
+static GV_APART int put_state_apart(struct gv_actor *actor, const struct order *order)
 {
-    void *state = calloc(1, actor->type->state_bytes);
+    size_t bytes = actor->type->state_bytes;
+    void *state = calloc(1, bytes > 0 ? bytes : 1);
 
     *(void **)(void *)actor->state = state;
+    if (state != NULL && actor->type->passivates)
+        return gv_passivation_prepare(actor, order->argument, order->options);
     return state != NULL ? 0 : GROVE_ENOMEM;
 }
 
@@ -268,7 +107,7 @@ static GV_INLINE int fill(struct gv_loop *loop, struct gv_actor *actor, const st
     if (rc != 0)
         return rc;
     if (actor->type->state_apart)
-        rc = put_state_apart(actor);
+        rc = put_state_apart(actor, order);
     if (rc == 0 && options->label != NULL)
         rc = put_label(actor, options->label);
     if (rc == 0)
@@ -359,15 +198,19 @@ static GV_RARE const struct gv_type *no_type(const struct gv_loop *loop,
 }
 
 /* The type of what shall be spawned; NULL with a reason if there can be none. */
-static inline const struct gv_type *
-type_for(const struct gv_loop *loop, const struct grove_service *service, const void *functions)
+static inline const struct gv_type *type_for(const struct gv_loop *loop,
+                                             const struct grove_service *service,
+                                             const void *functions,
+                                             const struct grove_spawn_options *options)
 {
     const struct gv_type *type;
 
     if (gv_unlikely(loop == NULL || functions == NULL || service == NULL))
         return no_type(loop, service);
-    (void)find_place(service, functions, &type); /* Where it stands does not matter. */
-    return gv_likely(type != NULL) ? type : add_type(service, functions);
+    (void)gv_type_place(service, functions, &type); /* Where it stands does not matter. */
+    return gv_likely(type != NULL && options->passivate_after_ms == 0)
+               ? type
+               : gv_type_other(service, functions, options, type);
 }
 
 /* deinit runs behind the end of all children. */
@@ -389,11 +232,11 @@ int grove_spawn(const struct grove_service *service, const void *functions, cons
 {
     struct gv_loop *loop = gv_loop_now();
     struct order order = {
-        .type = type_for(loop, service, functions),
         .argument = argument,
         .options = options != NULL ? options : &defaults,
     };
 
+    order.type = type_for(loop, service, functions, order.options);
     if (gv_unlikely(order.type == NULL))
         return GROVE_EUSAGE;
     if (gv_unlikely(!put_parent(loop, &order)))
@@ -423,7 +266,6 @@ int grove_spawn_await(const struct grove_service *service, const void *functions
 {
     struct gv_loop *loop = gv_loop_now();
     struct order order = {
-        .type = type_for(loop, service, functions),
         .argument = argument,
         .options = options != NULL ? options : &defaults,
     };
@@ -431,6 +273,7 @@ int grove_spawn_await(const struct grove_service *service, const void *functions
     struct gv_call *call;
     int rc;
 
+    order.type = type_for(loop, service, functions, order.options);
     if (order.type == NULL)
         return GROVE_EUSAGE;
     if (loop->turn == NULL)
@@ -459,7 +302,7 @@ int gv_actor_reserve(struct gv_loop *loop, const struct grove_service *service,
 {
     struct grove_spawn_options bare = *options;
     struct order order = {
-        .type = type_for(loop, service, functions), .argument = "", .options = &bare};
+        .type = type_for(loop, service, functions, options), .argument = "", .options = &bare};
     struct gv_message *init;
     int rc;
 

@@ -39,9 +39,11 @@ struct gv_type {
     bool state_apart;     /* on the heap */
     bool lacks;           /* functions of some rpcs that are not an actor's */
     bool has_init, has_deinit, has_down;
-    bool on_error; /* a handler that returns < 0 has failed */
-    bool stays;    /* some of its rpcs may be handled beside others: never lent */
+    bool on_error;   /* a handler that returns < 0 has failed */
+    bool stays;      /* some of its rpcs may be handled beside others: never lent */
+    bool passivates; /* its actors give their state back while they are idle, see passivate.h */
     size_t state_bytes;
+    const struct gv_type *_Atomic passivating; /* the same for those, NULL while there are none */
 };
 
 #define GV_BIRTH_COPIED_MAX 24u /* bytes of an argument that need no message */
@@ -142,6 +144,9 @@ bool gv_actor_bury(struct gv_loop *loop, struct gv_actor *actor) GV_RARE;
 
 /* The last turn of an incarnation. The actor must be idle. */
 void gv_actor_last_turn(struct gv_loop *loop, struct gv_actor *actor);
+
+/* What was of one incarnation only: timers, deferred replies, monitors of its own, what it holds. Idle, on its home. */
+void gv_actor_forget(struct gv_loop *loop, struct gv_actor *actor);
 
 /* Why it has ended, or is about to. */
 enum grove_down_reason gv_actor_ending(const struct gv_task *task);

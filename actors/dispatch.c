@@ -25,6 +25,7 @@
 #include "actors/kin.h"
 #include "actors/mail.h"
 #include "actors/monitor.h"
+#include "actors/passivate.h"
 #include "actors/post.h"
 #include "actors/service.h"
 #include "actors/verb.h"
@@ -199,12 +200,14 @@ void gv_actor_rest_apart(struct gv_loop *loop, struct gv_actor *actor)
         gv_sched_ready(loop, task);
 }
 
-/* It is to stop, or to be restarted; or further turns of it are open. */
+/* It is to stop, to be restarted, or to be passive; or further turns of it are open. */
 static GV_APART void leave(struct gv_loop *loop, struct gv_actor *actor)
 {
     struct gv_task *task = &actor->task;
 
-    if (task->flags & GV_TASK_RECEIVING)
+    if (gv_passivation_is_due(actor))
+        gv_passivation_run(loop, actor);
+    else if (task->flags & GV_TASK_RECEIVING)
         task->flags |= GV_TASK_BUSY;
     else if (!(task->flags & GV_TASK_NOW) && task->mailbox.head != NULL)
         gv_sched_ready(loop, task);
@@ -260,6 +263,8 @@ static void run_apart(struct gv_loop *loop, struct gv_task *task)
 
 void gv_actor_stop(struct gv_loop *loop, struct gv_task *task, enum grove_stop_mode mode)
 {
+    if (gv_unlikely(((struct gv_actor *)task)->type->passivates))
+        gv_passivation_withdraw(loop, (struct gv_actor *)task);
     task->flags |= GV_TASK_STOPPING;
     if (mode != GROVE_STOP_DRAIN)
         task->flags |= GV_TASK_NOW;
@@ -297,6 +302,9 @@ static void signal_actor(struct gv_loop *loop, struct gv_task *task, struct gv_m
         break;
     case GV_SIGNAL_ALARM:
         gv_alarm_told(loop, message);
+        break;
+    case GV_SIGNAL_PASSIVATE:
+        gv_passivation_asked(loop, (struct gv_actor *)task, message);
         break;
     default:
         gv_message_give(&loop->blocks, message);

@@ -28,6 +28,7 @@ void gv_kept_end(struct gv_loop *loop, struct gv_kept *kept)
     gv_alarms_end(loop, &kept->alarms);
     gv_replies_end(loop, &kept->replies);
     gv_stash_end(loop, &kept->stash);
+    free(kept->replies.slots);
     free(kept);
 }
 

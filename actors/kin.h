@@ -116,6 +116,12 @@ static inline bool gv_kin_lingers(const struct gv_task *task)
     return task->parent && gv_kin_of(task)->first & GV_KIN_LINGERS;
 }
 
+/* True if children of it live. On its home. */
+static inline bool gv_kin_has_children(const struct gv_task *task)
+{
+    return task->parent && gv_kin_of(task)->first & GV_KIN_NUMBER;
+}
+
 /* True if the living task with this id descends from ancestor. Any loop. */
 bool gv_kin_descends(uint64_t id, const struct gv_task *ancestor) GV_RARE;
 

@@ -17,12 +17,33 @@
 #include "actors/kin.h"
 #include "actors/mail.h"
 #include "actors/monitor.h"
+#include "actors/passivate.h"
 #include "actors/post.h"
 #include "actors/verb.h"
 #include "runtime/doom.h"
 #include "runtime/go.h"
 #include "runtime/hint.h"
 #include "runtime/log.h"
+
+struct gv_rare *gv_actor_make_rare(struct gv_actor *actor)
+{
+    struct gv_rare *rare = gv_actor_rare(actor), *made;
+
+    if (rare != NULL)
+        return rare;
+    made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return NULL;
+    /*
+     * While it is lent, home and borrower may both want one. release: pairs
+     * with the acquire in gv_actor_rare; acquire: the other's is as good.
+     */
+    if (atomic_compare_exchange_strong_explicit(&actor->rare, &rare, made, memory_order_acq_rel,
+                                                memory_order_acquire))
+        return made;
+    free(made);
+    return rare;
+}
 
 static void begin_turn(struct gv_loop *loop, struct gv_actor *actor, struct gv_turn *turn)
 {
@@ -114,7 +135,10 @@ void gv_actor_first_turn(struct gv_loop *loop, struct gv_actor *actor)
     struct gv_turn turn;
     int rc = 0;
 
-    if (argument == birth->copied) {
+    if (gv_unlikely(type->passivates)) {
+        if (!gv_passivation_may_wake(actor))
+            return;
+    } else if (argument == birth->copied) {
         argument = memcpy(copied, birth->copied, sizeof copied);
         memset(birth->copied, 0, sizeof copied);
     }
@@ -122,7 +146,9 @@ void gv_actor_first_turn(struct gv_loop *loop, struct gv_actor *actor)
     birth->argument = NULL; /* From here on it is state. */
     begin_turn(loop, actor, &turn);
     turn.message = message; /* Whoever abandons the turn answers it. */
-    if (type->has_init)
+    if (gv_unlikely(type->passivates))
+        rc = gv_passivation_revive(actor);
+    if (type->has_init && rc == 0)
         rc = type->service->init(type->functions, gv_actor_state(actor), argument);
     gv_turn_clean_up(&turn);
     gv_turn_settle(loop, &turn);
@@ -133,6 +159,8 @@ void gv_actor_first_turn(struct gv_loop *loop, struct gv_actor *actor)
     gv_turn_end(loop, &turn);
     if (rc == 0) {
         actor->task.flags &= (uint8_t)~GV_TASK_UNBORN;
+        if (gv_unlikely(type->passivates) && gv_passivation_watch(loop, actor))
+            return;
         if (gv_actor_post(actor) != NULL)
             gv_post_is_up(loop, actor);
         return;
@@ -165,6 +193,36 @@ enum grove_down_reason gv_actor_ending(const struct gv_task *task)
     return task->killed ? GROVE_DOWN_KILLED : GROVE_DOWN_STOPPED;
 }
 
+void gv_actor_forget(struct gv_loop *loop, struct gv_actor *actor)
+{
+    struct gv_rare *rare = gv_actor_rare(actor);
+
+    if (rare == NULL)
+        return;
+    gv_holdings_close(&rare->waitlist.held);
+    gv_doom_lift(loop, &rare->waitlist);
+    if (rare->waitlist.kept != NULL) {
+        gv_alarms_end(loop, &rare->waitlist.kept->alarms);
+        gv_replies_end(loop, &rare->waitlist.kept->replies);
+    }
+    gv_monitors_forget(loop, &rare->waitlist);
+}
+
+void gv_actor_free_parts(struct gv_actor *actor)
+{
+    struct gv_rare *rare = gv_actor_rare(actor);
+
+    if (actor->type->state_apart)
+        free(*(void **)(void *)actor->state);
+    if (actor->type->passivates)
+        free(gv_actor_passivation(actor)->copied);
+    if (rare != NULL)
+        free(rare->why);
+    if (rare != NULL)
+        free(rare->beside);
+    free(rare);
+}
+
 /* What few actors have. Returns who waits for the end. */
 static GV_RARE struct gv_message *end_parts(struct gv_loop *loop, struct gv_actor *actor)
 {
@@ -172,6 +230,8 @@ static GV_RARE struct gv_message *end_parts(struct gv_loop *loop, struct gv_acto
     struct gv_message *waiters = NULL;
 
     gv_task_orphan_mail(loop, &actor->task, GROVE_ENOACTOR);
+    if (actor->type->passivates)
+        gv_passivation_end(loop, actor);
     if (rare != NULL) {
         waiters = rare->waitlist.stop_waiters;
         gv_holdings_close(&rare->waitlist.held);

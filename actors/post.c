@@ -5,13 +5,10 @@
 
 #include <grove/error.h>
 
-#include "actors/alarm.h"
 #include "actors/call.h"
-#include "actors/holding.h"
-#include "actors/kept.h"
 #include "actors/kin.h"
 #include "actors/mail.h"
-#include "actors/monitor.h"
+#include "actors/passivate.h"
 #include "actors/supervisor.h"
 #include "runtime/doom.h"
 #include "runtime/go.h"
@@ -105,16 +102,11 @@ void gv_post_start(struct gv_loop *loop, struct gv_actor *actor, struct gv_messa
 /* What was of this incarnation only. */
 static void forget(struct gv_loop *loop, struct gv_actor *actor)
 {
-    struct gv_waitlist *list = &gv_actor_rare(actor)->waitlist;
-
-    gv_holdings_close(&list->held);
-    gv_doom_lift(loop, list);
-    if (list->kept != NULL) {
-        gv_alarms_end(loop, &list->kept->alarms);
-        gv_replies_end(loop, &list->kept->replies);
-    }
-    gv_monitors_forget(loop, list);
-    memset(gv_actor_state(actor), 0, actor->type->state_bytes);
+    gv_actor_forget(loop, actor);
+    if (actor->type->passivates)
+        gv_passivation_end(loop, actor);
+    if (gv_actor_state(actor) != NULL) /* It was passive. */
+        memset(gv_actor_state(actor), 0, actor->type->state_bytes);
     memset(gv_actor_birth(actor), 0, sizeof(struct gv_birth));
 }
 
@@ -249,6 +241,8 @@ void gv_post_lingers(struct gv_loop *loop, struct gv_actor *actor)
 /* Ends this incarnation behind the running handler; the mail stays. */
 static void rest(struct gv_loop *loop, struct gv_task *task, bool cancel)
 {
+    if (((struct gv_actor *)task)->type->passivates)
+        gv_passivation_withdraw(loop, (struct gv_actor *)task);
     task->flags |= GV_TASK_NOW;
     task->killed |= cancel;
     if (gv_task_is_out(task))

@@ -107,14 +107,20 @@ void gv_replies_forget(struct gv_replies *replies, uint64_t call)
             replies->slots[i].envelope->call = 0;
 }
 
+bool gv_replies_wait(const struct gv_replies *replies)
+{
+    for (uint32_t i = 0; replies->n > 0 && i < replies->n_slots; i++)
+        if (replies->slots[i].envelope != NULL && replies->slots[i].envelope->call != 0)
+            return true;
+    return false;
+}
+
 void gv_replies_end(struct gv_loop *loop, struct gv_replies *replies)
 {
     for (uint32_t i = 0; i < replies->n_slots; i++)
         if (replies->slots[i].envelope != NULL)
             gv_call_fail(loop, empty(replies, i), GROVE_EDOWN, GROVE_STARTED_YES,
                          "it ended before it had sent its deferred reply");
-    free(replies->slots);
-    *replies = (struct gv_replies){0};
 }
 
 /* --- duties ----------------------------------------------------------------------------------- */

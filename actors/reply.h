@@ -43,7 +43,13 @@ struct gv_replies {
 /* A caller has left: its token is no longer wanted. */
 void gv_replies_forget(struct gv_replies *replies, uint64_t call);
 
-/* Fails all callers that still wait: the task has ended, or is another one now. */
+/* True if a caller still waits for one of them. */
+bool gv_replies_wait(const struct gv_replies *replies);
+
+/*
+ * Fails all callers that still wait: the task has ended, or is another one
+ * now. The slots stay, so that a token of the old one fits none of the new one's.
+ */
 void gv_replies_end(struct gv_loop *loop, struct gv_replies *replies);
 
 /* Another loop says who is to answer a call from now on. Owns message. */

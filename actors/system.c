@@ -237,6 +237,8 @@ int grove_loop_stats(unsigned k, struct grove_loop_stats *stats)
         .lent = gv_figure_read(&loop->stats.lent),
         .ticks = gv_figure_read(&loop->stats.ticks),
         .ticks_missed = gv_figure_read(&loop->stats.ticks_missed),
+        .passive = gv_figure_read(&loop->stats.passive),
+        .passivations = gv_figure_read(&loop->stats.passivations),
         .stalls = gv_figure_read(&loop->n_stalls),
         .stalled_ns = gv_figure_read(&loop->stalled_ns),
     };

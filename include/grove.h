@@ -21,6 +21,7 @@
 #include <grove/monitor.h>
 #include <grove/name.h>
 #include <grove/noyield.h>
+#include <grove/passivate.h>
 #include <grove/poll.h>
 #include <grove/pool.h>
 #include <grove/process.h>

@@ -65,8 +65,9 @@ enum gv_signal {
     GV_SIGNAL_ADOPT = 0xff0b,     /* these three see actors/kin.h */
     GV_SIGNAL_DEAD = 0xff0c,
     GV_SIGNAL_DEAD_HOME = 0xff0d,
-    GV_SIGNAL_CHAIN = 0xff31,   /* who stands behind a call, see actors/chain.h */
-    GV_SIGNAL_ALARM = 0xff20,   /* from a borrower: arm or free a timer, see actors/alarm.h */
+    GV_SIGNAL_CHAIN = 0xff31,     /* who stands behind a call, see actors/chain.h */
+    GV_SIGNAL_ALARM = 0xff20,     /* from a borrower: arm or free a timer, see actors/alarm.h */
+    GV_SIGNAL_PASSIVATE = 0xff22, /* from a borrower: it has asked, see actors/passivate.h */
     GV_SIGNAL_MOVED = 0xff21,   /* body: a call, and who is to answer it now, see actors/reply.h */
     GV_SIGNAL_PUBLISH = 0xff30, /* to all members of a group on a loop, see actors/edition.h */
     GV_SIGNAL_LEND = 0xfff0,    /* these three, behind all others, see lend.h */

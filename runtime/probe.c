@@ -7,7 +7,7 @@ const char *gv_probe_name(enum gv_probe_point point)
 {
     static const char *const names[GV_PROBE_COUNT] = {
         "SEND",    "DROP",  "START",    "END",       "PARK", "RESUME", "REPLY", "SPAWN", "STOP",
-        "RESTART", "TIMER", "FRAME_IN", "FRAME_OUT", "JOB",  "COMMIT", "LEND",  "HOME",
+        "RESTART", "TIMER", "FRAME_IN", "FRAME_OUT", "JOB",  "COMMIT", "LEND",  "HOME",  "PASSIVE",
     };
 
     return (unsigned)point < GV_PROBE_COUNT ? names[point] : "?";

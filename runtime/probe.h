@@ -31,6 +31,7 @@ enum gv_probe_point {
     GV_PROBE_COMMIT,    /* batch, code */
     GV_PROBE_LEND,      /* task, borrower */
     GV_PROBE_HOME,      /* task, home */
+    GV_PROBE_PASSIVE,   /* task, 1: it has no state any more, 0: it will have one */
     GV_PROBE_COUNT,
 };
 

@@ -39,7 +39,7 @@ enum gv_task_flag {
         4, /* new mail is looked at though it is busy: a parked receive, an open actor */
     GV_TASK_STOPPING = 8, /* takes no new mail */
     GV_TASK_NOW = 16,     /* stops after this turn, whatever is queued */
-    GV_TASK_LINGERS = 32, /* has stood in the run queue since lending came by */
+    GV_TASK_LINGERS = 32, /* has not run since lending, or passivation, came by */
     GV_TASK_WAITED = 64,  /* messages wait for room in its mailbox */
     GV_TASK_UNBORN = 128, /* its first turn has not succeeded */
 };

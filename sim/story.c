@@ -234,6 +234,9 @@ void gv_sim_story_probe(enum gv_probe_point point, uint64_t a, uint64_t b)
     case GV_PROBE_HOME:
         tell(a, "goes home to loop %" PRIu64, b);
         break;
+    case GV_PROBE_PASSIVE:
+        tell(a, b != 0 ? "is passive" : "is woken");
+        break;
     default:
         break;
     }

@@ -43,6 +43,8 @@ struct grove_spawn_options {
     size_t argument_bytes; /* > 0: argument is copied; 0: the pointer is passed on */
     bool pinned;           /* all its turns run on its own loop: it is never lent */
     bool detached;         /* it is nobody's child: it outlives the actor that spawns it */
+    /* Idle for so long, it gives its state back until the next message; see passivate.h. 0: as its type says. */
+    uint32_t passivate_after_ms;
 };
 
 /*

@@ -20,7 +20,7 @@
 #include <grove/ref.h>
 
 /* Raised whenever this file changes in a way that old generated code cannot know. */
-#define GROVE_GENERATOR_VERSION 4
+#define GROVE_GENERATOR_VERSION 5
 
 struct grove_down;
 
@@ -212,7 +212,8 @@ struct grove_actor_functions {
     void (*deinit)(void *state);                    /* last turn; NULL: nothing to undo */
     /* Somebody it watches has ended, see monitor.h; NULL: it watches nobody. */
     void (*down)(void *state, const struct grove_down *down);
-    bool restart_on_error; /* a handler that returns < 0 has failed, as if by grove_fail */
+    bool restart_on_error;       /* a handler that returns < 0 has failed, as if by grove_fail */
+    uint32_t passivate_after_ms; /* of its actors, unless their spawn says otherwise; 0: never */
 };
 
 /* One WORKER service that this program can serve, or one warm-up; the macros below make it. */

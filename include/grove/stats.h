@@ -21,6 +21,8 @@ struct grove_loop_stats {
     uint64_t lent;            /* batches of messages lent to other loops */
     uint64_t ticks;           /* of timers, handled */
     uint64_t ticks_missed;    /* due, but one with another that had not been handled */
+    uint64_t passive;         /* actors without a state for now, see <grove/passivate.h> */
+    uint64_t passivations;    /* how often one became so */
     uint64_t stalls;          /* turns that held the loop up, see <grove/stall.h> */
     uint64_t stalled_ns;      /* and how long, once they were over; a part of busy_ns */
 };

@@ -151,7 +151,8 @@ static void take_service(struct names *names, const struct gen_service *service)
 
 static void check_member(struct gen *gen, const struct gen_service *service, size_t index)
 {
-    static const char *const kept[] = {"state_bytes", "init", "deinit", "down", "restart_on_error"};
+    static const char *const kept[] = {
+        "state_bytes", "init", "deinit", "down", "restart_on_error", "passivate_after_ms"};
     const struct gen_method *method = &service->methods[index];
 
     for (size_t i = 0; service->has_actor && i < sizeof kept / sizeof kept[0]; i++) {

@@ -39,7 +39,8 @@ static void emit_functions(const struct gen_service *service, struct gen_text *o
                 "    void (*deinit)(struct %s *me);\n"
                 "    /* Somebody it watches has ended; NULL: it watches nobody. */\n"
                 "    void (*down)(struct %s *me, const struct grove_down *down);\n"
-                "    bool restart_on_error; /* a handler that returns < 0 has failed */\n",
+                "    bool restart_on_error; /* a handler that returns < 0 has failed */\n"
+                "    uint32_t passivate_after_ms; /* see <grove/passivate.h>; 0: never */\n",
                 service->local, service->state, service->state, service->state, service->state);
     } else {
         gen_put_comment(out, gen_place_comment(&service->place), 0);
@@ -138,8 +139,8 @@ static void emit_thunk(const struct gen_service *service, const struct gen_metho
 
 static void emit_life(const struct gen_service *service, struct gen_text *out)
 {
-    static const char *const members[] = {"state_bytes", "init", "deinit", "down",
-                                          "restart_on_error"};
+    static const char *const members[] = {
+        "state_bytes", "init", "deinit", "down", "restart_on_error", "passivate_after_ms"};
 
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
         gen_put(out,

@@ -32,8 +32,8 @@
 #define SIM_LOAD       GV_SIM_LOAD
 
 extern const struct sim_simulation sim_withdraw_naive, sim_withdraw_actor, sim_cycles, sim_calls,
-    sim_calls_lent, sim_mail, sim_pool, sim_sleeps, sim_ticks, sim_ticks_lent, sim_duties,
-    sim_duties_lent, sim_trees, sim_readers, sim_stops, sim_storms, sim_streams, sim_kin,
-    sim_kin_lent;
+    sim_calls_lent, sim_mail, sim_pool, sim_sleepers, sim_sleepers_lent, sim_sleeps, sim_ticks,
+    sim_ticks_lent, sim_duties, sim_duties_lent, sim_trees, sim_readers, sim_stops, sim_storms,
+    sim_streams, sim_kin, sim_kin_lent;
 
 #endif
