@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "runtime/sanitize.h"
+
 #define HELPER_NAME  "grove-crash-lines"
 #define N_ARGUMENTS  5 /* name, process, pc, sp, fp */
 #define NUMBER_BYTES 24
@@ -78,10 +80,13 @@ void gv_lines_stop_others(int signal_number)
     (void)close(fd); /* It was only read. */
 }
 
-/* Shares our memory until it is another program; so it only calls the kernel. */
+/*
+ * Shares our memory until it is another program; so it only calls the kernel. A sanitizer's own
+ * vfork knows no stacks of signals.
+ */
 static pid_t start_helper(char *const arguments[])
 {
-    pid_t child = vfork();
+    pid_t child = GV_SANITIZED ? _Fork() : vfork();
 
     if (child != 0)
         return child;

@@ -144,8 +144,11 @@ static struct gv_stack_slab *slab_new(struct gv_stacks *stacks)
         free(slab);
         return NULL;
     }
-    /* A child that copied half a million stacks would take 40 ms to be born. */
-    if (madvise(slab->base, bytes, MADV_DONTFORK) != 0) {
+    /*
+     * A child that copied half a million stacks would take 40 ms to be born. The thread sanitizer
+     * makes a fork of each vfork, whose child goes on on a stack of these.
+     */
+    if (!GV_TSAN && madvise(slab->base, bytes, MADV_DONTFORK) != 0) {
         (void)munmap(slab->base, bytes); /* we fail already */
         free(slab);
         return NULL;
