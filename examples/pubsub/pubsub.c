@@ -31,7 +31,7 @@ static int join(struct listener *me, const void *slow)
 static int price(struct listener *me, const Pubsub__V1__PriceRequest *request,
                  Pubsub__V1__PriceResponse *response)
 {
-    int rc = me->slow ? grove_sleep_await(50) : 0;
+    int rc = me->slow ? grove_sleep_await(200) : 0;
 
     me->prices++;
     me->last_cents = request->cents;
@@ -64,7 +64,7 @@ int main(int argc, char **argv)
     static const struct listener_service functions = {sizeof(struct listener), join, .price = price,
                                                       .count = count};
     Pubsub__V1__PriceRequest request = PUBSUB__V1__PRICE_REQUEST__INIT;
-    struct grove_spawn_options options = {.argument_bytes = sizeof(bool), .depth_max = 4};
+    struct grove_spawn_options options = {.argument_bytes = sizeof(bool)};
     struct grove_published published;
     grove_ref listeners[LISTENERS], group;
     unsigned long long n_got = 0, n_refused = 0;
@@ -74,6 +74,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < LISTENERS; i++) {
         bool slow = i == 0;
 
+        options.depth_max = slow ? 4 : 0; /* 0: as usual, 1024 */
         if (listener_spawn_await(&functions, &slow, &options, &listeners[i]) != 0)
             return fprintf(stderr, "pubsub: %s\n", grove_why()), 1;
     }
