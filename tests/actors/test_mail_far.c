@@ -43,41 +43,73 @@ static grove_ref spawn_far(uint32_t depth_max, uint32_t bytes_max)
 }
 
 /* An actor of DEPTH on loop 1 whose handler is parked for ms. */
-static struct script *naps_far(grove_ref *ref, uint32_t ms)
+static grove_ref naps_far(uint32_t ms)
 {
     static struct script nap;
+    grove_ref ref = spawn_far(DEPTH, 0);
 
-    *ref = spawn_far(DEPTH, 0);
     nap = (struct script){.act = act_nap, .ms = ms};
-    assert_int_equal(stage_send(*ref, &nap), 0);
-    return &nap;
+    assert_int_equal(stage_send(ref, &nap), 0);
+    return ref;
+}
+
+struct gate {
+    struct script script;
+    _Atomic(bool) open;
+    _Atomic(bool) entered;
+};
+
+static struct gate gate;
+
+/* Lets others run meanwhile. */
+static int wait_at_gate(struct play *me, struct script *script)
+{
+    struct gate *at = (struct gate *)script;
+
+    (void)me;
+    at->entered = true;
+    while (!at->open && script->rc == 0)
+        script->rc = grove_sleep_await(1);
+    return 0;
+}
+
+/* An actor of DEPTH on loop 1 whose handler has begun, and is parked until the gate is open. */
+static grove_ref park_far(void)
+{
+    grove_ref ref = spawn_far(DEPTH, 0);
+
+    gate = (struct gate){.script.act = wait_at_gate};
+    assert_int_equal(stage_send(ref, &gate.script), 0);
+    while (!gate.entered)
+        assert_int_equal(grove_sleep_await(1), 0);
+    return ref;
 }
 
 /* --- plain sends ------------------------------------------------------------------------------ */
 
 static void test_far_sends_that_find_no_room_are_dead_letters_there(void **state)
 {
-    uint64_t before;
-    grove_ref ref;
+    grove_ref ref = park_far();
+    uint64_t before = dead_letters(1);
 
     (void)state;
-    (void)naps_far(&ref, 5);
-    before = dead_letters(1);
     for (int i = 0; i < DEPTH + 10; i++)
         assert_int_equal(stage_send(ref, &nothing), 0);
+    while (dead_letters(1) - before < 10)
+        assert_int_equal(grove_sleep_await(1), 0);
+    gate.open = true;
     /* A call waits for room there; so all sends have arrived when it is answered. */
     assert_int_equal(stage_add(ref, 1, NULL), 0);
-    assert_in_range(dead_letters(1) - before, 9, 11);
+    assert_int_equal(dead_letters(1) - before, 10);
 }
 
 static void test_far_calls_and_send_awaits_wait_for_room_there(void **state)
 {
     struct script sent = {.act = act_nothing};
     int64_t total = 0;
-    grove_ref ref;
+    grove_ref ref = naps_far(5);
 
     (void)state;
-    (void)naps_far(&ref, 5);
     for (int i = 0; i < 3 * DEPTH; i++)
         assert_int_equal(send_await(ref, &sent), 0);
     assert_int_equal(stage_add(ref, 3, &total), 0);
@@ -110,25 +142,17 @@ static void test_the_far_window_is_bounded_and_opens_again(void **state)
     }
 }
 
-struct gate {
-    struct script script;
-    _Atomic(bool) open;
-    _Atomic(bool) entered;
-};
-
 /* Holds its loop on purpose, as a handler that eats CPU does. */
 static int hold(struct play *me, struct script *script)
 {
-    struct gate *gate = (struct gate *)script;
+    struct gate *at = (struct gate *)script;
 
     (void)me;
-    gate->entered = true;
-    while (!gate->open)
+    at->entered = true;
+    while (!at->open)
         continue;
     return 0;
 }
-
-static struct gate gate;
 
 /* An actor of DEPTH on loop 1 that keeps its loop until the gate is open. */
 static grove_ref hold_loop_1(void)
@@ -194,7 +218,7 @@ static void test_who_floods_a_far_actor_that_stands_still_has_little_under_way(v
 
     (void)state;
     behave();
-    (void)naps_far(&still, 100000);
+    still = naps_far(100000);
     (void)send_until_refused(still); /* Nobody can know yet. */
     while (!no_window_is_charged())
         assert_int_equal(grove_sleep_await(1), 0);
@@ -277,7 +301,7 @@ static void test_far_send_awaits_come_in_order_also_beyond_their_window(void **s
 
     (void)state;
     assert_non_null(all);
-    (void)naps_far(&ref, 2);
+    ref = naps_far(2);
     for (unsigned i = 0; i < N; i++) {
         all[i] = (struct numbered){{.act = in_order, .number = i, .rc = -1}, &next};
         assert_int_equal(send_await(ref, &all[i].script), 0);
@@ -291,12 +315,10 @@ static void test_far_send_awaits_come_in_order_also_beyond_their_window(void **s
 
 static void test_a_full_far_mailbox_holds_nobody_up_who_sends_to_others(void **state)
 {
-    struct script sent = {.act = act_nothing}, other = {.act = act_nothing}, *nap;
-    grove_ref ref, neighbour = stage_spawn_on(1, "neighbour");
+    struct script sent = {.act = act_nothing}, other = {.act = act_nothing};
+    grove_ref ref = park_far(), neighbour = stage_spawn_on(1, "neighbour");
 
     (void)state;
-    nap = naps_far(&ref, 300);
-    assert_int_equal(grove_sleep_await(20), 0); /* It has begun. */
     /* The whole mailbox and the window are taken by one that stands still. */
     for (unsigned i = 0; i < DEPTH; i++)
         assert_int_equal(send_await(ref, &sent), 0);
@@ -307,7 +329,8 @@ static void test_a_full_far_mailbox_holds_nobody_up_who_sends_to_others(void **s
     assert_int_equal(send_await(neighbour, &other), 0);
     assert_int_equal(stage_add(neighbour, 1, NULL), 0);
     assert_int_equal(other.n_runs, 1);
-    assert_int_equal(nap->n_ends, 0);
+    assert_int_equal(sent.n_runs, 0);
+    gate.open = true;
     assert_int_equal(stage_add(ref, 1, NULL), 0);
     assert_int_equal(sent.n_runs, GV_AHEAD_MAX + DEPTH);
     assert_true(no_window_is_charged());

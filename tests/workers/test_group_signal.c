@@ -76,7 +76,9 @@ static int serve(void)
     file = fopen(server.counts, "w");
     if (file == NULL || ftruncate(fileno(file), N_JOBS) != 0 || fclose(file) != 0)
         return 1;
-    rc = grove_pool_open(&options, &server.pool);
+    rc = grove_terminate_on_signals(); /* One may come before main waits for it. */
+    if (rc == 0)
+        rc = grove_pool_open(&options, &server.pool);
     for (unsigned i = 0; rc == 0 && i < N_JOBS; i++)
         rc = grove_go(go_ask, (void *)(uintptr_t)i, NULL, NULL);
     while (rc == 0 && !all_run())
