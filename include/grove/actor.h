@@ -43,7 +43,10 @@ struct grove_spawn_options {
     size_t argument_bytes; /* > 0: argument is copied; 0: the pointer is passed on */
     bool pinned;           /* all its turns run on its own loop: it is never lent */
     bool detached;         /* it is nobody's child: it outlives the actor that spawns it */
-    /* Idle for so long, it gives its state back until the next message; see passivate.h. 0: as its type says. */
+    /*
+     * Idle for so long, it gives its state back until the next
+     * message; see passivate.h. 0: as its type says.
+     */
     uint32_t passivate_after_ms;
 };
 
@@ -73,7 +76,10 @@ GROVE_API int grove_spawn(const struct grove_service *service, const void *funct
                           const void *argument, const struct grove_spawn_options *options,
                           grove_ref *ref);
 
-/* The same, but suspends until init has returned and returns what it returned. On failure no actor is left. */
+/*
+ * The same, but suspends until init has returned and returns what it
+ * returned. On failure no actor is left.
+ */
 GROVE_API int grove_spawn_await(const struct grove_service *service, const void *functions,
                                 const void *argument, const struct grove_spawn_options *options,
                                 grove_ref *ref);
@@ -94,7 +100,9 @@ enum grove_stop_mode {
  */
 GROVE_API int grove_stop(grove_ref ref, enum grove_stop_mode mode);
 
-/* The same, but suspends until the actor is gone. A deadline applies as in calls: GROVE_ETIMEDOUT. */
+/*
+ * The same, but suspends until the actor is gone. A deadline applies as in calls: GROVE_ETIMEDOUT.
+ */
 GROVE_API int grove_stop_await(grove_ref ref, enum grove_stop_mode mode);
 
 /*

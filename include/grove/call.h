@@ -8,7 +8,8 @@
  *
  * A message of an rpc with `option (grove.overflow) = DROP_OLDEST` that finds
  * the mailbox full takes the place of the oldest queued one of its rpc, which is a
- * dead letter; if that was a call it fails with GROVE_EFULL. If there is none, it fares like any other.
+ * dead letter; if that was a call it fails with GROVE_EFULL. If there is none, it fares like any
+ * other.
  *
  * The request is lent: it has been copied when the verb returns or
  * suspends. The response is written only when the call returns 0; its
@@ -47,8 +48,8 @@
 /*
  * Sends the request of methods[method] and suspends until its answer.
  * response must be a message of the method's response type, never NULL.
- * Returns 0 with *response filled; > 0 a refusal; GROVE_EFULL, GROVE_ENOACTOR, GROVE_ESTOPPING, GROVE_ETIMEDOUT,
- * GROVE_ECANCELED, GROVE_EDEADLK, GROVE_EDOWN, GROVE_ECRASHED, GROVE_ENOTSUP,
+ * Returns 0 with *response filled; > 0 a refusal; GROVE_EFULL, GROVE_ENOACTOR, GROVE_ESTOPPING,
+ * GROVE_ETIMEDOUT, GROVE_ECANCELED, GROVE_EDEADLK, GROVE_EDOWN, GROVE_ECRASHED, GROVE_ENOTSUP,
  * GROVE_ETOOBIG, GROVE_ENOMEM, GROVE_ENOSTACK, or what the handler returned.
  * grove_failure() tells whether the handler had begun. A full mailbox is
  * waited for: GROVE_ETIMEDOUT, started NO, if the deadline comes first; a full
@@ -121,7 +122,10 @@ GROVE_API int grove_all_await(struct grove_future *const futures[], unsigned n);
  */
 GROVE_API int grove_any_await(struct grove_future *const futures[], unsigned n, unsigned *which);
 
-/* Gives a future up: the request is taken back if it is still queued, else its handler is cancelled. Never suspends. */
+/*
+ * Gives a future up: the request is taken back if it is still queued,
+ * else its handler is cancelled. Never suspends.
+ */
 GROVE_API void grove_future_cancel(struct grove_future *future);
 
 /*
@@ -131,7 +135,10 @@ GROVE_API void grove_future_cancel(struct grove_future *future);
  */
 GROVE_API void grove_within(uint32_t timeout_ms);
 
-/* Milliseconds until the running handler's deadline; GROVE_INFINITE if it has none, 0 if it is over. */
+/*
+ * Milliseconds until the running handler's deadline; GROVE_INFINITE
+ * if it has none, 0 if it is over.
+ */
 GROVE_API uint32_t grove_remaining_ms(void);
 
 #endif

@@ -56,7 +56,10 @@ GROVE_API bool grove_cancelled(void);
  */
 GROVE_API int grove_shield_begin(uint32_t timeout_ms);
 
-/* Ends the innermost shield: the deadline is what it was before; a turn that was cancelled is so again. Never suspends. */
+/*
+ * Ends the innermost shield: the deadline is what it was before; a
+ * turn that was cancelled is so again. Never suspends.
+ */
 GROVE_API void grove_shield_end(void);
 
 #endif

@@ -76,8 +76,8 @@ typedef void (*grove_dead_letter_fn)(void *argument, const struct grove_dead_let
 
 /*
  * From now on function(argument, letter, n_missed) comes for each dead letter of
- * this process, one at a time, on the loop of the caller, in a greenlet of its own. A subscriber never
- * blocks anybody: while it is at work, or waits, 256 letters of each loop
+ * this process, one at a time, on the loop of the caller, in a greenlet of its own. A subscriber
+ * never blocks anybody: while it is at work, or waits, 256 letters of each loop
  * are kept for it. Letters of one loop come in the order of their deaths.
  * *ref is the subscription, whose grove_stop ends it; ref may be NULL. Returns 0,
  * GROVE_EFULL (16 subscribe already), GROVE_EUSAGE, GROVE_ENOMEM,

@@ -78,7 +78,9 @@ enum grove_error {
 #undef GROVE_ERROR_ENUM
 };
 
-/* The name of a code: "GROVE_EFULL", for -errno its name, else "?". Lent forever. Never suspends. */
+/*
+ * The name of a code: "GROVE_EFULL", for -errno its name, else "?". Lent forever. Never suspends.
+ */
 GROVE_API const char *grove_error_name(int code);
 
 /* One sentence on what a negative code means and what to do next. Lent forever. Never suspends. */

@@ -27,11 +27,17 @@ struct grove_file;
 
 #define GROVE_FILE_BYTES_MAX (64u << 20) /* of one read or write; more: GROVE_ETOOBIG */
 
-/* Opens path with flags O_… of <fcntl.h> (O_CLOEXEC is added) and, if it is created, mode less the umask. */
+/*
+ * Opens path with flags O_… of <fcntl.h> (O_CLOEXEC is added) and, if
+ * it is created, mode less the umask.
+ */
 GROVE_API int grove_file_open_await(const char *path, int flags, unsigned mode,
                                     struct grove_file **file);
 
-/* Closes. Call grove_file_sync_await before, if it matters whether all is on the disk. NULL is ignored. Never suspends. */
+/*
+ * Closes. Call grove_file_sync_await before, if it matters whether
+ * all is on the disk. NULL is ignored. Never suspends.
+ */
 GROVE_API void grove_file_close(struct grove_file *file);
 
 /*
@@ -46,7 +52,10 @@ GROVE_API int grove_file_read_await(struct grove_file *file, void *bytes, size_t
 GROVE_API int grove_file_write_await(struct grove_file *file, const void *bytes, size_t n_bytes,
                                      int64_t offset);
 
-/* Returns once all that was written is on the disk (fdatasync). After an error nobody knows what is. */
+/*
+ * Returns once all that was written is on the disk (fdatasync). After
+ * an error nobody knows what is.
+ */
 GROVE_API int grove_file_sync_await(struct grove_file *file);
 
 /* Makes the file n_bytes long. */

@@ -17,8 +17,8 @@
  * travels as one message, and is copied for each there.
  *
  * A group belongs to its name, not to whoever opened it. A member that ends
- * for good is gone from its groups; over restarts it stays. The ref of a group can be sent to others and
- * kept, and `_send` to it publishes as well, without figures. It answers no calls.
+ * for good is gone from its groups; over restarts it stays. The ref of a group can be sent to
+ * others and kept, and `_send` to it publishes as well, without figures. It answers no calls.
  */
 #ifndef GROVE_GROUP_H
 #define GROVE_GROUP_H
@@ -31,33 +31,43 @@
 
 /*
  * Opens the group with this name (1 to 127 bytes, see name.h), which is made if
- * there is none. Names of groups and of actors are apart. Returns 0 with *group, GROVE_EUSAGE, GROVE_EFULL beyond 65 536
- * groups, GROVE_ENOMEM. Never suspends.
+ * there is none. Names of groups and of actors are apart. Returns 0 with *group, GROVE_EUSAGE,
+ * GROVE_EFULL beyond 65 536 groups, GROVE_ENOMEM. Never suspends.
  */
 GROVE_API int grove_group_open(const char *name, grove_ref *group);
 
-/* Ends a group for all: its members are let go, its refs are stale, its name is free. Returns 0 or GROVE_ENOACTOR. Never suspends. */
+/*
+ * Ends a group for all: its members are let go, its refs are stale,
+ * its name is free. Returns 0 or GROVE_ENOACTOR. Never suspends.
+ */
 GROVE_API int grove_group_close(grove_ref group);
 
 /*
  * Makes an actor or greenlet of this process a member. From the return on
  * it gets what is published, on whatever loop. Returns 0, also if it is one already;
  * GROVE_ENOACTOR if there is no such group or nobody lives at member;
- * GROVE_EUSAGE for a pool or a group, GROVE_EFULL beyond a million on one loop, GROVE_ENOMEM. Never suspends.
+ * GROVE_EUSAGE for a pool or a group, GROVE_EFULL beyond a million on one loop, GROVE_ENOMEM. Never
+ * suspends.
  */
 GROVE_API int grove_group_join(grove_ref group, grove_ref member);
 
-/* Lets a member go; what is in its mailbox stays there. Returns 0, or GROVE_ENOACTOR if it was none. Never suspends. */
+/*
+ * Lets a member go; what is in its mailbox stays there. Returns 0, or
+ * GROVE_ENOACTOR if it was none. Never suspends.
+ */
 GROVE_API int grove_group_leave(grove_ref group, grove_ref member);
 
-/* Writes the living members to members, at most n, and returns how many there are; or GROVE_ENOACTOR. Never suspends. */
+/*
+ * Writes the living members to members, at most n, and returns how
+ * many there are; or GROVE_ENOACTOR. Never suspends.
+ */
 GROVE_API int grove_group_members(grove_ref group, grove_ref *members, unsigned n);
 
 /* What became of a publish. */
 struct grove_published {
     uint32_t n_here; /* members of this loop that have it in their mailboxes */
-    uint32_t
-        n_away; /* members of other loops, by its last count: what finds no room there is a dead letter */
+    /* Members of other loops, by its last count: what finds no room there is a dead letter. */
+    uint32_t n_away;
     uint32_t n_refused; /* members that do not get it, full or stopping: each is a dead letter */
 };
 

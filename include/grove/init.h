@@ -66,7 +66,10 @@ GROVE_API unsigned grove_loops(void);
  */
 GROVE_API int grove_deinit(void);
 
-/* Monotonic time in milliseconds and nanoseconds since an arbitrary moment; simulated in simulation. */
+/*
+ * Monotonic time in milliseconds and nanoseconds since an arbitrary
+ * moment; simulated in simulation.
+ */
 GROVE_API unsigned long long grove_now_ms(void);
 GROVE_API unsigned long long grove_now_ns(void);
 

@@ -27,7 +27,10 @@ struct grove_down;
 /* How the messages of one type are copied into envelopes. */
 struct grove_shape {
     const ProtobufCMessageDescriptor *descriptor;
-    /* Bytes that copy will write, a multiple of 8; SIZE_MAX if it does not fit memory. NULL if flat. */
+    /*
+     * Bytes that copy will write, a multiple of 8; SIZE_MAX if it
+     * does not fit memory. NULL if flat.
+     */
     size_t (*size)(const ProtobufCMessage *message);
     /* Copies message into body, which has size(message) bytes and is aligned to 16. */
     void (*copy)(void *body, const ProtobufCMessage *message);

@@ -39,7 +39,10 @@ enum grove_down_reason {
 /* "STOPPED" and so on, "?" for what is none. Lent forever. Never suspends. */
 GROVE_API const char *grove_down_reason_name(enum grove_down_reason reason);
 
-/* A monitor, by its number; 0 is none. A copy is as good. It owns nothing: when it has told, or its watcher ends, it is over. */
+/*
+ * A monitor, by its number; 0 is none. A copy is as good. It owns
+ * nothing: when it has told, or its watcher ends, it is over.
+ */
 typedef uint64_t grove_monitor_id;
 
 /* What a watcher is told. */

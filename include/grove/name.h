@@ -32,10 +32,15 @@
  */
 GROVE_API int grove_register(const char *name, grove_ref ref);
 
-/* Writes to *ref whom the name belongs to. Returns 0 or GROVE_ENOACTOR, *ref then untouched. Never suspends. */
+/*
+ * Writes to *ref whom the name belongs to. Returns 0 or
+ * GROVE_ENOACTOR, *ref then untouched. Never suspends.
+ */
 GROVE_API int grove_whereis(const char *name, grove_ref *ref);
 
-/* Takes a name back, whoever has it. Returns 0 or GROVE_ENOACTOR if nobody had it. Never suspends. */
+/*
+ * Takes a name back, whoever has it. Returns 0 or GROVE_ENOACTOR if nobody had it. Never suspends.
+ */
 GROVE_API int grove_unregister(const char *name);
 
 #endif

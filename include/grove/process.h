@@ -24,7 +24,10 @@ struct grove_process;
 
 /* Zero means the default. */
 struct grove_process_options {
-    /* Where the other ends go: streams of the caller's own. NULL: input is empty, the others are ours. */
+    /*
+     * Where the other ends go: streams of the caller's own. NULL:
+     * input is empty, the others are ours.
+     */
     struct grove_stream **input;  /* what is written there the child reads */
     struct grove_stream **output; /* what the child writes */
     struct grove_stream **errors;

@@ -49,7 +49,9 @@ static inline bool grove_ref_is_nobody(grove_ref ref)
 /* Room for grove_ref_print, the final NUL included. */
 #define GROVE_REF_TEXT_BYTES 48
 
-/* Writes a short form for people, such as "actor/42.7", into text and returns text. Never suspends. */
+/*
+ * Writes a short form for people, such as "actor/42.7", into text and returns text. Never suspends.
+ */
 GROVE_API const char *grove_ref_print(grove_ref ref, char text[GROVE_REF_TEXT_BYTES]);
 
 #endif

@@ -3,7 +3,7 @@
  *
  *     static int wait_for(struct gate *me, const … *request, … *response)
  *     {
- *         return grove_reply_defer(&me->visitors[me->n++]);    returned code and response do not matter
+ *         return grove_reply_defer(&me->visitors[me->n++]);  returned code, response: no matter
  *     }
  *     static int open(struct gate *me, …)
  *     {
@@ -58,10 +58,16 @@ GROVE_API int grove_reply_defer(grove_token *token);
 GROVE_API int grove_reply(const grove_token *token, const struct grove_service *service,
                           uint32_t method, int code, const ProtobufCMessage *response);
 
-/* True if the token is good and its caller still waits: it has not left, and its deadline is not over. Never suspends. */
+/*
+ * True if the token is good and its caller still waits: it has not
+ * left, and its deadline is not over. Never suspends.
+ */
 GROVE_API bool grove_reply_wanted(const grove_token *token);
 
-/* Gives a token up: the caller fails with GROVE_EBROKEN. Nothing happens if it was used already. Never suspends. */
+/*
+ * Gives a token up: the caller fails with GROVE_EBROKEN. Nothing
+ * happens if it was used already. Never suspends.
+ */
 GROVE_API void grove_reply_drop(const grove_token *token);
 
 /*

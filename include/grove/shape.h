@@ -5,8 +5,8 @@
  * A deep copy is a row of pieces, each rounded up to 8 bytes: the struct,
  * then what its pointers lead to. The first functions measure and answer
  * SIZE_MAX for what cannot be measured: a NULL array with a length, NULL
- * among the elements of one, a sum that does not fit. The put functions copy one piece to *tail, move *tail
- * behind it and return where the piece is. None suspends.
+ * among the elements of one, a sum that does not fit. The put functions copy one piece to *tail,
+ * move *tail behind it and return where the piece is. None suspends.
  */
 #ifndef GROVE_SHAPE_H
 #define GROVE_SHAPE_H

@@ -82,10 +82,16 @@ GROVE_API int grove_terminated_await(void);
  */
 GROVE_API int grove_drain_await(uint32_t timeout_ms);
 
-/* Asks the process to stop, as SIGTERM does; once more: to hurry. On any of grove's threads. Never suspends. */
+/*
+ * Asks the process to stop, as SIGTERM does; once more: to hurry. On
+ * any of grove's threads. Never suspends.
+ */
 GROVE_API void grove_terminate(void);
 
-/* True once the process has been asked to stop: a handler may refuse what takes long. Any thread. Never suspends. */
+/*
+ * True once the process has been asked to stop: a handler may refuse
+ * what takes long. Any thread. Never suspends.
+ */
 GROVE_API bool grove_terminating(void);
 
 #endif

@@ -46,12 +46,14 @@
 #include <grove/init.h>
 #include <grove/method.h>
 
-/* --- a simulation ------------------------------------------------------------------------------- */
+/* --- a simulation ----------------------------------------------------------------------------- */
 
 struct grove_simulation {
     const char *name; /* one word, for the command line */
     const char *what; /* one line, for --help */
-    /* The main: any public function but grove_init and grove_deinit. When it returns, grove ends. */
+    /*
+     * The main: any public function but grove_init and grove_deinit. When it returns, grove ends.
+     */
     void (*run)(void);
     /* Before grove starts: grove_option_set, grove_sim_allow, draws; may be NULL. */
     void (*prepare)(void);
@@ -85,7 +87,7 @@ static inline int grove_sim_main(int argc, char **argv,
                                __stop_grove_workers);
 }
 
-/* --- inside a run ------------------------------------------------------------------------------- */
+/* --- inside a run ----------------------------------------------------------------------------- */
 
 /*
  * Fails the seed unless condition holds; the first reason is told, and the
@@ -115,7 +117,7 @@ GROVE_API bool grove_sim_until_await(bool (*done)(void *argument), void *argumen
  */
 GROVE_API void grove_sim_pass_ms(uint32_t ms);
 
-/* --- faults ------------------------------------------------------------------------------------- */
+/* --- faults ----------------------------------------------------------------------------------- */
 
 /* Kind, name on the command line, what happens. */
 #define GROVE_SIM_FAULT_TABLE(X)                                                   \
@@ -177,7 +179,7 @@ GROVE_API unsigned grove_sim_signal(int signal);
 /* How often a kind has happened in this seed. */
 GROVE_API uint64_t grove_sim_count(enum grove_sim_fault kind);
 
-/* --- one seed by hand --------------------------------------------------------------------------- */
+/* --- one seed by hand ------------------------------------------------------------------------- */
 
 /* Zero means the default. */
 struct grove_sim_options {

@@ -27,7 +27,10 @@ struct grove_loop_stats {
     uint64_t stalled_ns;      /* and how long, once they were over; a part of busy_ns */
 };
 
-/* Fills *stats for loop number k. Any thread; figures may be a moment old. Returns 0 or GROVE_EUSAGE. */
+/*
+ * Fills *stats for loop number k. Any thread; figures may be a moment
+ * old. Returns 0 or GROVE_EUSAGE.
+ */
 GROVE_API int grove_loop_stats(unsigned k, struct grove_loop_stats *stats);
 
 #endif

@@ -61,7 +61,9 @@ struct grove_listen_options {
 GROVE_API int grove_listen(const char *url, const struct grove_listen_options *options,
                            struct grove_listener **listener);
 
-/* The URL that reaches it, with the port the kernel chose. Lent until it is closed. Never suspends. */
+/*
+ * The URL that reaches it, with the port the kernel chose. Lent until it is closed. Never suspends.
+ */
 GROVE_API const char *grove_listener_url(const struct grove_listener *listener);
 
 /*
@@ -140,10 +142,16 @@ GROVE_API void grove_stream_close(struct grove_stream *stream);
  */
 GROVE_API int grove_stream_give(struct grove_stream *stream, grove_ref owner);
 
-/* The peer's URL, the path dialled, or "unix:" for who dialled us; lent until it is closed. Never suspends. */
+/*
+ * The peer's URL, the path dialled, or "unix:" for who dialled us;
+ * lent until it is closed. Never suspends.
+ */
 GROVE_API const char *grove_stream_peer(const struct grove_stream *stream);
 
-/* Who is at the other end of a unix socket, as the kernel says; -1 where it does not. Never suspends. */
+/*
+ * Who is at the other end of a unix socket, as the kernel says; -1
+ * where it does not. Never suspends.
+ */
 GROVE_API void grove_stream_identity(const struct grove_stream *stream, long long *pid,
                                      long long *uid);
 

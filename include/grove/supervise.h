@@ -103,7 +103,10 @@ struct grove_child {
 GROVE_API int grove_supervisor_add(grove_ref supervisor, const struct grove_child *child,
                                    grove_ref *ref);
 
-/* The same, but suspends until its init has returned, and returns what it returned. If that is not 0, it has not been added. */
+/*
+ * The same, but suspends until its init has returned, and returns
+ * what it returned. If that is not 0, it has not been added.
+ */
 GROVE_API int grove_supervisor_add_await(grove_ref supervisor, const struct grove_child *child,
                                          grove_ref *ref);
 

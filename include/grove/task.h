@@ -41,7 +41,10 @@ GROVE_API int grove_sleep_await(uint32_t timeout_ms);
  */
 GROVE_API int grove_yield_await(void);
 
-/* A message received by a greenlet. Lent until the next receive, or the end of the scope it was received in. */
+/*
+ * A message received by a greenlet. Lent until the next receive, or
+ * the end of the scope it was received in.
+ */
 struct grove_letter {
     const struct grove_method *method; /* which rpc was sent; NULL: none, see down */
     const ProtobufCMessage *request;

@@ -50,8 +50,7 @@ enum grove_timer_mode {
 /* What to arm. */
 struct grove_timer {
     uint64_t key;
-    uint32_t
-        ms; /* until the first tick, and from one to the next; at least 1 for the modes that repeat */
+    uint32_t ms; /* to the first tick, and from one to the next; at least 1 if it repeats */
     enum grove_timer_mode mode;
 };
 
