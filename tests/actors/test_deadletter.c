@@ -152,6 +152,26 @@ static void test_a_letter_says_whose_it_was(void **state)
     assert_true(grove_ref_equal(last().to, send.to));
 }
 
+static int call_ahead(struct play *me, struct script *script)
+{
+    (void)me;
+    return script->rc = stage_perform(script->to, script->next) == GROVE_EDOWN ? 0 : -EIO;
+}
+
+static void test_the_letter_of_a_handler_that_fails_says_who_called_it(void **state)
+{
+    struct script poison = {.act = fail_now};
+    struct script call = {.act = call_ahead, .next = &poison, .to = stage_spawn("broken")};
+    grove_ref caller = stage_spawn("caller");
+
+    (void)state;
+    assert_int_equal(grove_yield_await(), 0); /* Both are born: the call may run inline. */
+    assert_int_equal(stage_perform(caller, &call), 0);
+    assert_int_equal(last().reason, GROVE_DEAD_CRASHED);
+    assert_true(grove_ref_equal(last().from, caller));
+    assert_true(grove_ref_equal(last().to, call.to));
+}
+
 static int refuse_code(struct stranger *me, const Play__V1__RefuseRequest *request,
                        Play__V1__RefuseResponse *response)
 {
@@ -286,6 +306,45 @@ static void test_a_slow_subscriber_blocks_nobody_and_is_told_what_it_missed(void
     assert_int_equal(grove_stop_await(quick_ref, GROVE_STOP_NOW), 0);
 }
 
+static unsigned n_beats, beats_before, beats_after;
+
+static void go_beat(void *unused)
+{
+    (void)unused;
+    for (unsigned i = 0; i < 1000; i++) {
+        n_beats++;
+        if (grove_yield_await() != 0)
+            return;
+    }
+}
+
+static void hear_and_count_beats(void *argument, const struct grove_dead_letter *letter,
+                                 uint64_t n_missed)
+{
+    unsigned *n = argument;
+
+    (void)letter;
+    (void)n_missed;
+    if (++*n == 1 && grove_go(go_beat, NULL, NULL, NULL) == 0)
+        beats_before = n_beats;
+    beats_after = n_beats;
+}
+
+static void test_a_subscriber_that_is_told_many_lets_others_run_meanwhile(void **state)
+{
+    unsigned n = 0;
+    grove_ref ref;
+
+    (void)state;
+    n_beats = 0;
+    assert_int_equal(grove_dead_letters_subscribe(hear_and_count_beats, &n, &ref), 0);
+    kill_letters(200);
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(n, 200);
+    assert_in_range(beats_after - beats_before, 1, 1000);
+    assert_int_equal(grove_stop_await(ref, GROVE_STOP_NOW), 0);
+}
+
 static void test_subscribers_are_bounded_and_their_places_free_again(void **state)
 {
     struct reader reader = {0};
@@ -389,6 +448,30 @@ static void test_letters_of_every_loop_reach_a_subscriber(void **state)
     assert_int_equal(grove_stop_await(ref, GROVE_STOP_NOW), 0);
 }
 
+/* Makes a letter there. */
+static void kill_letter_at(unsigned loop)
+{
+    struct script nap;
+    grove_ref ref = napper(loop, &nap, 1000);
+
+    assert_int_equal(stage_send(ref, &nothing), 0);
+    assert_int_equal(grove_stop_await(ref, GROVE_STOP_KILL), 0);
+    assert_int_equal(grove_sleep_await(2), 0);
+}
+
+static void test_the_last_letters_of_all_loops_are_told_newest_first(void **state)
+{
+    struct grove_dead_letter letters[4];
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++)
+        kill_letter_at(i % 2);
+    assert_int_equal(grove_dead_letters_last(letters, 4), 4);
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(letters[i].loop, (i + 1) % 2);
+    stage_settle();
+}
+
 static void test_a_far_call_that_is_refused_is_no_letter_as_its_caller_is_told(void **state)
 {
     struct script nap;
@@ -454,6 +537,7 @@ int main(void)
     const struct CMUnitTest far_tests[] = {
         stage_test(test_a_call_whose_time_is_over_before_its_turn_is_a_letter),
         stage_test(test_letters_of_every_loop_reach_a_subscriber),
+        stage_test(test_the_last_letters_of_all_loops_are_told_newest_first),
         stage_test(test_a_far_call_that_is_refused_is_no_letter_as_its_caller_is_told),
     };
     const struct CMUnitTest tests[] = {
@@ -461,11 +545,13 @@ int main(void)
         stage_test(test_a_refused_send_is_no_letter_as_its_sender_knows),
         stage_test(test_the_message_whose_handler_fails_is_a_letter),
         stage_test(test_a_letter_says_whose_it_was),
+        stage_test(test_the_letter_of_a_handler_that_fails_says_who_called_it),
         stage_test(test_a_message_without_a_function_is_a_letter),
         stage_test(test_every_reason_has_its_words),
         stage_test(test_the_last_256_letters_are_kept_newest_first),
         stage_test(test_who_subscribes_is_told_each_letter_until_it_stops),
         stage_test(test_a_slow_subscriber_blocks_nobody_and_is_told_what_it_missed),
+        stage_test(test_a_subscriber_that_is_told_many_lets_others_run_meanwhile),
         stage_test(test_subscribers_are_bounded_and_their_places_free_again),
         stage_test(test_mail_to_a_subscription_is_a_letter),
         stage_test(test_the_log_tells_the_first_then_one_in_ten_seconds),

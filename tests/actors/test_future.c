@@ -303,6 +303,23 @@ static void test_a_thousand_futures_at_once(void **state)
         assert_int_equal(responses[i].number, i);
 }
 
+static void test_more_futures_than_may_be_awaited_at_once_are_refused(void **state)
+{
+    static struct grove_future future, *all[1025];
+    struct script script = {.act = act_nothing};
+    Play__V1__PerformResponse response;
+    unsigned which = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 1025; i++)
+        all[i] = &future;
+    assert_int_equal(stage_start(stage_spawn(NULL), &script, &response, &future), 0);
+    assert_int_equal(grove_all_await(all, 1025), GROVE_EUSAGE);
+    assert_non_null(strstr(grove_why(), "at most 1024"));
+    assert_int_equal(grove_any_await(all, 1025, &which), GROVE_EUSAGE);
+    assert_int_equal(grove_all_await(all, 1024), 0);
+}
+
 static void go_all(void *argument)
 {
     struct script *script = argument;
@@ -364,6 +381,7 @@ int main(void)
         stage_test(test_futures_that_nobody_awaits_are_cancelled_when_the_handler_returns),
         stage_test(test_what_was_not_started_cannot_be_awaited),
         stage_test(test_a_thousand_futures_at_once),
+        stage_test(test_more_futures_than_may_be_awaited_at_once_are_refused),
         stage_test(test_a_stopped_greenlet_leaves_its_futures_at_once),
     };
     const struct CMUnitTest far_tests[] = {

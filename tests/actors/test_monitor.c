@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "actors/actor.h"
+#include "actors/watching.h"
 #include "runtime/slot.h"
 #include "watcher.h"
 
@@ -260,6 +261,22 @@ static void test_who_cannot_be_told_cannot_watch(void **state)
     assert_string_equal(grove_down_reason_name((enum grove_down_reason)99), "?");
 }
 
+static void test_a_watcher_has_so_many_monitors_and_no_more(void **state)
+{
+    struct gv_watching *set = NULL;
+    struct gv_watch taken;
+
+    (void)state;
+    for (uint64_t i = 1; i <= GV_MONITORS_MAX; i++) {
+        assert_int_equal(gv_watching_reserve(&set), 0);
+        gv_watching_put(set, (struct gv_watch){.number = i});
+    }
+    assert_int_equal(gv_watching_reserve(&set), GROVE_EFULL);
+    assert_true(gv_watching_take(set, 7, &taken));
+    assert_int_equal(gv_watching_reserve(&set), 0);
+    free(set);
+}
+
 int main(void)
 {
     const struct CMUnitTest one_loop[] = {
@@ -274,6 +291,7 @@ int main(void)
         stage_test(test_down_comes_after_all_that_the_dead_has_sent),
         stage_test(test_a_full_mailbox_does_not_refuse_it),
         stage_test(test_who_cannot_be_told_cannot_watch),
+        stage_test(test_a_watcher_has_so_many_monitors_and_no_more),
     };
     const struct CMUnitTest two_loops[] = {
         stage_test(test_down_comes_after_all_that_the_dead_has_sent_from_afar),

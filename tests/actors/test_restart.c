@@ -1,6 +1,6 @@
 /*
  * Restart: what becomes of all that an actor may have under way when it is
- * begun anew: stash, deferred replies, timers, name, groups and shields.
+ * begun anew: stash, deferred replies, timers, monitors, name, groups and shields.
  * (Passivation: test_passivate_life.)
  */
 #include <errno.h>
@@ -167,6 +167,49 @@ static void test_a_tick_that_waits_at_the_restart_is_not_handled_by_the_next_one
     assert_string_equal(family.notes, "aAa");
 }
 
+/* --- monitors --------------------------------------------------------------------------------- */
+
+static unsigned n_downs;
+
+static void count_down(struct play *me, const struct grove_down *down)
+{
+    (void)me;
+    (void)down;
+    n_downs++;
+}
+
+static int act_watch(struct play *me, struct script *script)
+{
+    (void)me;
+    return grove_monitor(script->to, NULL);
+}
+
+static void test_the_monitors_of_an_incarnation_end_with_it(void **state)
+{
+    static struct play_service watching;
+    struct grove_child child = family_child('b');
+    struct script watch = {.act = act_watch};
+    grove_ref b, first = stage_spawn(NULL), second = stage_spawn(NULL);
+
+    (void)state;
+    watching = *(const struct play_service *)child.functions;
+    watching.down = count_down;
+    child.functions = &watching;
+    n_downs = 0;
+    assert_int_equal(grove_supervisor_add_await(top, &child, &b), 0);
+    watch.to = first;
+    assert_int_equal(stage_perform(b, &watch), 0);
+    assert_int_equal(family_fail(b), GROVE_EDOWN);
+    watch.to = second;
+    assert_int_equal(stage_perform(b, &watch), 0);
+    assert_int_equal(grove_stop_await(first, GROVE_STOP_NOW), 0);
+    let_pass(1);
+    assert_int_equal(n_downs, 0);
+    assert_int_equal(grove_stop_await(second, GROVE_STOP_NOW), 0);
+    let_pass(1);
+    assert_int_equal(n_downs, 1);
+}
+
 /* --- names and groups ------------------------------------------------------------------------- */
 
 static void test_name_and_groups_outlive_a_restart(void **state)
@@ -220,6 +263,7 @@ int main(void)
         family_test(test_messages_put_aside_outlive_a_restart_in_order),
         family_test(test_a_deferred_reply_fails_at_the_restart_and_its_token_answers_nobody),
         family_test(test_a_tick_that_waits_at_the_restart_is_not_handled_by_the_next_one),
+        family_test(test_the_monitors_of_an_incarnation_end_with_it),
         family_test(test_name_and_groups_outlive_a_restart),
         family_test(test_a_shield_that_a_failure_leaves_open_is_over),
     };

@@ -137,6 +137,35 @@ static void test_restarts_wait_longer_each_time(void **state)
     assert_int_equal(family_info(top, 0).restarts, 5);
 }
 
+static void test_no_restart_waits_longer_than_30_s_nor_all_equally_long(void **state)
+{
+    struct grove_child child = family_child('b');
+    unsigned long long shortest_ms = 1000000, longest_ms = 0;
+    grove_ref b;
+
+    (void)state;
+    child.rule.backoff_ms = 20000;
+    child.rule.restarts_max = 20;
+    child.rule.period_ms = 3600000;
+    assert_int_equal(grove_supervisor_add_await(top, &child, &b), 0);
+    for (unsigned i = 0; i < 10; i++) {
+        unsigned long long failed_ms, took_ms;
+
+        assert_int_equal(family_fail(b), GROVE_EDOWN);
+        failed_ms = stage_now_ms();
+        assert_int_equal(grove_sleep_await(30001), 0);
+        family_wait(1 + 2 * (i + 1));
+        took_ms = family.began_ms[2 * (i + 1)] - failed_ms;
+        assert_true(took_ms <= 30001);
+        if (i < 2)
+            continue; /* At once, then 20 s. */
+        assert_true(took_ms >= 24000);
+        shortest_ms = took_ms < shortest_ms ? took_ms : shortest_ms;
+        longest_ms = took_ms > longest_ms ? took_ms : longest_ms;
+    }
+    assert_true(longest_ms > shortest_ms + 100);
+}
+
 static void test_a_period_without_failure_makes_the_next_restart_the_first(void **state)
 {
     grove_ref a = family_add(top, 'a');
@@ -372,6 +401,7 @@ int main(void)
         family_test(test_the_message_that_failed_is_a_dead_letter),
         family_test(test_the_reason_is_that_of_grove_fail_whatever_failed_after_it),
         family_test(test_restarts_wait_longer_each_time),
+        family_test(test_no_restart_waits_longer_than_30_s_nor_all_equally_long),
         family_test(test_a_period_without_failure_makes_the_next_restart_the_first),
         family_test(test_a_call_that_cannot_wait_for_the_restart_fails_at_once_and_others_stay),
         family_test(test_calls_that_are_queued_when_it_fails_are_told_as_well),
