@@ -23,6 +23,7 @@
 #include "actors/mail.h"
 #include "actors/monitor.h"
 #include "actors/name.h"
+#include "actors/progress.h"
 #include "actors/shutdown.h"
 #include "actors/verb.h"
 #include "runtime/assert.h"
@@ -63,6 +64,7 @@ static void orphaned(struct gv_loop *loop, struct gv_message *message, int code)
 static int loop_opened(struct gv_loop *loop)
 {
     gv_dead_open(loop);
+    gv_progress_open(loop);
     gv_ingress_open(loop);
     return gv_calls_open(loop);
 }
@@ -71,6 +73,7 @@ static void loop_closing(struct gv_loop *loop)
 {
     gv_holdings_close(&loop->main_held);
     gv_dead_close(loop);
+    gv_progress_close(loop);
     gv_calls_close(loop);
 }
 

@@ -25,6 +25,7 @@
 #include <grove/poll.h>
 #include <grove/pool.h>
 #include <grove/process.h>
+#include <grove/progress.h>
 #include <grove/ref.h>
 #include <grove/refmessage.h>
 #include <grove/reply.h>

@@ -130,6 +130,7 @@ void gv_job_bereaved(struct gv_job *job, uint64_t started)
         /* Only the running one may be to blame; the answers of others were lost with it. */
         job->deaths += job->seq == started;
         job->has_run = true;
+        job->n_begun++;
         ran_and_died(job);
         return;
     }

@@ -159,6 +159,7 @@ int gv_child_spawn(struct gv_child *child)
     child->since_ms = pool->loop->now_ms;
     child->n_sent = 0;
     child->n_answered = 0;
+    child->progress = (struct gv_progress_budget){0};
     return 0;
 }
 
@@ -228,6 +229,8 @@ static const char *frame_came(void *owner, const struct gv_frame *frame)
     switch (frame->type) {
     case GV_FRAME_REPLY:
         return gv_job_answered(child, frame);
+    case GV_FRAME_PROGRESS:
+        return gv_job_progressed(child, frame);
     case GV_FRAME_DRAIN: /* it wants to leave by itself: no more jobs */
         if (child->state == GV_CHILD_READY)
             gv_child_leave(child);

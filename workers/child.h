@@ -24,6 +24,7 @@
 #include "runtime/timer.h"
 #include "workers/job.h"
 #include "workers/page.h"
+#include "workers/progress.h"
 
 #define GV_CHILD_CORPSE_MS \
     1000u /* from exit to the end of its stream, which a grandchild may hold open */
@@ -57,7 +58,8 @@ struct gv_child {
     uint32_t ready_ms;  /* when it became READY */
     uint32_t idle_ms;   /* since when it has no job */
     uint64_t n_answered;
-    uint64_t n_sent; /* CALLs on its link: seq of the newest */
+    struct gv_progress_budget progress; /* how much more of it may come */
+    uint64_t n_sent;                    /* CALLs on its link: seq of the newest */
     struct gv_process *process;
     struct gv_page page;
     struct gv_roster *roster;

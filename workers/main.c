@@ -17,6 +17,7 @@
 #include "runtime/shield.h"
 #include "workers/host_worker.h"
 #include "workers/page.h"
+#include "workers/progress.h"
 #include "workers/served.h"
 #include "workers/worker.h"
 
@@ -37,10 +38,18 @@ struct around {
 };
 
 static struct gv_worker *serving;
+static struct gv_progress_said said;
 
 static bool is_given_up(void)
 {
     return gv_worker_is_given_up(serving);
+}
+
+/* Threads that a job has started for itself are nobody's. */
+static struct gv_worker *serving_here(struct gv_progress_said **its_said)
+{
+    *its_said = &said;
+    return gv_loop_here != NULL ? serving : NULL;
 }
 
 static void begin_job(void *owner, const struct grove_method *method, uint64_t deadline_ns)
@@ -192,6 +201,7 @@ int gv_worker_main(const struct grove_worker_entry *first, const struct grove_wo
     }
     serving = worker;
     gv_job_is_given_up = is_given_up;
+    gv_progress_worker = serving_here;
     serve(worker, &options);
     gv_worker_close(worker);
     return 0;

@@ -14,6 +14,7 @@
 
 #define UNFLUSHED_NS        300000u
 #define UNWRITTEN_BYTES_MAX (64u << 10) /* answers on their way while a job begins */
+#define TOLD_BYTES_MAX      1024u       /* by the running job, behind a write in flight */
 #define SCRATCH_BYTES_KEEP  (256u << 10)
 
 /* A job that waits. */
@@ -28,9 +29,11 @@ struct task {
 
 struct gv_worker {
     const struct gv_env *env;
+    struct gv_poller *poller;
     struct gv_worker_hooks hooks;
     struct gv_page page;
     struct gv_worker_page *status;
+    uint64_t job;         /* the running one, 0 = none */
     uint64_t deadline_ns; /* of the running job, 0 = none */
     struct gv_link link;
     struct gv_served served;
@@ -217,6 +220,7 @@ static void call_function(struct gv_worker *worker, const struct task *task,
     struct gv_worker_hooks *hooks = &worker->hooks;
     uint64_t began_ns = worker->now_ns;
 
+    worker->job = task->frame.call;
     worker->deadline_ns = task->deadline_ns;
     atomic_store_explicit(&worker->status->job, task->frame.call, memory_order_relaxed);
     atomic_store_explicit(&worker->status->started_ns, began_ns,
@@ -235,6 +239,7 @@ static void call_function(struct gv_worker *worker, const struct task *task,
         outcome->code = hooks->end(hooks->owner, outcome->code, &outcome->text);
     else
         outcome->code = check_refusal(served->method, outcome->code);
+    worker->job = 0;
     worker->now_ns = worker->env->now_ns(worker->env->world);
     outcome->took_ns = served->took_ns = worker->now_ns - began_ns;
     if (worker->body.room_bytes > SCRATCH_BYTES_KEEP)
@@ -258,6 +263,39 @@ static void run(struct gv_worker *worker, const struct task *task)
     if (outcome.code == 0)
         call_function(worker, task, served, &outcome);
     send_answer(worker, task, &outcome);
+}
+
+/* --- within a job --------------------------------------------------------------------------------- */
+
+bool gv_worker_look(struct gv_worker *worker)
+{
+    gv_assert(worker->job != 0);
+    worker->env->poller_poll(worker->poller, 0);
+    return !worker->ended && worker->link.state == GV_LINK_READY;
+}
+
+bool gv_worker_tell(struct gv_worker *worker, uint8_t type, const uint8_t *body, size_t n_bytes)
+{
+    struct gv_frame frame = {
+        .type = type, .flags = GV_FRAME_CALLEE, .call = worker->job, .budget_us = GV_BUDGET_NONE};
+
+    gv_assert(worker->job != 0);
+    /* What follows a write in flight leaves at the next look, so it must not grow. */
+    if ((worker->link.writing.n_bytes > 0 && worker->link.out.n_bytes >= TOLD_BYTES_MAX)
+        || gv_link_send(&worker->link, &frame, body, n_bytes) != 0)
+        return false;
+    flush(worker);
+    return true;
+}
+
+uint64_t gv_worker_job(const struct gv_worker *worker)
+{
+    return worker->job;
+}
+
+uint64_t gv_worker_now_ns(const struct gv_worker *worker)
+{
+    return worker->env->now_ns(worker->env->world);
 }
 
 struct gv_worker_page *gv_worker_status(const struct gv_worker *worker)
@@ -410,6 +448,7 @@ int gv_worker_open(const struct gv_worker_options *options, struct gv_worker **r
     if (worker == NULL)
         return GROVE_ENOMEM;
     worker->env = options->env;
+    worker->poller = options->poller;
     worker->hooks = options->hooks;
     rc = gv_served_init(&worker->served, options->first, options->end);
     if (rc != 0)

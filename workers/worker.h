@@ -62,6 +62,25 @@ bool gv_worker_can_run(struct gv_worker *worker);
 /* Runs one job; gv_worker_can_run must have said so. Returns when it ended. */
 uint64_t gv_worker_run_one(struct gv_worker *worker);
 
+/*
+ * While a job runs: looks at its link, without waiting. What comes is kept
+ * for later, but for what the running job shall know. False when the link is ending.
+ */
+bool gv_worker_look(struct gv_worker *worker);
+
+/*
+ * While a job runs: sends a frame of this type about it, and all that waits
+ * to leave. False, and nothing is sent, while an earlier write has not left and
+ * much is behind it already, or when the link is ending.
+ */
+bool gv_worker_tell(struct gv_worker *worker, uint8_t type, const uint8_t *body, size_t n_bytes);
+
+/* The id of the job that runs, 0 between two jobs. */
+uint64_t gv_worker_job(const struct gv_worker *worker);
+
+/* By the clock of its world. */
+uint64_t gv_worker_now_ns(const struct gv_worker *worker);
+
 /* The page that its pool shares with it. */
 struct gv_worker_page *gv_worker_status(const struct gv_worker *worker);
 

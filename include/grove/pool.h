@@ -99,7 +99,8 @@ struct grove_pool_stats {
     uint64_t restarts;       /* workers started again after a death */
     uint64_t recycled;       /* workers replaced by age, jobs done, or memory */
     uint64_t dropped_peers;  /* connections dropped for breaking the protocol */
-    uint64_t dropped_frames; /* late, doubled or unknown answers */
+    uint64_t dropped_frames; /* late, doubled or unknown answers, and progress that cannot be */
+    uint64_t progressed;     /* words on progress that workers have sent */
 };
 
 /* Fills *stats. On loop 0 only. Returns 0, GROVE_ENOACTOR or GROVE_EUSAGE. Never suspends. */

@@ -1,7 +1,9 @@
 #include "tests/workers/jobs.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,6 +95,21 @@ static int again(const Jobs__V1__AgainRequest *request, Jobs__V1__AgainResponse 
     return rc;
 }
 
+/* Waits for room, as long as somebody reads. */
+static void write_all(int fd, const char *bytes, size_t n_bytes)
+{
+    struct pollfd room = {.fd = fd, .events = POLLOUT};
+
+    while (n_bytes > 0) {
+        ssize_t n = write(fd, bytes, n_bytes);
+
+        if (n < 0 && (errno != EAGAIN || poll(&room, 1, 10000) != 1))
+            return;
+        bytes += n > 0 ? n : 0;
+        n_bytes -= n > 0 ? (size_t)n : 0;
+    }
+}
+
 /* Writes bytes to every socket this process has: one of them is its link. */
 static void spoil_link(const char *bytes, size_t n_bytes)
 {
@@ -101,7 +118,7 @@ static void spoil_link(const char *bytes, size_t n_bytes)
         socklen_t n = sizeof type;
 
         if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0)
-            (void)!write(fd, bytes, n_bytes);
+            write_all(fd, bytes, n_bytes);
     }
 }
 
@@ -208,6 +225,78 @@ static int patient(const Jobs__V1__PatientRequest *request, Jobs__V1__PatientRes
     return grove_cancelled() ? count(request->counts, request->id) : 0;
 }
 
+static int tell(const Jobs__V1__TellRequest *request, Jobs__V1__TellResponse *response)
+{
+    int rc = request->counts[0] != '\0' ? count(request->counts, request->id) : 0;
+    bool is_first = request->counts[0] != '\0' && counts[request->id] == 1;
+
+    for (uint32_t i = 1; rc == 0 && i <= request->n_steps; i++) {
+        char note[32];
+
+        (void)snprintf(note, sizeof note, "%" PRIu32, i); /* It fits. */
+        grove_job_progress((double)i / request->n_steps,
+                           strcmp(request->text, "%") == 0 ? note : request->text);
+        if (is_first)
+            abort();
+        jobs_burn(request->step_us);
+    }
+    while (request->until_left && !grove_job_cancelled())
+        grove_job_progress(1, request->text);
+    response->n_steps = request->n_steps;
+    return rc;
+}
+
+/* Writes PROGRESS about a job, as the frame of this number on its link. */
+static void write_progress(uint64_t job, const void *body, size_t n_bytes, uint64_t number)
+{
+    uint8_t bytes[1024];
+    struct gv_frame frame = {.type = GV_FRAME_PROGRESS, .flags = GV_FRAME_CALLEE, .call = job};
+    uint8_t *at = gv_frame_write_head(&frame, bytes, n_bytes);
+
+    memcpy(at, body, n_bytes);
+    gv_frame_seal(bytes, (uint32_t)number);
+    spoil_link((const char *)bytes, gv_frame_bytes(n_bytes));
+}
+
+static int lie(const Jobs__V1__LieRequest *request, Jobs__V1__LieResponse *response)
+{
+    /* A fraction, 0.5; then a note. */
+    static const char half[] = "\x09\0\0\0\0\0\0\xe0\x3f";
+    static const char no_number[] = "\x09\0\0\0\0\0\0\xf8\x7f";
+    static const char no_text[] = "\x12\x02\xc3\x28";
+    uint64_t job = atomic_load(&status()->job), number = atomic_load(&status()->started);
+    char note[203] = "\x12\xc8\x01", large[300];
+
+    (void)response;
+    memset(note + 3, 'n', sizeof note - 3);
+    memset(large, 0, sizeof large);
+    switch (request->how) {
+    case 0:
+        write_progress(job + 1000, half, 9, number);
+        break;
+    case 1:
+        write_progress(job, no_number, 9, number);
+        break;
+    case 2:
+        write_progress(job, note, sizeof note, number);
+        break;
+    case 3:
+        write_progress(job, half, 5, number);
+        break;
+    case 4:
+        write_progress(job, large, sizeof large, number);
+        break;
+    case 5:
+        write_progress(job, no_text, 4, number);
+        break;
+    default:
+        for (;;)
+            write_progress(job, half, 9, number++);
+    }
+    jobs_burn(10000000); /* The pool ends it before. */
+    return 0;
+}
+
 static int n_warm_ups, n_jobs;
 
 static int warm_up(void)
@@ -268,6 +357,8 @@ const struct job_service jobs = {
     .take = take,
     .urgent = urgent,
     .unhurried = unhurried,
+    .tell = tell,
+    .lie = lie,
 };
 
 GROVE_WORKER(job, &jobs);
