@@ -1,223 +1,258 @@
 /*
- * Chase: probes that follow waits from loop to loop; deadlock.h tells how.
+ * Chase: the search for circles over loops. A knot (knot.h) travels from
+ * loop to loop and grows by what each of them knows; deadlock.h tells why
+ * two laps of it are proof.
+ *
+ *     send_probe ─▶ look around here ─▶ judge ─open─▶ to the next loop: look around there ─▶ …
+ *                                         ├─free───▶ it ends: most do, where somebody still runs
+ *                                         └─closed─▶ home: the second lap; then the verdict
+ *
+ * What a loop has posted is published before the knot leaves it. So
+ * whatever was on its way to a wait when the first lap came by has reached
+ * it before the second one does.
  */
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "actors/deadlock.h"
 #include "actors/edge.h"
+#include "actors/knot.h"
 #include "runtime/park.h"
 #include "runtime/runtime.h"
 #include "runtime/sched.h"
 
-#define HOPS_MAX       1024u /* waits a probe follows */
-#define SHARES_MAX     256u  /* copies of a probe on their way at once */
 #define FIRST_PROBE_MS 1u
 #define LAST_PROBE_MS  1024u
 
-struct probe {
-    uint64_t origin;     /* task whose wait is probed */
-    uint64_t number;     /* of that wait */
-    uint64_t mark;       /* of this lap */
-    uint64_t path;       /* digest of the waits met in this lap */
-    uint64_t first_path; /* of those in the first lap */
-    uint64_t newest;     /* order of the newest wait met that sends probes */
-    uint64_t call; /* what the last wait needs of the task it is sent to, see struct gv_edge */
-    const struct grove_method *method;
-    uint8_t kind;
-    uint16_t hops;
-    uint16_t shares; /* into so many copies it may still split, in this lap */
-    uint16_t lap;
-    char text[160]; /* names met in the second lap */
-};
+/* Where each loop works on a knot; made with its first one. Touched by that loop alone. */
+static struct gv_knot *workplaces[GV_LOOPS_MAX];
 
-static struct probe *probe_of(struct gv_message *message)
+static struct gv_knot *workplace(const struct gv_loop *loop)
 {
-    return (struct probe *)(void *)message->body;
+    struct gv_knot **place = &workplaces[loop->index];
+
+    if (*place == NULL)
+        *place = malloc(sizeof **place);
+    return *place;
 }
 
-static void note_wait(struct probe *probe, const struct gv_wait *wait)
+void gv_deadlock_close(const struct gv_loop *loop)
 {
-    const struct gv_task *task = wait->turn->task;
-    uint64_t id = gv_task_id(task);
-    size_t used = strlen(probe->text);
+    free(workplaces[loop->index]);
+    workplaces[loop->index] = NULL;
+}
 
-    probe->path = (probe->path ^ id) * UINT64_C(0x9e3779b97f4a7c15) + wait->number;
-    /* A wait that looked no further than its own loop sends no probe: were it chosen, nobody would be told. */
-    if (wait->cycle != NULL && probe->newest < wait->cycle->order)
-        probe->newest = wait->cycle->order;
-    /* Most probes end in their first lap, and need no names. */
-    if (probe->lap == 1 && used + 8 < sizeof probe->text) {
-        char name[64];
+/* The circle in words, from a knot that has been judged. */
+static void copy_text(const struct gv_knot *knot, struct gv_cycle *cycle)
+{
+    gv_assert(knot->head.n_text <= sizeof cycle->text);
+    memcpy(cycle->text, knot->text, knot->head.n_text);
+}
 
-        task->class->describe(task, name, sizeof name);
-        (void)snprintf(probe->text + used, sizeof probe->text - used, "%s -> ",
-                       name); /* A cut path is still a path. */
+/* --- looking around --------------------------------------------------------------------------- */
+
+/* Who stands for the task on this loop: itself, or its guest; NULL if it is gone, or on its way home. */
+static struct gv_task *find_here(struct gv_loop *loop, uint64_t id)
+{
+    struct gv_task *task = gv_slot_find(id);
+
+    return task != NULL && task->loop != loop->index ? gv_guest_find(loop, id) : task;
+}
+
+/* An arm that is to be looked at here: by whom is it held up? */
+static void look_at(struct gv_loop *loop, struct gv_knot *knot, unsigned place)
+{
+    struct gv_knot_arm *arm = &knot->arms[place];
+    const struct gv_wait *wait = knot->waits[arm->owner];
+    const struct gv_edge edge = {wait, arm->call, arm->method, arm->kind};
+    struct gv_blockers blockers = {.unknown = false};
+    struct gv_task *task;
+    unsigned n = 0;
+
+    if (wait != NULL && gv_wait_is_inline(wait)) {
+        blockers.turns[n++] = wait->above;
+    } else {
+        task = find_here(loop, arm->target);
+        if (task != NULL && gv_task_is_out(task)) {
+            arm->loop = (uint8_t)gv_lend_borrower(task);
+            return;
+        }
+        if (task != NULL)
+            n = gv_beside_blockers(loop, task, &edge, blockers.turns, &blockers.unknown);
     }
-}
+    knot->is_vague |= blockers.unknown;
+    for (unsigned i = 0; i < n && !blockers.unknown; i++) {
+        const struct gv_turn *turn = blockers.turns[i];
+        /* The origin may not be parked yet. */
+        const struct gv_wait *first = knot->waits[0], *next = first != NULL && turn == first->turn
+                                                                  ? first
+                                                                  : gv_wait_of(turn);
 
-/* Where a probe for a task goes that is elsewhere: to its home, and from there on to who has borrowed it. */
-static unsigned loop_of(const struct gv_loop *loop, const struct gv_task *task)
-{
-    return task->loop != loop->index ? task->loop : gv_lend_borrower(task);
-}
-
-static struct gv_message *visit_turn(struct gv_loop *loop, struct gv_turn *turn, struct probe probe,
-                                     struct gv_message *list);
-
-/* A copy of the probe for one target of the wait; if that is on this loop it is put in front of the list. */
-static struct gv_message *send_copy(struct gv_loop *loop, const struct probe *probe,
-                                    struct gv_edge edge, uint64_t id, struct gv_message *list)
-{
-    struct gv_task *task = id != 0 ? gv_slot_find(id) : NULL;
-    struct gv_message *copy = task != NULL ? gv_message_take(&loop->blocks, sizeof *probe) : NULL;
-
-    if (copy == NULL)
-        return list; /* Without memory this probe is lost; the next one comes later. */
-    copy->method = GV_SIGNAL_PROBE;
-    copy->to = id;
-    *probe_of(copy) = *probe;
-    probe_of(copy)->call = edge.call;
-    probe_of(copy)->method = edge.method;
-    probe_of(copy)->kind = edge.kind;
-    if (gv_task_is_elsewhere(loop, task)) {
-        gv_loop_post(loop, loop_of(loop, task), copy);
-        return list;
+        if (next != NULL && turn->task != NULL)
+            gv_knot_link(knot, loop, place, next);
     }
-    copy->next = list;
-    return copy;
+    gv_knot_close_arm(knot, place);
 }
 
-/* Into how many parts a probe splits, each with its share; searches from many sides wipe out each other's marks. */
-static unsigned split(struct probe *probe, unsigned n)
+static void look_around(struct gv_loop *loop, struct gv_knot *knot)
 {
-    unsigned shares = n > 0 ? probe->shares / n : 0;
-
-    if (shares == 0) {
-        n = n < probe->shares ? n : probe->shares;
-        shares = 1;
-    }
-    probe->shares = (uint16_t)shares;
-    return n;
+    /* Arms that are found meanwhile are added behind. */
+    for (unsigned i = 0; i < knot->head.n_arms && !knot->head.is_over; i++)
+        if (knot->arms[i].state == GV_ARM_OPEN && knot->arms[i].loop == loop->index)
+            look_at(loop, knot, i);
 }
 
-/* Sends a copy of the probe to each target of the wait; those that stay here are returned as a list. */
-static struct gv_message *spread(struct gv_loop *loop, struct probe probe,
-                                 const struct gv_wait *wait, struct gv_message *list)
+/* --- one loop alone ---------------------------------------------------------------------------- */
+
+bool gv_deadlock_knot_closes(struct gv_loop *loop, struct gv_wait *wait, struct gv_cycle *cycle)
 {
-    unsigned n = gv_wait_is_choice(wait) ? 0 : split(&probe, gv_wait_targets(wait));
+    struct gv_knot *knot = workplace(loop);
 
-    if (gv_wait_is_inline(wait))
-        return visit_turn(loop, wait->above, probe, list); /* As deep as calls may run inline. */
-    for (unsigned i = 0; i < n; i++)
-        list = send_copy(loop, &probe, gv_wait_edge(wait, i), gv_wait_target(wait, i), list);
-    return list;
-}
-
-/* The probe is home. Returns true if it must go round once more. */
-static bool came_home(struct gv_loop *loop, struct gv_wait *wait, struct probe *probe)
-{
-    struct gv_cycle *cycle = wait->cycle;
-
-    if (wait->number != probe->number || cycle == NULL || probe->newest != cycle->order)
+    if (knot == NULL) {
+        cycle->far = true; /* The searches may have memory later. */
         return false;
-    if (probe->lap == 0) {
-        if (wait->searched == probe->mark)
-            return false; /* It came by a shorter way already. */
-        wait->searched = probe->mark;
-        probe->lap = 1;
-        probe->mark = ~probe->mark;
-        probe->first_path = probe->path;
-        probe->path = 0;
-        probe->hops = 0;
-        probe->shares = SHARES_MAX;
-        return true;
     }
-    if (probe->path != probe->first_path)
+    knot->head = (struct gv_knot_head){.lap = 1, .order = UINT64_MAX};
+    knot->is_vague = false;
+    (void)gv_knot_node(knot, loop, wait); /* The first one: there is room. */
+    knot->nodes[0].order = UINT64_MAX;    /* Nobody has begun to wait later. */
+    look_around(loop, knot);
+    cycle->far |= knot->is_vague;
+    for (unsigned i = 0; i < knot->head.n_arms; i++)
+        cycle->far |= knot->arms[i].loop != loop->index;
+    if (gv_knot_judge(knot) != GV_KNOT_CLOSED)
         return false;
-    (void)snprintf(cycle->text, sizeof cycle->text, "%sback to it",
-                   probe->text); /* Its room is the larger one. */
+    gv_knot_name(knot);
+    copy_text(knot, cycle);
+    return true;
+}
+
+/* --- travelling ------------------------------------------------------------------------------- */
+
+static void send_to(struct gv_loop *loop, const struct gv_knot *knot, unsigned to)
+{
+    struct gv_message *message = gv_message_take(&loop->blocks, gv_knot_bytes(knot));
+
+    /* Without memory this search is lost; the next one comes later. */
+    if (message == NULL)
+        return;
+    message->method = GV_SIGNAL_PROBE;
+    message->to = knot->head.task;
+    gv_knot_pack(knot, message->body);
+    gv_loop_publish(loop);
+    gv_loop_post(loop, to, message);
+}
+
+static void send_on(struct gv_loop *loop, const struct gv_knot *knot)
+{
+    unsigned i = 0;
+
+    while (knot->arms[i].state != GV_ARM_OPEN)
+        i++;
+    gv_assert(knot->arms[i].loop != loop->index);
+    send_to(loop, knot, knot->arms[i].loop);
+}
+
+/* The wait where it all began, NULL if that is over. On its loop. */
+static struct gv_wait *find_origin(struct gv_loop *loop, const struct gv_knot_head *head)
+{
+    /* As who waits for room: that is for the end of whatever turn there is. */
+    const struct gv_edge edge = {.kind = GV_WAIT_ROOM};
+    struct gv_task *task = find_here(loop, head->task);
+    struct gv_blockers blockers;
+    unsigned n = 0;
+
+    if (task != NULL && !gv_task_is_out(task))
+        n = gv_beside_blockers(loop, task, &edge, blockers.turns, &blockers.unknown);
+    for (unsigned i = 0; i < n; i++) {
+        struct gv_wait *wait = gv_wait_of(blockers.turns[i]);
+
+        if (wait != NULL && wait->number == head->number)
+            return wait->cycle != NULL ? wait : NULL;
+    }
+    return NULL;
+}
+
+/* Both laps have proved the same: the origin is told. */
+static void tell(struct gv_loop *loop, const struct gv_knot *knot, struct gv_wait *wait)
+{
+    copy_text(knot, wait->cycle);
     gv_wake(loop, wait, GROVE_EDEADLK);
+}
+
+/* A lap has found a circle: the next one begins, or the verdict is there. True if that is to be seen to here. */
+static bool end_lap(struct gv_loop *loop, struct gv_knot *knot)
+{
+    struct gv_knot_head *head = &knot->head;
+
+    if (head->lap == 1) {
+        if (knot->digest != head->proof)
+            return false; /* Something has changed. If there still is a circle, a later search will see it. */
+        gv_knot_name(knot);
+        head->n_nodes = head->n_arms = head->n_links = 0;
+    } else {
+        gv_knot_clear(knot);
+        head->proof = knot->digest;
+    }
+    head->lap++;
+    if (head->home == loop->index)
+        return true;
+    send_to(loop, knot, head->home);
     return false;
 }
 
-/* One probe at one turn: follows its wait. Returns the list with what stays on this loop. */
-static struct gv_message *visit_turn(struct gv_loop *loop, struct gv_turn *turn, struct probe probe,
-                                     struct gv_message *list)
+/* The knot is here: does what there is to do here, and sends it on. */
+static void work_on(struct gv_loop *loop, struct gv_knot *knot)
 {
-    struct gv_wait *wait = gv_wait_of(turn);
+    enum gv_knot_verdict verdict;
 
-    if (wait == NULL || turn->task == NULL || probe.hops++ >= HOPS_MAX)
-        return list;
-    if (wait->number == probe.number) {
-        if (!came_home(loop, wait, &probe))
-            return list;
-    } else if (wait->searched == probe.mark) {
-        return list;
-    } else {
-        wait->searched = probe.mark;
-    }
-    note_wait(&probe, wait);
-    return spread(loop, probe, wait, list);
+    do {
+        if (knot->head.n_nodes == 0) {
+            struct gv_wait *wait = find_origin(loop, &knot->head);
+
+            if (wait == NULL)
+                return;
+            if (knot->head.lap == 2) {
+                tell(loop, knot, wait);
+                return;
+            }
+            (void)gv_knot_node(knot, loop, wait); /* The first one: there is room. */
+        }
+        look_around(loop, knot);
+        verdict = gv_knot_judge(knot);
+        if (verdict == GV_KNOT_OPEN)
+            send_on(loop, knot);
+    } while (verdict == GV_KNOT_CLOSED && end_lap(loop, knot));
 }
 
-/* One probe at one task: at each turn that what sent it must wait for. */
-static struct gv_message *visit(struct gv_loop *loop, struct gv_task *task,
-                                struct gv_message *message, struct gv_message *list)
+void gv_deadlock_probe_came(struct gv_loop *loop, struct gv_message *message)
 {
-    struct probe probe = *probe_of(message);
-    const struct gv_edge edge = {NULL, probe.call, probe.method, probe.kind};
-    struct gv_blockers blockers;
-    unsigned n;
+    struct gv_knot *knot = workplace(loop);
 
-    if (task == NULL)
-        return list;
-    n = gv_beside_blockers(loop, task, &edge, blockers.turns, &blockers.unknown);
-    n = split(&probe, n);
-    for (unsigned i = 0; i < n; i++)
-        list = visit_turn(loop, blockers.turns[i], probe, list);
-    return list;
-}
-
-void gv_deadlock_probe_came(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)
-{
-    struct gv_message *list;
-
-    if (task != NULL && task->loop == loop->index && gv_task_is_out(task)) {
-        gv_loop_post(loop, gv_lend_borrower(task), message);
-        return;
-    }
-    if (task != NULL && task->loop != loop->index)
-        task = gv_guest_find(
-            loop, message->to); /* NULL: it is on its way home. A later probe meets it. */
-    list = visit(loop, task, message, NULL);
-
+    if (knot != NULL)
+        gv_knot_unpack(knot, message->body);
     gv_message_give(&loop->blocks, message);
-    while (list != NULL) {
-        message = list;
-        list = list->next;
-        list = visit(loop, gv_slot_find(message->to), message, list);
-        gv_message_give(&loop->blocks, message);
-    }
+    if (knot != NULL)
+        work_on(loop, knot);
 }
+
+/* --- for those who wait ----------------------------------------------------------------------- */
 
 static void send_probe(struct gv_timer *timer)
 {
     struct gv_loop *loop = gv_loop_here;
     struct gv_cycle *cycle = (struct gv_cycle *)((char *)timer - offsetof(struct gv_cycle, timer));
     struct gv_wait *wait = cycle->wait;
-    struct gv_task *task = wait->turn->task;
-    struct probe probe = {.origin = gv_task_id(task), .number = wait->number, .shares = SHARES_MAX};
-    struct gv_message *list;
+    struct gv_knot *knot = workplace(loop);
 
-    probe.mark = gv_search_mark(task, gv_loop_next_wait(loop));
-    note_wait(&probe, wait);
-    list = spread(loop, probe, wait, NULL);
-    while (list != NULL) {
-        struct gv_message *message = list;
-
-        list = list->next;
-        gv_deadlock_probe_came(loop, gv_slot_find(message->to), message);
+    if (knot != NULL) {
+        knot->head = (struct gv_knot_head){
+            .task = gv_task_id(wait->turn->task),
+            .number = wait->number,
+            .order = cycle->order,
+            .home = loop->index,
+        };
+        work_on(loop, knot);
     }
     if (wait->woken)
         return;

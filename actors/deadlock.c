@@ -11,7 +11,6 @@
 
 #define NODES_MAX  65536u /* waits looked at in one local walk */
 #define NODES_HERE 64u    /* of them without memory of the heap */
-#define JUDGED_MAX 1024u  /* in a walk that meets an `any` */
 
 /* --- following waits -------------------------------------------------------------------------- */
 
@@ -140,7 +139,7 @@ static bool follow(struct gv_loop *loop, struct walk *walk, uint32_t at, struct 
     return false;
 }
 
-/* Follows what must come; of an `any` only that there is one. */
+/* Follows what must come; of an `any` notes only that there is one: then a walk is not enough. */
 static bool walk_closes(struct gv_loop *loop, struct walk *walk, struct gv_cycle *cycle)
 {
     for (uint32_t i = 0; i < walk->n; i++) {
@@ -150,80 +149,6 @@ static bool walk_closes(struct gv_loop *loop, struct walk *walk, struct gv_cycle
             return true;
     }
     return false;
-}
-
-/* --- one loop, with a choice ------------------------------------------------------------------- */
-
-/*
- * Where a wait can be ended by one of several, a circle is not enough: each
- * of the others must be stuck too. So all that is reachable is looked at,
- * and what can still go on is taken out until nothing changes. The rest
- * waits for itself alone; if where the walk began is among it, its wait
- * closes the circle.
- */
-
-static bool is_stuck(const struct walk *walk, const struct gv_wait *wait)
-{
-    return wait->searched == walk->mark;
-}
-
-/* True if the i-th target of a wait may still come. */
-static bool may_come(struct gv_loop *loop, struct walk *walk, const struct gv_wait *wait,
-                     unsigned i)
-{
-    uint64_t id = gv_wait_target(wait, i);
-    struct gv_task *task = id != 0 ? gv_slot_find(id) : NULL;
-    unsigned n;
-
-    if (task == NULL || gv_task_is_elsewhere(loop, task))
-        return true;
-    n = blockers_of(loop, wait, i, task, &walk->blockers);
-    if (walk->blockers.unknown)
-        return true;
-    for (unsigned k = 0; k < n; k++) {
-        const struct gv_turn *turn = walk->blockers.turns[k];
-        const struct gv_wait *next =
-            turn == walk->nodes[0].wait->turn ? walk->nodes[0].wait : gv_wait_of(turn);
-
-        if (next != NULL && is_stuck(walk, next))
-            return false;
-    }
-    return true;
-}
-
-static bool may_wake(struct gv_loop *loop, struct walk *walk, const struct gv_wait *wait)
-{
-    unsigned n = gv_wait_targets(wait);
-    bool choice = gv_wait_is_choice(wait);
-
-    for (unsigned i = 0; i < n; i++)
-        if (may_come(loop, walk, wait, i) == choice)
-            return choice;
-    return !choice;
-}
-
-/* The rest of what is reachable, behind the walk; then who of it is stuck. True if the one is who began. */
-static bool choice_closes(struct gv_loop *loop, struct walk *walk, struct gv_cycle *cycle)
-{
-    bool any = true, closes = false;
-
-    walk->last = UINT32_MAX;
-    for (uint32_t i = 0; i < walk->n; i++)
-        closes |= follow(loop, walk, i, cycle);
-    if (!closes || walk->is_full || walk->n > JUDGED_MAX)
-        return false;
-    while (any) {
-        any = false;
-        for (uint32_t i = walk->n; i-- > 0;) {
-            struct gv_wait *wait = walk->nodes[i].wait;
-
-            if (!is_stuck(walk, wait) || !may_wake(loop, walk, wait))
-                continue;
-            wait->searched = 0;
-            any = true;
-        }
-    }
-    return is_stuck(walk, walk->nodes[0].wait);
 }
 
 static bool closes(struct gv_loop *loop, struct gv_wait *wait, struct gv_cycle *cycle)
@@ -237,8 +162,8 @@ static bool closes(struct gv_loop *loop, struct gv_wait *wait, struct gv_cycle *
     wait->searched = walk.mark;
     found = walk_closes(loop, &walk, cycle);
     if (!found && walk.has_choice)
-        found = choice_closes(loop, &walk, cycle);
-    if (found)
+        found = gv_deadlock_knot_closes(loop, wait, cycle);
+    else if (found)
         name_cycle(&walk, cycle->text, sizeof cycle->text);
     if (walk.nodes != walk.here)
         free(walk.nodes);

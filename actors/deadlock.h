@@ -4,15 +4,24 @@
  * An actor whose handler is parked takes no mail, so a circle of calls would
  * stand until its deadlines. It is found instead, by following waits: the
  * call of one target, room in a mailbox, the end of a task, every arm of an
- * `all`. (An `any` of several arms is not followed: another arm may come.)
+ * `all`, and an `any` of which each arm leads back: while one of them may
+ * still come it is no edge.
  *
  * On one loop the walk happens before the call that would close the circle
- * is sent; that call fails at once. Over loops a probe follows the waits from
- * loop to loop, first after 1 ms, then at doubling distance. It must come
- * home twice over the very same waits, each known by its number; since no
- * number is used twice, all of them stood at the moment the first lap
- * ended. Of the waits in the circle that send probes the newest one fails:
- * it is the one that closed the circle, and its request was never begun.
+ * is sent; that call fails at once. Over loops a search follows the waits
+ * from loop to loop, first after 1 ms, then at doubling distance up to 1 s.
+ * It takes what it has met along (knot.h), and where that is proof it goes
+ * round once more. Both laps must prove the very same, each wait known by its
+ * number; since no number is used twice, all of them stood at the moment the
+ * first lap ended. Of the waits in the circle that search the newest one
+ * fails: it is the one that closed the circle, and its request was never
+ * begun.
+ *
+ * Bounds: a search over loops looks at 1024 waits, that need 2048 things
+ * (knot.h), and is a message of less than 256 bytes while it has met one,
+ * of 110 KiB at most. A wait has one search under way at a time, unless a
+ * loop takes longer than the distance to the next. A circle beyond these
+ * bounds ends at its deadlines.
  */
 #ifndef GV_DEADLOCK_H
 #define GV_DEADLOCK_H
@@ -21,7 +30,7 @@
 
 #include "runtime/loop.h"
 
-/* A search in the frame of a wait. */
+/* Searches in the frame of a wait. */
 struct gv_cycle {
     struct gv_timer timer; /* when the next probe leaves */
     struct gv_wait *wait;
@@ -46,11 +55,17 @@ static inline bool gv_deadlock_is_free(const struct gv_loop *loop, const struct 
 /* True if parking in wait would close a circle on this loop; cycle->text names it. */
 bool gv_deadlock_closes(struct gv_loop *loop, struct gv_wait *wait, struct gv_cycle *cycle);
 
+/* In chase.c: the same where an `any` of several has been met. */
+bool gv_deadlock_knot_closes(struct gv_loop *loop, struct gv_wait *wait, struct gv_cycle *cycle);
+
 /* Around the park: sends probes while the wait lasts, if it leads to another loop. */
 void gv_deadlock_watch(struct gv_loop *loop, struct gv_wait *wait, struct gv_cycle *cycle);
 void gv_deadlock_unwatch(struct gv_loop *loop, struct gv_cycle *cycle);
 
-/* A probe came for a task of this loop (NULL if it is gone). Owns message. */
-void gv_deadlock_probe_came(struct gv_loop *loop, struct gv_task *task, struct gv_message *message);
+/* A search came from another loop. Owns message. */
+void gv_deadlock_probe_came(struct gv_loop *loop, struct gv_message *message);
+
+/* Frees what the searches of a loop have needed; with the loop. */
+void gv_deadlock_close(const struct gv_loop *loop);
 
 #endif

@@ -288,7 +288,7 @@ static GV_APART void signal_came(struct gv_loop *loop, struct gv_task *task,
         return;
     }
     if (message->method == GV_SIGNAL_PROBE) {
-        gv_deadlock_probe_came(loop, task, message);
+        gv_deadlock_probe_came(loop, message);
         return;
     }
     if (message->method == GV_SIGNAL_MONITOR || message->method == GV_SIGNAL_DEMONITOR

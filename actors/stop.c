@@ -83,7 +83,7 @@ int grove_stop_within(grove_ref ref, enum grove_stop_mode mode, uint32_t timeout
 
 /* Sends the stop and parks until its answer. Owns message. */
 static int stop_and_park(struct gv_loop *loop, struct gv_wait *wait, struct gv_task *task,
-                         struct gv_message *message)
+                         struct gv_message *message, struct gv_cycle *cycle)
 {
     struct gv_call *call = gv_call_take(loop, wait->target, 0, wait->deadline_ms);
     int rc;
@@ -97,7 +97,9 @@ static int stop_and_park(struct gv_loop *loop, struct gv_wait *wait, struct gv_t
     wait->call = call->id;
     message->call = call->id;
     gv_signal_send(loop, task, message);
+    gv_deadlock_watch(loop, wait, cycle);
     rc = gv_park(loop, wait);
+    gv_deadlock_unwatch(loop, cycle);
     if (wait->message != NULL) {
         /* Gone already is what was asked for. */
         rc = wait->message->code == GROVE_ENOACTOR ? 0 : wait->message->code;
@@ -138,8 +140,10 @@ int grove_stop_await(grove_ref ref, enum grove_stop_mode mode)
         return gv_turn_failed(loop->turn, NULL, rc, GROVE_STARTED_NO, cycle.text);
     if (rc != 0)
         return rc;
-    rc = stop_and_park(loop, &wait, task, message);
-    return rc == 0 ? 0 : gv_turn_failed(loop->turn, NULL, rc, GROVE_STARTED_UNKNOWN, NULL);
+    rc = stop_and_park(loop, &wait, task, message, &cycle);
+    return rc == 0 ? 0
+                   : gv_turn_failed(loop->turn, NULL, rc, GROVE_STARTED_UNKNOWN,
+                                    rc == GROVE_EDEADLK ? cycle.text : NULL);
 }
 
 int grove_stop_within_await(grove_ref ref, enum grove_stop_mode mode, uint32_t timeout_ms)

@@ -13,6 +13,7 @@
 #include "actors/actor.h"
 #include "actors/call.h"
 #include "actors/deadletter.h"
+#include "actors/deadlock.h"
 #include "actors/defer.h"
 #include "actors/fault.h"
 #include "actors/group.h"
@@ -75,6 +76,7 @@ static void loop_closing(struct gv_loop *loop)
     gv_dead_close(loop);
     gv_progress_close(loop);
     gv_calls_close(loop);
+    gv_deadlock_close(loop);
 }
 
 static void watched_ended(struct gv_loop *loop, const struct gv_task *task,

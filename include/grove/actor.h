@@ -101,7 +101,10 @@ enum grove_stop_mode {
 GROVE_API int grove_stop(grove_ref ref, enum grove_stop_mode mode);
 
 /*
- * The same, but suspends until the actor is gone. A deadline applies as in calls: GROVE_ETIMEDOUT.
+ * The same, but suspends until the actor is gone. A deadline applies as in
+ * calls: GROVE_ETIMEDOUT. GROVE_EDEADLK if the actor waits for the caller,
+ * directly or not, unless it is killed: started NO, it was not told to stop;
+ * started UNKNOWN, it was, and the circle leads over other loops.
  */
 GROVE_API int grove_stop_await(grove_ref ref, enum grove_stop_mode mode);
 

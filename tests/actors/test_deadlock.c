@@ -331,6 +331,33 @@ static void test_circles_over_two_loops_are_found_in_a_few_ms_and_named(void **s
     }
 }
 
+static void test_a_ring_of_500_over_two_loops_is_found_and_named_in_part(void **state)
+{
+    static grove_ref refs[500];
+    static struct script scripts[500];
+
+    (void)state;
+    for (unsigned i = 0; i < 500; i++)
+        refs[i] = stage_spawn_on(i % 2, NULL);
+    assert_int_equal(ring(refs, scripts, 500), GROVE_EDEADLK);
+    stage_settle();
+    assert_int_equal(scripts[499].rc, GROVE_EDEADLK);
+    assert_non_null(strstr(scripts[499].text, " -> ... -> play/"));
+}
+
+static void test_an_end_that_is_awaited_over_loops_is_part_of_circles(void **state)
+{
+    grove_ref a = stage_spawn_on(0, "a"), b = stage_spawn_on(1, "b");
+    struct script stop = {.act = stop_target, .to = a, .ms = GROVE_STOP_NOW};
+    struct script call = {.act = act_relay, .to = b, .next = &stop};
+
+    (void)state;
+    assert_int_equal(stage_perform(a, &call), GROVE_EDEADLK);
+    stage_settle();
+    assert_int_equal(stop.rc, GROVE_EDEADLK);
+    assert_string_equal(stop.text, "play/b -> play/a -> play/b");
+}
+
 static void test_a_long_far_wait_is_no_circle(void **state)
 {
     grove_ref a = stage_spawn_on(0, "a"), b = stage_spawn_on(1, "b"), c = stage_spawn_on(0, "c");
@@ -359,6 +386,8 @@ int main(void)
     };
     const struct CMUnitTest far_tests[] = {
         stage_test(test_circles_over_two_loops_are_found_in_a_few_ms_and_named),
+        stage_test(test_a_ring_of_500_over_two_loops_is_found_and_named_in_part),
+        stage_test(test_an_end_that_is_awaited_over_loops_is_part_of_circles),
         stage_test(test_a_long_far_wait_is_no_circle),
     };
     int n = cmocka_run_group_tests_name("deadlock", tests, stage_set_up, stage_tear_down);

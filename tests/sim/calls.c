@@ -287,10 +287,12 @@ static int await_started(struct started *started, unsigned self, bool all)
             arms[n_arms++] =
                 (struct oracle_arm){started->asked[i].target, started->asked[i].request.call,
                                     &started->asked[i].future.done};
+    if (!all && n_arms < started->n)
+        n_arms = 0; /* One is here: it does not wait. */
     oracle_wait(self, all || started->n == 1 ? ORACLE_ALL : ORACLE_ANY, arms, n_arms);
     rc = all ? grove_all_await(started->futures, started->n)
              : grove_any_await(started->futures, started->n, &which);
-    oracle_judge(self, rc == GROVE_ETIMEDOUT ? 0 : rc); /* Each future has a deadline of its own. */
+    oracle_judge(self, rc);
     return rc;
 }
 

@@ -13,7 +13,7 @@ struct wait {
     enum oracle_kind kind;
     bool came;           /* of an `any`: one has come, and it wakes soon */
     bool circled;        /* a circle stood at some moment of this wait */
-    uint64_t circled_ns; /* when the last one that grove must find was closed, 0 if none was */
+    uint64_t circled_ns; /* when the last one was closed, 0 if none was */
 };
 
 static struct wait waits[ORACLE_TASKS_MAX];
@@ -23,66 +23,10 @@ void oracle_open(void)
     memset(waits, 0, sizeof waits);
 }
 
-/* Grove need not look for a circle through the end of a task. */
-static bool is_edge(const struct wait *wait, bool with_stops)
-{
-    if (wait->kind == ORACLE_ANY)
-        return false; /* Also when one arm is left: what the others brought is on its way. */
-    return wait->kind != ORACLE_STOP || with_stops;
-}
-
 /* What an arm needs has come, or has failed: nobody waits for it any more. */
 static bool is_over(const struct oracle_arm *arm)
 {
     return arm->done != NULL && *arm->done != 0;
-}
-
-/* Marks all tasks that `task` waits for, directly or not. */
-static void mark(unsigned task, bool with_stops, bool *marked)
-{
-    const struct wait *wait = &waits[task];
-
-    if (!is_edge(wait, with_stops))
-        return;
-    for (unsigned i = 0; i < wait->n_arms; i++) {
-        unsigned target = wait->arms[i].target;
-
-        if (!marked[target] && !is_over(&wait->arms[i])) {
-            marked[target] = true;
-            mark(target, with_stops, marked); /* As deep as there are tasks. */
-        }
-    }
-}
-
-/* True if task waits for itself in the end. */
-static bool in_circle(unsigned task, bool with_stops)
-{
-    bool marked[ORACLE_TASKS_MAX] = {false};
-
-    mark(task, with_stops, marked);
-    return marked[task];
-}
-
-/* Notes the circles that the newest wait has closed, in all waits that are part of them. */
-static void note_circles(unsigned newest, bool with_stops)
-{
-    bool below[ORACLE_TASKS_MAX] = {false};
-
-    mark(newest, with_stops, below);
-    if (!below[newest])
-        return;
-    for (unsigned task = 0; task < ORACLE_TASKS_MAX; task++) {
-        bool beyond[ORACLE_TASKS_MAX] = {false};
-
-        if (!below[task])
-            continue;
-        mark(task, with_stops, beyond);
-        if (!beyond[newest])
-            continue;
-        waits[task].circled = true;
-        if (!with_stops)
-            waits[task].circled_ns = sim.now_ns;
-    }
 }
 
 /* True if something that the task waits for may still come, as far as stuck says. */
@@ -98,25 +42,12 @@ static bool may_wake(const struct wait *wait, const bool *stuck)
     return !choice;
 }
 
-/* Marks all that `task` waits for among the stuck ones, with every arm of an `any`. */
-static void mark_stuck(unsigned task, const bool *stuck, bool *marked)
+/* Whoever can still go on is taken out, until nothing changes; the rest is stuck. */
+static void find_stuck(bool *stuck)
 {
-    for (unsigned i = 0; i < waits[task].n_arms; i++) {
-        unsigned target = waits[task].arms[i].target;
+    bool any = true;
 
-        if (stuck[target] && !marked[target] && !is_over(&waits[task].arms[i])) {
-            marked[target] = true;
-            mark_stuck(target, stuck, marked); /* As deep as there are tasks. */
-        }
-    }
-}
-
-/* Notes the circles in which each arm of some `any` leads back: whoever can still go on is taken out, the rest is stuck. */
-static void note_stuck(void)
-{
-    bool stuck[ORACLE_TASKS_MAX], any = true;
-
-    memset(stuck, true, sizeof stuck);
+    memset(stuck, true, ORACLE_TASKS_MAX * sizeof *stuck);
     while (any) {
         any = false;
         for (unsigned task = 0; task < ORACLE_TASKS_MAX; task++)
@@ -125,13 +56,48 @@ static void note_stuck(void)
                 any = true;
             }
     }
-    for (unsigned task = 0; task < ORACLE_TASKS_MAX; task++) {
-        bool marked[ORACLE_TASKS_MAX] = {false};
+}
 
-        if (!stuck[task])
+/* Marks all that `task` waits for among the stuck ones, with every arm of an `any`. */
+static void mark(unsigned task, const bool *stuck, bool *marked)
+{
+    for (unsigned i = 0; i < waits[task].n_arms; i++) {
+        unsigned target = waits[task].arms[i].target;
+
+        if (stuck[target] && !marked[target] && !is_over(&waits[task].arms[i])) {
+            marked[target] = true;
+            mark(target, stuck, marked); /* As deep as there are tasks. */
+        }
+    }
+}
+
+/* True if task is stuck, and waits for itself in the end. */
+static bool in_circle(unsigned task, const bool *stuck)
+{
+    bool marked[ORACLE_TASKS_MAX] = {false};
+
+    if (stuck[task])
+        mark(task, stuck, marked);
+    return marked[task];
+}
+
+/* Notes the circles that there are; those that the newest wait has closed begin now. */
+static void note_circles(unsigned newest)
+{
+    bool stuck[ORACLE_TASKS_MAX], below[ORACLE_TASKS_MAX] = {false};
+
+    find_stuck(stuck);
+    if (in_circle(newest, stuck))
+        mark(newest, stuck, below);
+    for (unsigned task = 0; task < ORACLE_TASKS_MAX; task++) {
+        bool beyond[ORACLE_TASKS_MAX] = {false};
+
+        if (!in_circle(task, stuck))
             continue;
-        mark_stuck(task, stuck, marked);
-        waits[task].circled |= marked[task];
+        waits[task].circled = true;
+        mark(task, stuck, beyond);
+        if (below[task] && beyond[newest])
+            waits[task].circled_ns = sim.now_ns;
     }
 }
 
@@ -148,9 +114,7 @@ void oracle_wait(unsigned task, enum oracle_kind kind, const struct oracle_arm *
     for (unsigned i = 0; i < n_arms; i++)
         sim_note("waits", (uint64_t)task << 8 | kind,
                  (uint64_t)arms[i].target << 32 | arms[i].call);
-    note_circles(task, true);
-    note_circles(task, false);
-    note_stuck();
+    note_circles(task);
 }
 
 void oracle_call_over(unsigned call)
@@ -170,12 +134,14 @@ void oracle_judge(unsigned task, int rc)
 {
     struct wait *wait = &waits[task];
     uint64_t stood_ns = sim.now_ns - wait->circled_ns;
+    bool stuck[ORACLE_TASKS_MAX];
 
     sim_note("waited", task, (uint64_t)(int64_t)rc);
 
     if (rc == GROVE_EDEADLK)
         SIM_CHECK(wait->circled, "task %u was told of a deadlock that never was", task);
-    if (rc == GROVE_ETIMEDOUT && wait->circled_ns != 0 && in_circle(task, false))
+    find_stuck(stuck);
+    if (rc == GROVE_ETIMEDOUT && wait->circled_ns != 0 && in_circle(task, stuck))
         SIM_CHECK(stood_ns <= ORACLE_CIRCLE_MS * UINT64_C(1000000),
                   "task %u timed out in a circle that stood for %" PRIu64 " us", task,
                   stood_ns / 1000);

@@ -7,9 +7,8 @@
  * GROVE_EDEADLK without a circle is a false alarm, GROVE_ETIMEDOUT in a circle
  * that stood for long is a miss.
  *
- * An `any` is stuck only when each of its arms is: such a circle may be told,
- * and need not be, since over loops grove does not look for it. With one arm
- * only it is an `all`.
+ * An `any` is stuck only when each of its arms is. With one arm only it is an
+ * `all`.
  */
 #ifndef SIM_ORACLE_H
 #define SIM_ORACLE_H
