@@ -44,8 +44,9 @@ static const char *name_of(const struct gv_wait *wait)
         return "spawn";
     case GV_WAIT_IO:
         return wait->leave != NULL ? "outside" : NULL;
-    case GV_WAIT_THREAD:
     case GV_WAIT_BESIDE:
+        return "grant";
+    case GV_WAIT_THREAD:
     case GV_WAIT_OUT:
         break;
     }
@@ -115,8 +116,9 @@ static void leave(struct gv_loop *loop, struct gv_wait *wait)
 
 /* --- at the deadline -------------------------------------------------------------------------- */
 
-static void report(const struct gv_task *task, const struct gv_turn *turn, const char *what)
+static void report(const struct gv_turn *turn, const char *what)
 {
+    const struct gv_task *task = turn->task;
     char name[64];
 
     task->class->describe(task, name, sizeof name);
@@ -147,7 +149,8 @@ static void leave_those_above(struct gv_loop *loop, struct gv_turn *turn)
     turn->stack = NULL; /* It is theirs now. */
 }
 
-void gv_abandon_by_cancel(struct gv_loop *loop, struct gv_turn *turn)
+/* It cannot be taken away: its awaits fail from now on, its own shields no longer help it. */
+static void cancel(struct gv_loop *loop, struct gv_turn *turn)
 {
     if (turn->n_shields > 0)
         gv_shield_withhold(turn);
@@ -158,49 +161,60 @@ void gv_abandon_by_cancel(struct gv_loop *loop, struct gv_turn *turn)
         gv_job_end_soon(loop, turn->wait);
 }
 
-void gv_abandon(struct gv_loop *loop, struct gv_task *task)
+bool gv_abandon_turn(struct gv_loop *loop, struct gv_turn *turn)
 {
-    struct gv_turn *turn = task->turn, *top = turn;
+    struct gv_turn *top = turn;
 
-    if (turn == NULL) {
-        /* It waits for its children, or has not come to its first turn. */
-        if (gv_kin_lingers(task))
-            gv_kin_abandon(loop, (struct gv_actor *)task);
-        return;
-    }
-    if (turn == &gv_turn_beside) {
-        gv_beside_end_waits(loop,
-                            task); /* Each ends by itself; what it had open is seen to there. */
-        return;
+    if (turn->odd & GV_ODD_ABANDONED) {
+        cancel(loop, turn); /* One of its clean-ups waits. */
+        return false;
     }
     while (top->wait != NULL && top->wait->above != NULL)
         top = top->wait->above;
     if (turn->below != NULL || top->wait == NULL || top->stack == NULL
         || (top == turn && name_of(turn->wait) == NULL)) {
-        report(task, turn, "stop.cancelled");
-        gv_abandon_by_cancel(loop, turn);
-        return;
+        report(turn, "stop.cancelled");
+        cancel(loop, turn);
+        return false;
     }
-    report(task, turn, "stop.abandoned");
+    report(turn, "stop.abandoned");
+    turn->odd |= GV_ODD_ABANDONED;
+    turn->opens = 0;
     if (top != turn) {
         leave_those_above(loop, turn);
     } else {
         leave(loop, turn->wait);
         gv_figure_set32(&loop->n_parked, loop->n_parked - 1);
     }
+    return true;
+}
+
+void gv_abandon(struct gv_loop *loop, struct gv_task *task)
+{
+    if (task->turn == NULL) {
+        /* It waits for its children, or has not come to its first turn. */
+        if (gv_kin_lingers(task))
+            gv_kin_abandon(loop, (struct gv_actor *)task);
+        return;
+    }
+    if (task->turn == &gv_turn_beside) {
+        gv_beside_abandon(loop, task);
+        return;
+    }
+    if (!gv_abandon_turn(loop, task->turn))
+        return;
     task->flags &= (uint8_t) ~(GV_TASK_BUSY | GV_TASK_RECEIVING);
     gv_sched_ready(loop, task);
 }
 
 /* --- its end ---------------------------------------------------------------------------------- */
 
-void gv_bury(struct gv_loop *loop, struct gv_task *task)
+void gv_bury_turn(struct gv_loop *loop, struct gv_turn *turn)
 {
     static const char why[] = "abandoned at its stop deadline, while it waited";
-    struct gv_turn *turn = task->turn;
+    const struct gv_task *task = turn->task;
     struct gv_stack *stack = turn->stack;
 
-    task->flags |= GV_TASK_BUSY;
     turn->wait = NULL;
     if (turn->n_shields > 0)
         gv_shields_end(loop, turn);
@@ -220,6 +234,12 @@ void gv_bury(struct gv_loop *loop, struct gv_task *task)
     gv_turn_end(loop, turn);
     if (stack != NULL)
         gv_stack_give(&loop->stacks, stack);
+}
+
+void gv_bury(struct gv_loop *loop, struct gv_task *task)
+{
+    task->flags |= GV_TASK_BUSY;
+    gv_bury_turn(loop, task->turn);
     task->flags &= (uint8_t)~GV_TASK_BUSY;
 }
 

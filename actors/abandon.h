@@ -19,8 +19,10 @@
  *   dispatcher        A: B goes on alone with its awaits cancelled, and the stack ends with it.
  *
  * Of the outside, what its function would have undone on its way out is
- * undone (io.h). A wait for a file is cancelled: it ends with the disk.
- * Who waits for a call on a thread that uses its memory can be neither: if
+ * undone (io.h). Of several open turns of an actor each is abandoned by
+ * itself, and buried in a run of its own (beside.h); the actor ends behind
+ * them all.
+ * Who waits for a call on a thread that uses its memory cannot be: if
  * that does not return within a second the process ends (job.h).
  *
  * Always: gv_abandon is called while no turn runs but main's.
@@ -34,14 +36,18 @@
 void gv_abandon(struct gv_loop *loop, struct gv_task *task);
 
 /*
- * The same of a turn that cannot be taken away: its awaits fail from now on,
- * its own shields no longer help it (those of turns above it do), and a call
- * on a thread that it waits for must return soon.
+ * The same of one of several turns. True: it is for gv_bury_turn now, on a
+ * dispatcher's stack. False: it cannot be taken away. Its awaits fail from
+ * now on, its own shields no longer help it (those of turns above it do), and
+ * a call on a thread that it waits for must return soon.
  */
-void gv_abandon_by_cancel(struct gv_loop *loop, struct gv_turn *turn);
+bool gv_abandon_turn(struct gv_loop *loop, struct gv_turn *turn);
 
 /* In the run that ends the task, if task->turn names an abandoned turn: ends that. Sets task->turn to NULL. */
 void gv_bury(struct gv_loop *loop, struct gv_task *task);
+
+/* The same of a turn that gv_abandon_turn said so of. */
+void gv_bury_turn(struct gv_loop *loop, struct gv_turn *turn);
 
 /* A turn that runs inline and whose caller was abandoned has ended: so does its stack. Does not return. */
 void gv_stack_end(struct gv_loop *loop) __attribute__((noreturn));

@@ -69,8 +69,10 @@ static bool let_in(struct gv_loop *loop, struct gv_task *task, struct gv_message
         .reads = as_reader,
     };
     atomic_init(&side->queued.id, gv_task_id(task));
-    if (beside->n++ == 0)
+    if (beside->n++ == 0) {
         beside->main = task->turn;
+        beside->main_left = false;
+    }
     beside->newest = side;
     task->turn = (struct gv_turn *)&gv_turn_beside;
     gv_sched_ready(loop, &side->queued);
@@ -236,8 +238,9 @@ static void side_ended(struct gv_loop *loop, struct gv_side *side)
     task->turn = --beside->n == 0 ? beside->main : (struct gv_turn *)&gv_turn_beside;
     if (beside->n == 0 && (beside->main == NULL || beside->main->opens == 0))
         task->flags &= (uint8_t)~GV_TASK_RECEIVING;
-    if (beside->n == 0 && beside->main == NULL)
-        gv_actor_rest(loop, actor);
+    if (beside->n == 0 && (beside->main == NULL || beside->main_left))
+        gv_actor_rest(loop,
+                      actor); /* The end of the actor, if nothing else, buries one that is left. */
     else
         go_on(loop, task);
 }
@@ -250,7 +253,9 @@ static void run_side(struct gv_loop *loop, struct gv_task *queued)
 
     side->message = NULL;
     loop->budget--;
-    if (message != NULL && task->flags & GV_TASK_NOW)
+    if (side->turn != NULL)
+        gv_bury_turn(loop, side->turn); /* The run that began it lies on the stack it had. */
+    else if (message != NULL && task->flags & GV_TASK_NOW)
         put_back(task, message); /* What becomes of it is decided with the others. */
     else if (message != NULL)
         gv_actor_handle_beside(loop, side, message);
@@ -286,6 +291,23 @@ bool gv_beside_main_ended(struct gv_loop *loop, struct gv_actor *actor)
     return true;
 }
 
+bool gv_beside_stays(struct gv_loop *loop, struct gv_actor *actor)
+{
+    struct gv_task *task = &actor->task;
+    struct gv_beside *beside = gv_beside_of(task);
+
+    task->flags |= GV_TASK_BUSY;
+    if (beside->main_left) {
+        beside->main_left = false;
+        gv_bury_turn(loop, beside->main); /* Meanwhile the sides may end. */
+        beside->main = NULL;
+        task->turn = beside->n > 0 ? (struct gv_turn *)&gv_turn_beside : NULL;
+    }
+    if (beside->n == 0)
+        task->flags &= (uint8_t)~GV_TASK_BUSY;
+    return beside->n > 0;
+}
+
 static bool cancel_if(struct gv_loop *loop, struct gv_turn *turn, uint64_t call)
 {
     if (turn == NULL || (call != 0 && (turn->message == NULL || turn->message->call != call)))
@@ -309,17 +331,17 @@ bool gv_beside_cancel(struct gv_loop *loop, struct gv_task *task, uint64_t call)
     return any;
 }
 
-static void end_waits(struct gv_loop *loop, struct gv_turn *turn)
+void gv_beside_abandon(struct gv_loop *loop, struct gv_task *task)
 {
-    if (turn == NULL)
-        return;
-    gv_turn_cancel(loop, turn);
-    gv_abandon_by_cancel(loop, turn);
-}
+    struct gv_turn *main = gv_beside_main(task);
 
-void gv_beside_end_waits(struct gv_loop *loop, struct gv_task *task)
-{
-    end_waits(loop, gv_beside_main(task));
+    /* The newest first, as clean-ups run. */
     for (struct gv_side *side = gv_beside_first(task); side != NULL; side = side->older)
-        end_waits(loop, side->turn);
+        if (side->turn != NULL && gv_abandon_turn(loop, side->turn))
+            gv_sched_ready(loop, &side->queued);
+    if (main == NULL || !gv_abandon_turn(loop, main))
+        return;
+    gv_beside_of(task)->main_left = true;
+    task->flags &= (uint8_t)~GV_TASK_BUSY;
+    gv_sched_ready(loop, task);
 }

@@ -63,6 +63,7 @@ struct gv_beside {
     struct gv_turn *main; /* that of the actor's own run, NULL if that has ended */
     uint32_t n;           /* sides */
     bool looking;         /* somebody looks already who may come in */
+    bool main_left;       /* main was abandoned: the actor's next run buries it */
     uint8_t n_heard;      /* ever, modulo 256 */
     struct gv_heard heard[GV_BESIDE_HEARD]; /* the last ones */
 };
@@ -75,11 +76,14 @@ void gv_beside_mail_came(struct gv_loop *loop, struct gv_task *task);
 void gv_beside_parked(struct gv_loop *loop, struct gv_turn *turn);
 bool gv_beside_cancel(struct gv_loop *loop, struct gv_task *task, uint64_t call);
 
-/* The stop deadline of an actor with sides: the awaits of all its turns fail from now on, also behind shields. */
-void gv_beside_end_waits(struct gv_loop *loop, struct gv_task *task);
+/* The stop deadline of an actor with sides has come: all its turns are abandoned, the newest first. */
+void gv_beside_abandon(struct gv_loop *loop, struct gv_task *task);
 
 /* A turn of the actor's own run, or one that ran inline, has ended: true if the actor stays busy, as sides are open. */
 bool gv_beside_main_ended(struct gv_loop *loop, struct gv_actor *actor);
+
+/* In a run of the actor that is open: true if it stays busy. Buries the turn of its own run, if that was abandoned. */
+bool gv_beside_stays(struct gv_loop *loop, struct gv_actor *actor);
 
 /* The chain behind a call that waits at the task has been followed to its end. */
 void gv_beside_heard(struct gv_loop *loop, struct gv_task *task, uint64_t call,

@@ -207,8 +207,8 @@ static GV_APART void leave(struct gv_loop *loop, struct gv_actor *actor)
 
     if (gv_passivation_is_due(actor))
         gv_passivation_run(loop, actor);
-    else if (task->flags & GV_TASK_RECEIVING)
-        task->flags |= GV_TASK_BUSY;
+    else if (task->flags & GV_TASK_RECEIVING && gv_beside_stays(loop, actor))
+        return;
     else if (!(task->flags & GV_TASK_NOW) && task->mailbox.head != NULL)
         gv_sched_ready(loop, task);
     else if (task->parent && gv_kin_linger(loop, actor))

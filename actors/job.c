@@ -89,9 +89,7 @@ int gv_job_await(struct gv_job *job, enum gv_blocking kind, uint32_t deadline_ms
         gv_job_free(job);
         return gv_io_failed(loop, rc, what, name);
     }
-    /* Who does things to files has something to undo. That takes no longer than the disk does. */
-    rc = gv_io_await_or(loop, &job->waiter, deadline_ms, &gone,
-                        kind != GV_BLOCKING_FILES ? leave : NULL);
+    rc = gv_io_await_or(loop, &job->waiter, deadline_ms, &gone, leave);
     if (rc == 0)
         return 0;
     leave(&job->waiter); /* It may be done: then somebody else had woken us before. */

@@ -31,7 +31,8 @@ struct grove_file {
 struct file_job {
     struct gv_file_work work;
     struct grove_file *file; /* NULL: none */
-    bool opens;              /* fd is the job's until somebody takes it */
+    struct grove_file
+        *opened; /* what is to be opened: with fd, the job's until somebody takes it */
 };
 
 /* --- jobs ------------------------------------------------------------------------------------- */
@@ -66,8 +67,9 @@ static void free_parts(struct gv_job *job)
     free(mine->work.path);
     free(mine->work.to);
     free(mine->work.data);
-    if (mine->opens && job->rc == 0 && mine->work.fd >= 0)
+    if (mine->opened != NULL && job->rc == 0 && mine->work.fd >= 0)
         close_descriptor(job->loop, mine->work.fd); /* Nobody waited for it any more. */
+    free(mine->opened);
     if (mine->file == NULL)
         return;
     mine->file->n_jobs--;
@@ -196,19 +198,17 @@ int grove_file_open_await(const char *path, int flags, unsigned mode, struct gro
         free(opened);
         return rc != 0 ? rc : gv_io_failed(loop, GROVE_ENOMEM, "open", path != NULL ? path : "");
     }
-    file_job_of(job)->opens = true;
+    file_job_of(job)->opened = opened;
     file_job_of(job)->work.flags = flags;
     file_job_of(job)->work.mode = mode;
     rc = await(job, "open", path);
-    if (rc != 0) {
-        free(opened);
+    if (rc != 0)
         return rc;
-    }
     opened->loop = loop;
     opened->holding.close = close_holding;
     opened->fd = file_job_of(job)->work.fd;
     strncpy(opened->path, path, sizeof opened->path - 1);
-    file_job_of(job)->opens = false;
+    file_job_of(job)->opened = NULL;
     gv_job_free(job);
     gv_holding_put(head, &opened->holding);
     *file = opened;

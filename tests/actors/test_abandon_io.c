@@ -2,12 +2,14 @@
  * Abandonment of who waits for the outside: its clean-ups run, nothing of it
  * goes on, and nothing is left behind.
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -18,11 +20,11 @@
 
 #define MUCH 16000000u
 
-enum way { ACCEPT, READ, WRITE, POLL, SIGNAL, CHILD, BLOCKING };
+enum way { ACCEPT, READ, WRITE, POLL, SIGNAL, CHILD, BLOCKING, FILE_OPEN, FILE_READ };
 
 static struct {
     enum way way;
-    char url[64];
+    char url[64], fifo[64];
     struct grove_listener *listener;
     int ends[2];
     int rc;             /* why it could not begin to wait */
@@ -81,6 +83,17 @@ static int wait_for_signal(void)
     return rc != 0 ? rc : grove_signal_await(signals, &number);
 }
 
+/* A fifo: opening it to read waits for who writes, and reading for what he writes. */
+static int wait_for_file(enum way way)
+{
+    struct grove_file *file;
+    char byte;
+    size_t n;
+    int rc = grove_file_open_await(outside.fifo, way == FILE_OPEN ? O_RDONLY : O_RDWR, 0, &file);
+
+    return rc != 0 ? rc : grove_file_read_await(file, &byte, 1, -1, &n);
+}
+
 static int wait_outside(void)
 {
     unsigned us = 200000, ready;
@@ -100,6 +113,9 @@ static int wait_outside(void)
         return wait_for_child();
     case BLOCKING:
         return grove_blocking_await(sleep_on_thread, &us, sizeof us);
+    case FILE_OPEN:
+    case FILE_READ:
+        return wait_for_file(outside.way);
     }
     return 0;
 }
@@ -126,6 +142,8 @@ static void abandon_in(enum way way)
     outside.way = way;
     (void)snprintf(outside.url, sizeof outside.url, "unix:///tmp/test-abandon-%d",
                    (int)getpid()); /* It fits. */
+    (void)snprintf(outside.fifo, sizeof outside.fifo, "/tmp/test-abandon-fifo-%d",
+                   (int)getpid()); /* It fits, too. */
     assert_int_equal(pipe(outside.ends), 0);
     assert_int_equal(grove_sleep_await(1), 0);
     assert_int_equal(grove_listen(outside.url, NULL, &outside.listener), 0);
@@ -192,6 +210,35 @@ static void test_waiting_for_a_call_on_a_thread_that_has_its_own_memory(void **s
     abandon_in(BLOCKING);
 }
 
+/* The thread that waits for the file then finds an end; what it had goes with it. */
+static void abandon_at_a_fifo(enum way way)
+{
+    static char fifo[64];
+    int end;
+
+    (void)snprintf(fifo, sizeof fifo, "/tmp/test-abandon-fifo-%d", (int)getpid()); /* It fits. */
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    abandon_in(way);
+    end = open(fifo, O_RDWR);
+    assert_true(end >= 0);
+    assert_int_equal(write(end, "..", 2), 2);
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(close(end), 0);
+    assert_int_equal(unlink(fifo), 0);
+}
+
+static void test_opening_a_file(void **state)
+{
+    (void)state;
+    abandon_at_a_fifo(FILE_OPEN);
+}
+
+static void test_reading_a_file(void **state)
+{
+    (void)state;
+    abandon_at_a_fifo(FILE_READ);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +249,8 @@ int main(void)
         stage_test(test_waiting_for_a_signal),
         stage_test(test_waiting_for_the_end_of_a_child),
         stage_test(test_waiting_for_a_call_on_a_thread_that_has_its_own_memory),
+        stage_test(test_opening_a_file),
+        stage_test(test_reading_a_file),
     };
 
     return cmocka_run_group_tests_name("abandon_io", tests, stage_set_up, stage_tear_down);
