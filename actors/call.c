@@ -211,9 +211,28 @@ static void callback_expired(struct gv_timer *timer)
     function(owner, &outcome);
 }
 
+static struct gv_message *make(struct gv_loop *loop, const struct gv_call_options *options)
+{
+    uint64_t n_bytes = options->packed_bytes;
+    struct gv_message *message;
+
+    if (options->request != NULL)
+        return gv_mail_make(loop, options->ref, gv_methods[options->method].method->request,
+                            options->request);
+    message = gv_message_take(&loop->blocks, sizeof n_bytes + options->packed_bytes);
+    if (message == NULL)
+        return NULL;
+    memcpy(message->body, &n_bytes, sizeof n_bytes);
+    if (n_bytes > 0)
+        memcpy(message->body + sizeof n_bytes, options->packed, n_bytes);
+    message->form_flags = GV_FORM_PACKED;
+    message->to = options->ref.slot_generation;
+    message->from = 0;
+    return message;
+}
+
 int gv_call_begin(struct gv_loop *loop, const struct gv_call_options *options, uint64_t *id)
 {
-    const struct grove_shape *shape = gv_methods[options->method].method->request;
     struct gv_task *task = gv_mail_task(options->ref);
     struct gv_message *message;
     struct gv_call *call;
@@ -221,9 +240,12 @@ int gv_call_begin(struct gv_loop *loop, const struct gv_call_options *options, u
 
     if (task == NULL)
         return GROVE_ENOACTOR;
-    message = gv_mail_make(loop, options->ref, shape, options->request);
+    message = make(loop, options);
+    if (message == NULL && options->request == NULL)
+        return GROVE_ENOMEM;
     if (message == NULL)
-        return gv_mail_obstacle(gv_ref_kind(options->ref), shape, options->request);
+        return gv_mail_obstacle(gv_ref_kind(options->ref),
+                                gv_methods[options->method].method->request, options->request);
     message->method = options->method;
     call = gv_call_take(loop, message->to, options->method, options->deadline_ms);
     if (call == NULL) {

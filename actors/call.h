@@ -164,8 +164,10 @@ void gv_call_fail(struct gv_loop *loop, struct gv_message *request, int code,
 struct gv_call_options {
     grove_ref ref;
     uint16_t method;
-    const ProtobufCMessage *request; /* lent */
-    uint32_t deadline_ms;            /* 0 = none */
+    const ProtobufCMessage *request; /* lent; NULL: */
+    const uint8_t *packed;           /* the same in bytes, for a pool; lent */
+    size_t packed_bytes;
+    uint32_t deadline_ms; /* 0 = none */
     void (*function)(void *owner, const struct gv_outcome *outcome);
     void *owner;
 };
@@ -180,7 +182,9 @@ int gv_call_begin(struct gv_loop *loop, const struct gv_call_options *options, u
 /* What is known of a failed call: NO if its code implies it, else what the reply says. */
 static inline enum grove_started gv_reply_started(const struct gv_message *reply)
 {
-    return reply->form_flags & GV_FLAG_NO_STARTED ? GROVE_STARTED_NO : GROVE_STARTED_YES;
+    if (reply->form_flags & GV_FLAG_NO_STARTED)
+        return GROVE_STARTED_NO;
+    return reply->code == GROVE_EUNKNOWN ? GROVE_STARTED_UNKNOWN : GROVE_STARTED_YES;
 }
 
 #endif

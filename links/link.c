@@ -10,6 +10,7 @@
 #include "runtime/assert.h"
 #include "runtime/log.h"
 
+#define SILENT_BEATS   2 /* with the time before the first of them less than three intervals */
 #define PONG_BYTES_MAX (2 * GV_LINK_WINDOW) /* unread by a peer that goes on asking */
 
 /* --- life --------------------------------------------------------------------------------------- */
@@ -86,7 +87,6 @@ static void stream_closed(void *owner, int error)
 {
     struct gv_link *link = owner;
 
-    (void)error; /* Whoever is gone is gone; the owner knows what that means. */
     while (link->assemblies != NULL) {
         struct gv_assembly *assembly = link->assemblies;
 
@@ -102,6 +102,7 @@ static void stream_closed(void *owner, int error)
     link->stream = NULL;
     link->due_ns = 0;
     link->state = GV_LINK_CLOSED;
+    link->error = error; /* Whoever is gone is gone; the owner knows what that means. */
     link->events->closed(link->owner);
 }
 
@@ -122,8 +123,12 @@ void gv_link_drop(struct gv_link *link, const char *why)
         return;
     link->dropped = true;
     link->env->stream_identity(link->stream, &identity);
-    gv_log(GV_LOG_WARN, "link.dropped", "link=%s pid=%" PRId64 " why=\"%s\"", link->name,
-           identity.pid, why);
+    if (identity.pid < 0 && identity.name[0] != '\0')
+        gv_log(GV_LOG_WARN, "link.dropped", "link=%s peer=%s why=\"%s\"", link->name, identity.name,
+               why);
+    else
+        gv_log(GV_LOG_WARN, "link.dropped", "link=%s pid=%" PRId64 " why=\"%s\"", link->name,
+               identity.pid, why);
     gv_link_close(link);
 }
 
@@ -133,6 +138,25 @@ void gv_link_tick(struct gv_link *link, uint64_t now_ns)
         return;
     gv_link_drop(link, link->state == GV_LINK_READY ? "it stopped within a frame"
                                                     : "it did not finish its greeting in time");
+}
+
+void gv_link_beat(struct gv_link *link)
+{
+    struct gv_frame ping = {.type = GV_FRAME_PING, .budget_us = GV_BUDGET_NONE};
+
+    if (link->state != GV_LINK_READY)
+        return;
+    link->n_silent = link->heard || !link->beats ? 0 : link->n_silent + 1;
+    link->beats = true;
+    link->heard = false;
+    if (link->n_silent == SILENT_BEATS) {
+        link->silent = true;
+        gv_link_close(link);
+        return;
+    }
+    /* Without memory for the question there is no answer, which is what is counted. */
+    (void)gv_link_send(link, &ping, NULL, 0);
+    gv_link_flush(link);
 }
 
 /* --- greeting ----------------------------------------------------------------------------------- */
@@ -301,5 +325,7 @@ const char *gv_link_handle(struct gv_link *link, struct gv_frame *frame)
         link->urgent = true;
         return NULL;
     }
+    if (frame->type == GV_FRAME_PONG && link->beats)
+        return NULL;
     return link->events->frame(link->owner, frame);
 }

@@ -17,6 +17,10 @@
  * peer's window, which the peer refills by CREDIT; what does not fit is held
  * back here. All else passes by.
  *
+ * Where a peer can vanish without a word, both sides beat: each asks by PING
+ * once an interval, and whoever has heard nothing at all for two of them in a
+ * row closes the link: at most three intervals after its last byte.
+ *
  * A peer that breaks a rule is dropped: one log line says why, the stream is
  * closed. A peer that merely goes away is not worth a line.
  *
@@ -97,8 +101,13 @@ struct gv_link {
     uint8_t class; /* enum gv_peer_class, of the link */
     bool dialled;  /* by us */
     bool dropped;  /* the peer broke a rule */
+    int error;     /* CLOSED: why the stream ended, 0 or -errno */
     bool preface_came;
     bool hello_came;
+    bool beats;       /* gv_link_beat is called: a PONG is no news */
+    bool heard;       /* some byte came since the last beat */
+    bool silent;      /* that is why it was closed */
+    uint8_t n_silent; /* beats in a row that had heard nothing */
     bool urgent; /* out holds what the peer may wait for: credit, a PONG, what it gave room to */
     bool flush_wanted;  /* a flush came while a write was in flight */
     uint32_t frame_max; /* of `length`, agreed at the greeting */
@@ -150,6 +159,13 @@ void gv_link_drop(struct gv_link *link, const char *why);
 
 /* Drops the peer if it was silent too long. Call it when due_ns has come, or now and then. */
 void gv_link_tick(struct gv_link *link, uint64_t now_ns);
+
+/*
+ * Once an interval, from READY on: asks the peer for a sign of life, or closes
+ * the link, `silent`, when it has given none for two intervals. Nothing is
+ * said of it: the owner knows better what it means.
+ */
+void gv_link_beat(struct gv_link *link);
 
 /* --- greeting ----------------------------------------------------------------------------------- */
 

@@ -222,8 +222,10 @@ void gv_link_received(void *owner, const uint8_t *bytes, size_t n_bytes)
 {
     struct gv_link *link = owner;
     size_t used = 0, more = 0;
-    const char *why = complete_piece(link, bytes, n_bytes, &used);
+    const char *why;
 
+    link->heard = true;
+    why = complete_piece(link, bytes, n_bytes, &used);
     if (why == NULL && link->in.n_bytes == 0)
         why = take_pieces(link, bytes + used, n_bytes - used, &more);
     if (why == NULL && link->state < GV_LINK_CLOSING && link->in.n_bytes == 0)

@@ -103,8 +103,16 @@ bool gv_roster_matches(const struct gv_roster *roster, const Grove__Link__V1__He
 
 /* --- fitting -------------------------------------------------------------------------------------- */
 
+/* What is only passed on has no shape: whoever made the request has looked whether it fits. */
+static bool is_carried(const struct grove_method *method)
+{
+    return method->request == NULL;
+}
+
 static bool fits(const struct offered *offered, const struct grove_method *method)
 {
+    if (is_carried(method))
+        return true;
     return offered->request_fingerprint == method->request_fingerprint
            && offered->response_fingerprint == method->response_fingerprint;
 }
@@ -115,10 +123,16 @@ bool gv_roster_wants_schema(const struct gv_roster *roster)
         uint16_t index = gv_method_named(roster->methods[i].name);
 
         /* What nobody here knows yet may be called later. */
-        if (index == 0 || !fits(&roster->methods[i], gv_method(index)))
+        if (index == 0 || is_carried(gv_method(index))
+            || !fits(&roster->methods[i], gv_method(index)))
             return true;
     }
     return false;
+}
+
+bool gv_roster_is_told(const struct gv_roster *roster)
+{
+    return roster->schema != NULL || !gv_roster_wants_schema(roster);
 }
 
 int gv_roster_learn(struct gv_roster *roster, const Grove__Link__V1__Schema *schema)
@@ -148,6 +162,20 @@ const char *gv_roster_name(const struct gv_roster *roster, uint32_t number)
 {
     gv_assert(number >= 1 && number <= roster->n_methods);
     return roster->methods[number - 1].name;
+}
+
+void gv_roster_fingerprints(const struct gv_roster *roster, uint32_t number,
+                            uint64_t fingerprints[2])
+{
+    gv_assert(number >= 1 && number <= roster->n_methods);
+    fingerprints[0] = roster->methods[number - 1].request_fingerprint;
+    fingerprints[1] = roster->methods[number - 1].response_fingerprint;
+}
+
+const uint8_t *gv_roster_schema(const struct gv_roster *roster, size_t *n_bytes)
+{
+    *n_bytes = roster->schema_bytes;
+    return roster->schema;
 }
 
 /* Fingerprints differ: do the schemas fit all the same? Sets offered->why if not. */

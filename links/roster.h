@@ -29,6 +29,9 @@ void gv_roster_free(struct gv_roster *roster); /* gives a reference back; NULL i
 /* True if this HELLO would make the same roster. */
 bool gv_roster_matches(const struct gv_roster *roster, const Grove__Link__V1__Hello *hello);
 
+/* True if it needs no description any more. */
+bool gv_roster_is_told(const struct gv_roster *roster);
+
 /* True if methods of it must be described before they can be judged. */
 bool gv_roster_wants_schema(const struct gv_roster *roster);
 
@@ -38,6 +41,13 @@ int gv_roster_learn(struct gv_roster *roster, const Grove__Link__V1__Schema *sch
 /* How many methods, and the name of number i of 1 … n. */
 uint32_t gv_roster_count(const struct gv_roster *roster);
 const char *gv_roster_name(const struct gv_roster *roster, uint32_t number);
+
+/* Its fingerprints: of the request, of the response. */
+void gv_roster_fingerprints(const struct gv_roster *roster, uint32_t number,
+                            uint64_t fingerprints[2]);
+
+/* What the peer has described, packed as a Schema; NULL if nothing. Lent as long as the roster. */
+const uint8_t *gv_roster_schema(const struct gv_roster *roster, size_t *n_bytes);
 
 /*
  * The number of our method with this process-wide index. Returns 0 with

@@ -69,13 +69,19 @@ struct gv_stream_events {
     void (*closed)(void *owner, int error);
 };
 
+/* What TLS shows and trusts. NULL: what the options tls_cert, tls_key, tls_ca name. */
+struct gv_tls_files {
+    const char *cert, *key, *ca;
+};
+
 struct gv_listen_events {
     /* A peer has come. Call stream_adopt or stream_close on it before returning. */
     void (*accepted)(void *owner, struct gv_stream *stream);
     /* How to listen; zero means the usual. */
-    int backlog;     /* peers that the kernel lets wait */
-    unsigned mode;   /* of a unix socket's name; usually 0600 */
-    bool reuse_port; /* several listeners of one port share its peers */
+    int backlog;                    /* peers that the kernel lets wait */
+    unsigned mode;                  /* of a unix socket's name; usually 0600 */
+    bool reuse_port;                /* several listeners of one port share its peers */
+    const struct gv_tls_files *tls; /* lives until it is closed */
 };
 
 struct gv_process_options {

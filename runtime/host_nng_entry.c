@@ -141,7 +141,7 @@ static int open_tls(struct connection *stream, const char *url)
     int rc;
 
     host_of(url, host);
-    rc = gv_host_tls_config(false, host, &config);
+    rc = gv_host_tls_config(host, NULL, &config);
     if (rc != 0)
         return rc;
     rc = gv_host_nng_error(nng_stream_dialer_alloc(&stream->dialer, url));

@@ -119,7 +119,7 @@ static int set_up(struct door *door)
     if (!door->tls)
         return gv_host_nng_error(
             nng_stream_listener_set_int(door->nng, NNG_OPT_IPC_PERMISSIONS, 0600));
-    rc = gv_host_tls_config(true, NULL, &config);
+    rc = gv_host_tls_config(NULL, door->hall.events->tls, &config);
     if (rc != 0)
         return rc;
     rc = gv_host_nng_error(nng_stream_listener_set_ptr(door->nng, NNG_OPT_TLS_CONFIG, config));
@@ -181,6 +181,8 @@ int gv_host_nng_listen(struct gv_poller *poller, const char *url,
     if (opened == NULL)
         return -ENOMEM;
     opened->tls = strncmp(url, "tls", 3) == 0;
+    opened->hall.events = events;
+    opened->hall.owner = owner;
     (void)snprintf(opened->url, sizeof opened->url, "%s", url); /* It was checked. */
     rc = open_nng(opened, url);
     if (rc != 0) {
@@ -191,8 +193,6 @@ int gv_host_nng_listen(struct gv_poller *poller, const char *url,
     opened->base.close = close_door;
     opened->base.url = url_of;
     opened->poller = poller;
-    opened->hall.events = events;
-    opened->hall.owner = owner;
     opened->post = (struct gv_post){NULL, on_accepted, opened};
     gv_host_hold(poller);
     accept_next(opened, false);

@@ -18,18 +18,20 @@
 #include <stdbool.h>
 
 struct nng_tls_config;
+struct gv_tls_files;
 
 /* The first bytes of each connection: the name, and zeros to the end, of which there is at least one. */
 #define GV_TLS_NAME_BYTES 64u
 
 /*
- * What a listener (server), or a dialer that wants to reach `host`, is to
- * have: our certificate, our key and the authority, out of the files that the
- * options tls_cert, tls_key and tls_ca name. They are read anew each time.
- * `host` may be overruled by the option tls_name. Returns 0, and the config
- * is the caller's to free; or -errno and a log line that says what is wrong
- * with which file.
+ * What a listener (host NULL), or a dialer that wants to reach `host`, is to
+ * have: our certificate, our key and the authority, out of these files; where
+ * none is named (files may be NULL) out of those that the options tls_cert,
+ * tls_key and tls_ca name. They are read anew each time. `host` may be
+ * overruled by the option tls_name. Returns 0, and the config is the caller's
+ * to free; or -errno and a log line that says what is wrong with which file.
  */
-int gv_host_tls_config(bool server, const char *host, struct nng_tls_config **config);
+int gv_host_tls_config(const char *host, const struct gv_tls_files *files,
+                       struct nng_tls_config **config);
 
 #endif

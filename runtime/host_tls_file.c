@@ -17,6 +17,7 @@
 #include <openssl/ssl.h>
 
 #include "runtime/assert.h"
+#include "runtime/env.h"
 #include "runtime/host.h"
 #include "runtime/host_tls.h"
 #include "runtime/options.h"
@@ -125,10 +126,9 @@ bool gv_host_tls_show(SSL_CTX *context, const char *chain, const char *key)
 
 /* --- files ------------------------------------------------------------------------------------ */
 
-static int complain(int error, enum gv_option option, const char *what)
+static int complain(int error, enum gv_option option, const char *path, const char *what)
 {
     static const char *const names[] = {"GROVE_TLS_CERT", "GROVE_TLS_KEY", "GROVE_TLS_CA"};
-    const char *path = gv_option_text(option);
     char line[512];
     int n = snprintf(line, sizeof line, "tls: %s%s%.200s: %.160s",
                      names[option - GV_OPTION_TLS_CERT], path[0] != '\0' ? "=" : "", path, what);
@@ -159,18 +159,19 @@ static char *read_text(const char *path)
 }
 
 /* Reads the file of one option into the config. */
-static int read_one(nng_tls_config *config, enum gv_option option)
+static int read_one(nng_tls_config *config, enum gv_option option, const char *path)
 {
-    const char *path = gv_option_text(option);
     char *text;
     int rv;
 
+    if (path == NULL)
+        path = gv_option_text(option);
     if (path[0] == '\0')
-        return complain(-EINVAL, option,
+        return complain(-EINVAL, option, path,
                         "tls+tcp needs a file here; grove certs DIR makes some to try it with");
     text = read_text(path);
     if (text == NULL)
-        return complain(-errno, option, strerror(errno));
+        return complain(-errno, option, path, strerror(errno));
     why[0] = '\0';
     if (option == GV_OPTION_TLS_CA)
         rv = nng_tls_config_ca_chain(config, text, NULL);
@@ -180,27 +181,34 @@ static int read_one(nng_tls_config *config, enum gv_option option)
     OPENSSL_cleanse(text, strlen(text)); /* It may have been a key. */
     free(text);
     if (rv != 0)
-        return complain(-EINVAL, option, why[0] != '\0' ? why : nng_strerror(rv));
+        return complain(-EINVAL, option, path, why[0] != '\0' ? why : nng_strerror(rv));
     return 0;
 }
 
-int gv_host_tls_config(bool server, const char *host, nng_tls_config **made)
+int gv_host_tls_config(const char *host, const struct gv_tls_files *files, nng_tls_config **made)
 {
+    static const struct gv_tls_files as_options;
     static const enum gv_option options[] = {GV_OPTION_TLS_CERT, GV_OPTION_TLS_KEY,
                                              GV_OPTION_TLS_CA};
     const char *name = gv_option_text(GV_OPTION_TLS_NAME);
+    const char *paths[3];
     nng_tls_config *config;
     int rc;
 
+    if (files == NULL)
+        files = &as_options;
+    paths[0] = files->cert;
+    paths[1] = files->key;
+    paths[2] = files->ca;
     gv_host_tls_start();
     rc = gv_host_nng_error(
-        nng_tls_config_alloc(&config, server ? NNG_TLS_MODE_SERVER : NNG_TLS_MODE_CLIENT));
+        nng_tls_config_alloc(&config, host == NULL ? NNG_TLS_MODE_SERVER : NNG_TLS_MODE_CLIENT));
     if (rc != 0)
         return rc;
-    if (!server)
+    if (host != NULL)
         rc = gv_host_nng_error(nng_tls_config_server_name(config, name[0] != '\0' ? name : host));
     for (size_t i = 0; rc == 0 && i < sizeof options / sizeof options[0]; i++)
-        rc = read_one(config, options[i]);
+        rc = read_one(config, options[i], paths[i]);
     if (rc != 0) {
         nng_tls_config_free(config);
         return rc;

@@ -15,6 +15,7 @@
 #include "runtime/assert.h"
 #include "runtime/log.h"
 #include "workers/pool.h"
+#include "workers/remote.h"
 
 #define MEAN_OF     16    /* recent jobs, for their mean time */
 #define STANDING_MS 1000u /* a worker with nothing else to do has answered a CANCEL by then */
@@ -43,6 +44,11 @@ static void patience_ended(struct gv_job *job)
 {
     struct gv_child *child = job->child;
     struct gv_pool *pool = job->pool;
+
+    if (child->is_remote) {
+        gv_remote_overdue(job);
+        return;
+    }
     /* acquire: pairs with the release before the function was called. */
     uint64_t started = atomic_load_explicit(&gv_child_page(child)->started, memory_order_acquire);
 
@@ -71,6 +77,8 @@ static void tell_running(const struct gv_job *job)
 {
     struct gv_worker_page *page = gv_child_page(job->child);
 
+    if (page == NULL)
+        return; /* On another machine the CANCEL does it. */
     /* relaxed, both: a hint. A job that begins right now has its CANCEL before it, or is killed after the grace. */
     if (atomic_load_explicit(&page->started, memory_order_relaxed) == job->seq)
         atomic_store_explicit(&page->given_up, job->id, memory_order_relaxed);
@@ -146,6 +154,21 @@ void gv_job_bereaved(struct gv_job *job, uint64_t started)
 
 /* --- answers -------------------------------------------------------------------------------------- */
 
+/* Of a method that is only passed on: whoever asked looks whether it is valid. */
+static int pass_on(struct gv_job *job, const struct gv_frame *frame, struct gv_message **reply)
+{
+    uint64_t n_bytes = frame->body_bytes;
+
+    *reply = gv_message_take(&job->pool->loop->blocks, sizeof n_bytes + frame->body_bytes);
+    if (*reply == NULL)
+        return GROVE_ENOMEM;
+    memcpy((*reply)->body, &n_bytes, sizeof n_bytes);
+    if (n_bytes > 0)
+        memcpy((*reply)->body + sizeof n_bytes, frame->body, n_bytes);
+    (*reply)->form_flags = GV_FORM_PACKED;
+    return 0;
+}
+
 /* The response as the caller opens it, in an envelope. */
 static int make_reply(struct gv_job *job, const struct gv_frame *frame, struct gv_message **reply,
                       struct gv_validate_error *error)
@@ -156,6 +179,8 @@ static int make_reply(struct gv_job *job, const struct gv_frame *frame, struct g
     size_t n_bytes;
     int rc;
 
+    if (shape == NULL)
+        return pass_on(job, frame, reply);
     rc = gv_unpack(shape->descriptor, (struct gv_packed){frame->body, frame->body_bytes}, &arena,
                    &response, error);
     if (rc != 0)
@@ -250,6 +275,8 @@ const char *gv_job_answered(struct gv_child *child, const struct gv_frame *frame
     if (child->jobs.n == 0)
         child->idle_ms = pool->loop->now_ms;
     gv_size_answered(pool, child);
+    if (child->is_remote && gv_remote_gave_back(child, job, frame))
+        return NULL;
     if (gv_frame_started(frame) == GROVE_STARTED_YES)
         note_time(pool, frame->budget_us);
     gv_pool_flush_later(pool);

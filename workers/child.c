@@ -10,6 +10,7 @@
 #include "runtime/log.h"
 #include "runtime/options.h"
 #include "workers/pool.h"
+#include "workers/remote.h"
 
 static void bury(struct gv_child *child);
 
@@ -26,6 +27,8 @@ void gv_child_kill(struct gv_child *child)
     /* It fails for a process that has ended already, which is what is wanted. */
     if (!child->has_exited)
         (void)child->pool->env->process_kill(child->process, SIGKILL);
+    if (child->is_remote && child->has_link)
+        gv_link_close(&child->link);
 }
 
 /* The job it had begun and not answered, NULL if there is none. */
@@ -172,11 +175,14 @@ static const char *welcome(struct gv_child *child)
 
     message.name = child->pool->name;
     message.credits = child->pool->credits;
+    message.heartbeat_ms = gv_remote_heartbeat_ms(child);
     if (gv_link_welcome(&child->link, &message) != 0)
         return "memory is short";
     child->state = GV_CHILD_READY;
     child->was_ready = true;
     child->ready_ms = child->idle_ms = child->pool->loop->now_ms;
+    if (child->is_remote)
+        gv_remote_welcomed(child);
     gv_crew_welcomed(child->pool, child);
     return NULL;
 }
@@ -187,20 +193,24 @@ static const char *hello_came(void *owner, const Grove__Link__V1__Hello *hello)
     Grove__Link__V1__Schema question = GROVE__LINK__V1__SCHEMA__INIT;
     struct gv_pool *pool = child->pool;
     struct gv_identity identity;
+    struct gv_roster *before;
     const char *why;
 
     if (child->state != GV_CHILD_SPAWNING)
         return NULL; /* It is being killed already. */
     pool->env->stream_identity(child->link.stream, &identity);
-    why = gv_peer_check_child(&identity, child->pid,
-                              hello->token.len == GV_TOKEN_BYTES ? hello->token.data : NULL,
-                              gv_child_page(child)->token);
+    why = child->is_remote
+              ? gv_remote_hello(child, hello)
+              : gv_peer_check_child(&identity, child->pid,
+                                    hello->token.len == GV_TOKEN_BYTES ? hello->token.data : NULL,
+                                    gv_child_page(child)->token);
     if (why != NULL)
         return why;
-    if (pool->roster != NULL && gv_roster_matches(pool->roster, hello)) {
-        child->roster = gv_roster_hold(pool->roster);
+    before = child->roster; /* of a machine that comes again */
+    child->roster = gv_crew_roster(pool, hello);
+    gv_roster_free(before);
+    if (child->roster != NULL)
         return welcome(child);
-    }
     child->roster = gv_roster_new(hello);
     if (child->roster == NULL)
         return "memory is short";
@@ -275,6 +285,7 @@ void gv_child_leave(struct gv_child *child)
         return;
     }
     child->state = GV_CHILD_LEAVING;
+    child->has_left = true;
     child->since_ms = child->pool->loop->now_ms;
     gv_pool_flush_later(child->pool);
 }

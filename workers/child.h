@@ -1,5 +1,6 @@
 /*
- * Child: one worker process of a pool, and its successors in the same place.
+ * Child: one worker process of a pool, and its successors in the same place;
+ * or another machine with workers of its own, see remote.h.
  *
  *     RESTING ──spawn──▶ SPAWNING ──HELLO, WELCOME──▶ READY ──DRAIN──▶ LEAVING
  *        ▲                  │                            │                │
@@ -50,6 +51,9 @@ struct gv_child {
     bool was_before;    /* the place has had a worker: another one is a restart */
     bool is_used;       /* the place has a worker, or gets one */
     bool end_is_wanted; /* by the pool, so it is no news */
+    bool is_remote;     /* another machine: it has no process here, no page, and no order of jobs */
+    bool has_left;      /* another machine that was told to leave, or has said that it does */
+    uint16_t capacity;  /* workers behind its link */
     int64_t pid;
     int64_t pid_before; /* of its predecessor, whose connection may come late */
     uint32_t since_ms;  /* when it was spawned, or told to leave, or has exited */
@@ -64,7 +68,8 @@ struct gv_child {
     struct gv_page page;
     struct gv_roster *roster;
     struct gv_job_list jobs; /* sent and not answered, in order */
-    struct gv_timer timer;   /* RESTING: spawn */
+    struct gv_timer timer;   /* RESTING: spawn; of another machine: the next heartbeat */
+    char peer[64];           /* of another machine: the name in its certificate */
     struct gv_link link;
 };
 

@@ -7,9 +7,11 @@
 #include <grove/error.h>
 
 #include "runtime/assert.h"
+#include "runtime/hint.h"
 #include "runtime/log.h"
 #include "runtime/runtime.h"
 #include "workers/pool.h"
+#include "workers/remote.h"
 
 /*
  * A worker holds so much work, unless the user says otherwise: enough that it
@@ -100,9 +102,32 @@ void gv_crew_init(struct gv_pool *pool)
         struct gv_child *child = &pool->children[i];
 
         child->pool = pool;
+        child->capacity = 1;
         child->spawn_ms = pool->loop->now_ms;
         gv_timer_init(&child->timer, rested);
     }
+}
+
+struct gv_roster *gv_crew_roster(struct gv_pool *pool, const Grove__Link__V1__Hello *hello)
+{
+    if (pool->roster != NULL && gv_roster_matches(pool->roster, hello))
+        return gv_roster_hold(pool->roster);
+    /* Where programs differ, each has had its say, and the log its line, when its first worker came. */
+    for (unsigned i = 0; i < pool->n_places; i++) {
+        struct gv_roster *roster = pool->children[i].roster;
+
+        if (roster != NULL && gv_roster_is_told(roster) && gv_roster_matches(roster, hello))
+            return gv_roster_hold(roster);
+    }
+    return NULL;
+}
+
+static void look_whether_mixed(struct gv_pool *pool)
+{
+    pool->mixed = false;
+    for (unsigned i = 0; i < pool->n_places && !pool->mixed; i++)
+        pool->mixed =
+            pool->children[i].state == GV_CHILD_READY && pool->children[i].roster != pool->roster;
 }
 
 void gv_crew_welcomed(struct gv_pool *pool, struct gv_child *child)
@@ -118,6 +143,7 @@ void gv_crew_welcomed(struct gv_pool *pool, struct gv_child *child)
         gv_roster_free(pool->roster);
         pool->roster = gv_roster_hold(child->roster);
     }
+    look_whether_mixed(pool);
     if (pool->state == GV_POOL_ENDING)
         gv_child_leave(child);
     else
@@ -139,6 +165,12 @@ static unsigned credits(const struct gv_pool *pool)
     return held < CREDITS_MIN ? CREDITS_MIN : held > CREDITS_MAX ? CREDITS_MAX : held;
 }
 
+/* Has less to do, for its size. */
+static bool is_freer(const struct gv_child *child, const struct gv_child *than)
+{
+    return child->jobs.n * than->capacity < than->jobs.n * child->capacity;
+}
+
 /* The worker with the fewest jobs, NULL if nobody may have another one. */
 static struct gv_child *freest(struct gv_pool *pool, unsigned jobs_max)
 {
@@ -147,11 +179,36 @@ static struct gv_child *freest(struct gv_pool *pool, unsigned jobs_max)
     for (unsigned i = 0; i < pool->n_places; i++) {
         struct gv_child *child = &pool->children[i];
 
-        if (child->state == GV_CHILD_READY && child->jobs.n < jobs_max
-            && (best == NULL || child->jobs.n < best->jobs.n))
+        if (child->state == GV_CHILD_READY && child->jobs.n < jobs_max * child->capacity
+            && (best == NULL || is_freer(child, best)))
             best = child;
     }
     return best;
+}
+
+/*
+ * The same where programs differ: the freest of those that can do this job.
+ * Nobody if one of them will be free; if there is none, anybody, who says why.
+ */
+static struct gv_child *freest_able(struct gv_pool *pool, unsigned jobs_max, struct gv_job *job)
+{
+    struct gv_child *best = NULL;
+    bool somebody = false;
+
+    for (unsigned i = 0; i < pool->n_places; i++) {
+        struct gv_child *child = &pool->children[i];
+        const char *why;
+        uint16_t number;
+
+        if (child->state != GV_CHILD_READY
+            || gv_roster_number(child->roster, job->request->method, &number, &why)
+                   == GROVE_ENOTSUP)
+            continue;
+        somebody = true;
+        if (child->jobs.n < jobs_max * child->capacity && (best == NULL || is_freer(child, best)))
+            best = child;
+    }
+    return somebody ? best : freest(pool, jobs_max);
 }
 
 static uint32_t budget_us(const struct gv_pool *pool, const struct gv_job *job)
@@ -216,7 +273,8 @@ void gv_crew_assign(struct gv_pool *pool)
 
     while (pool->queue.n_waiting > 0) {
         struct gv_job *job = gv_queue_first(&pool->queue);
-        struct gv_child *child = freest(pool, jobs_max);
+        struct gv_child *child =
+            gv_unlikely(pool->mixed) ? freest_able(pool, jobs_max, job) : freest(pool, jobs_max);
 
         if (child != NULL) {
             hand_out(pool, child, job);
@@ -232,7 +290,8 @@ void gv_crew_assign(struct gv_pool *pool)
 
 /* --- deaths --------------------------------------------------------------------------------------- */
 
-void gv_crew_buried(struct gv_pool *pool, struct gv_child *child)
+/* Its page, its jobs, and its place. */
+static void settle_estate(struct gv_pool *pool, struct gv_child *child)
 {
     /* acquire: pairs with the release before the function was called. */
     uint64_t started = atomic_load_explicit(&gv_child_page(child)->started, memory_order_acquire);
@@ -256,12 +315,21 @@ void gv_crew_buried(struct gv_pool *pool, struct gv_child *child)
             rest(pool, child);
         gv_crew_spawn(pool);
     }
+}
+
+void gv_crew_buried(struct gv_pool *pool, struct gv_child *child)
+{
+    if (child->is_remote)
+        gv_remote_buried(child);
+    else
+        settle_estate(pool, child);
     gv_pool_flush_later(pool);
 }
 
 void gv_crew_end(struct gv_pool *pool, bool kill)
 {
     gv_size_end(pool);
+    gv_remote_close(pool);
     while (pool->queue.n_waiting > 0) {
         struct gv_job *job = gv_queue_first(&pool->queue);
 

@@ -22,11 +22,24 @@ void gv_host_worker_limit_cpu(uint32_t seconds);
 /* Resident memory in bytes, 0 if the system does not say. */
 uint64_t gv_host_worker_memory(void);
 
+/* For people, on standard output. */
+void gv_host_worker_print(const char *text);
+
 /* Leaves at once. */
 void gv_host_worker_end(int status) __attribute__((noreturn));
 
 /* True if a pool has started this process as its worker. */
 bool gv_worker_is_meant(void);
+
+/* True if the arguments name a pool elsewhere, or ask for help. */
+bool gv_connect_is_meant(int argc, char **argv);
+
+/*
+ * The program as a machine of a pool elsewhere, see connect.c: joins the one
+ * that the arguments name, until SIGTERM. is_served: it has functions of its
+ * own. Returns the exit status; 2, and one line, when the arguments are wrong.
+ */
+int gv_connect_main(int argc, char **argv, bool is_served);
 
 /* Serves the pool until it lets go. Returns the exit status. */
 int gv_worker_main(const struct grove_worker_entry *first, const struct grove_worker_entry *end);

@@ -86,8 +86,12 @@ int grove_worker_main_with(int *argc, char ***argv, const struct grove_worker_en
         read_options(NULL, NULL);
         return gv_worker_main(first, end);
     }
+    read_options(argc, argv);
+    if (gv_connect_is_meant(*argc, *argv))
+        return gv_connect_main(*argc, *argv, first != end);
     (void)snprintf(line, sizeof line,
-                   "%.100s: this program is a worker: a pool of workers starts it",
+                   "%.100s: this program is a worker: a pool of workers starts it, or --connect "
+                   "names a pool on another machine (see --help)",
                    *argc > 0 ? (*argv)[0] : "worker"); /* It fits. */
     say(line);
     return STATUS_USAGE;

@@ -48,6 +48,7 @@ struct gv_job {
     uint8_t rank;          /* 0 goes first; by its rpc's priority */
     uint8_t deaths;        /* workers that died while they ran it */
     uint16_t n_begun;      /* runs that began before this one, and whose answers are lost */
+    uint8_t losses;        /* links to other machines that were lost while they had it */
     bool has_run;          /* some worker began it, and its answer is lost */
 };
 

@@ -22,7 +22,7 @@
  * Files: pool.c the task, pool_open.c its birth and the public functions,
  * crew.c who gets which job, size.c how many workers there are and for how
  * long, child.c one worker process, job.c the queue,
- * answer.c what comes back, host_dir.c and host_child.c the door.
+ * answer.c what comes back, remote.c workers of other machines, host_dir.c and host_child.c the door.
  *
  * Always: loop 0 alone touches a pool. Every filed job is answered exactly
  * once. The pool's slot is given back when no child and no job is left.
@@ -49,6 +49,8 @@
 
 enum gv_pool_state { GV_POOL_OPEN, GV_POOL_DRAINING, GV_POOL_ENDING };
 
+struct gv_remote;
+
 struct gv_pool_task {
     struct gv_task task;
     struct gv_pool *pool;
@@ -64,12 +66,14 @@ struct gv_pool {
     char directory[GV_POOL_PATH_BYTES]; /* made by us; "" in a simulation */
     char url[GV_WORKER_URL_BYTES];
     int directory_fd;
-    unsigned n_places;                    /* children */
-    unsigned n_least, n_most, n_wanted;   /* workers; n_wanted of them now */
-    uint32_t grow_ms;                     /* a job that waited so long calls for one more */
-    uint32_t idle_ms;                     /* one beyond n_least that was idle so long leaves */
-    uint32_t birth_ms;                    /* from spawn to READY */
-    int nice;                             /* as in the options */
+    unsigned n_places;                  /* children */
+    unsigned n_local;                   /* the first ones: processes of ours; then other machines */
+    bool mixed;                         /* not all that are READY have the same roster */
+    unsigned n_least, n_most, n_wanted; /* workers; n_wanted of them now */
+    uint32_t grow_ms;                   /* a job that waited so long calls for one more */
+    uint32_t idle_ms;                   /* one beyond n_least that was idle so long leaves */
+    uint32_t birth_ms;                  /* from spawn to READY */
+    int nice;                           /* as in the options */
     uint64_t recycle_jobs, recycle_bytes; /* 0 = never */
     uint32_t recycle_ms;
     uint32_t recycled_ms; /* when the last one began */
@@ -88,6 +92,7 @@ struct gv_pool {
     uint32_t stop_ms;  /* draining: when patience ends, 0 = never */
     uint32_t mean_ns;  /* of recent jobs */
     struct gv_listener *listener;
+    struct gv_remote *remote; /* how other machines come in; NULL: they do not */
     struct gv_roster *roster; /* of the worker that came last */
     struct gv_queue queue;
     struct gv_flush flush;
@@ -116,6 +121,9 @@ void gv_crew_spawn(struct gv_pool *pool);
 /* Hands out waiting jobs while credits last. On the main stack. */
 void gv_crew_assign(struct gv_pool *pool);
 
+/* The roster that this HELLO would make, held for the caller, if some worker had it before; else NULL. */
+struct gv_roster *gv_crew_roster(struct gv_pool *pool, const Grove__Link__V1__Hello *hello);
+
 /* A worker has agreed: it may get jobs. */
 void gv_crew_welcomed(struct gv_pool *pool, struct gv_child *child);
 
@@ -136,7 +144,7 @@ void gv_crew_tick(struct gv_pool *pool);
 /* How long a worker lasts, and how many there are; before any is born. */
 void gv_size_init(struct gv_pool *pool, const struct grove_pool_options *options);
 
-/* How many places a pool of these options needs. */
+/* How many places a pool of these options needs for processes of ours. */
 unsigned gv_size_places(const struct grove_pool_options *options);
 
 /* Why sizes and limits cannot be so, NULL if they can. Lent for ever. */
@@ -155,6 +163,11 @@ void gv_size_tick(struct gv_pool *pool);
 
 /* Nobody comes or goes for its sake any more. */
 void gv_size_end(struct gv_pool *pool);
+
+/* --- pool_open.c ---------------------------------------------------------------------------------- */
+
+/* The pool that ref names, NULL if it is none that lives. On its loop. */
+struct gv_pool *gv_pool_find(grove_ref ref);
 
 /* --- pool.c --------------------------------------------------------------------------------------- */
 

@@ -21,6 +21,7 @@
 #include "runtime/runtime.h"
 #include "runtime/usage.h"
 #include "workers/pool.h"
+#include "workers/remote.h"
 
 #define QUEUE_MAX_DEFAULT 10000u
 #define BYTES_MAX_DEFAULT ((uint64_t)64 << 20)
@@ -112,12 +113,12 @@ static const char *wrong(const struct grove_pool_options *options)
     if (options->program != NULL
         && strlen(options->program) >= sizeof((struct gv_pool *)0)->program)
         return "the path of the program is too long";
-    return gv_size_wrong(options);
+    return gv_size_wrong(options) != NULL ? gv_size_wrong(options) : gv_remote_wrong(options);
 }
 
 static struct gv_pool *new_pool(struct gv_loop *loop, const struct grove_pool_options *options)
 {
-    unsigned n_places = gv_size_places(options);
+    unsigned n_local = gv_size_places(options), n_places = n_local + gv_remote_places(options);
     struct gv_pool *pool = calloc(1, sizeof *pool + n_places * sizeof pool->children[0]);
 
     if (pool == NULL)
@@ -125,6 +126,7 @@ static struct gv_pool *new_pool(struct gv_loop *loop, const struct grove_pool_op
     pool->loop = loop;
     pool->env = loop->env;
     pool->n_places = n_places;
+    pool->n_local = n_local;
     gv_size_init(pool, options);
     pool->credits = options->credits;
     pool->queue_max = options->queue_max != 0 ? options->queue_max : QUEUE_MAX_DEFAULT;
@@ -143,6 +145,7 @@ static struct gv_pool *new_pool(struct gv_loop *loop, const struct grove_pool_op
 void gv_pool_free(struct gv_pool *pool)
 {
     gv_assert(pool->listener == NULL && pool->queue.n_waiting == 0);
+    gv_remote_free(pool);
     if (pool->directory_fd >= 0)
         gv_host_directory_close(pool->directory, pool->directory_fd);
     gv_roster_free(pool->roster);
@@ -159,6 +162,13 @@ int gv_pool_make(struct gv_loop *loop, const struct grove_pool_options *options,
     if (pool == NULL)
         return gv_failed(GROVE_ENOMEM, NULL);
     rc = open_door(pool);
+    if (rc == 0) {
+        rc = gv_remote_open(pool, options);
+        if (rc != 0) {
+            pool->env->listener_close(pool->listener);
+            pool->listener = NULL;
+        }
+    }
     if (rc != 0) {
         gv_pool_free(pool);
         return rc;
@@ -233,6 +243,7 @@ int grove_pool_open(const struct grove_pool_options *options, grove_ref *ref)
             return 0;
         }
         rc = GROVE_ENOMEM;
+        gv_remote_close(pool);
         pool->env->listener_close(pool->listener);
         pool->listener = NULL;
         gv_pool_free(pool);
@@ -300,8 +311,27 @@ int grove_pool_stats(grove_ref ref, struct grove_pool_stats *stats)
         stats->n_ready += pool->children[i].state == GV_CHILD_READY;
         stats->n_busy += pool->children[i].jobs.n > 0;
         stats->running += pool->children[i].jobs.n;
+        if (pool->children[i].is_remote && pool->children[i].state == GV_CHILD_READY) {
+            stats->n_remote++;
+            stats->n_remote_workers += pool->children[i].capacity;
+        }
     }
     return 0;
+}
+
+struct gv_pool *gv_pool_find(grove_ref ref)
+{
+    struct gv_task *task = find(ref);
+
+    return task != NULL ? ((struct gv_pool_task *)task)->pool : NULL;
+}
+
+int grove_pool_url(grove_ref ref, char *url, size_t room)
+{
+    struct gv_pool *pool = NULL;
+    int rc = find_here("grove_pool_url", ref, &pool);
+
+    return rc != 0 ? rc : gv_remote_url(pool, url, room);
 }
 
 int grove_pool_pids(grove_ref ref, int *pids, unsigned n)

@@ -36,6 +36,8 @@ static unsigned n_least(const struct grove_pool_options *options)
 {
     unsigned cores = gv_option_cores(), n = cores > 1 ? cores - 1 : 1;
 
+    if (options->only_remote)
+        return 0;
     if (options->n_workers != 0)
         return options->n_workers;
     if (n > GV_POOL_WORKERS_MAX)
@@ -103,7 +105,7 @@ static bool somebody_is_born(const struct gv_pool *pool)
 /* A place that nobody uses, with nobody in it; NULL if all who left are not gone yet. */
 static struct gv_child *free_place(struct gv_pool *pool)
 {
-    for (unsigned i = 0; i < pool->n_places; i++)
+    for (unsigned i = 0; i < pool->n_local; i++)
         if (!pool->children[i].is_used && pool->children[i].state == GV_CHILD_RESTING)
             return &pool->children[i];
     return NULL;

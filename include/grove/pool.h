@@ -29,6 +29,8 @@
 #ifndef GROVE_POOL_H
 #define GROVE_POOL_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <grove/export.h>
@@ -71,6 +73,21 @@ struct grove_pool_options {
                             malloc gives NULL; default: no limit; at least 1 MiB */
     unsigned cpu_s;      /* seconds of CPU that one job may use: then its worker is killed by
                             SIGXCPU; default: no limit */
+
+    /*
+     * Workers of other machines: see grove_pool_url. They come over TLS 1.3,
+     * and each shows a certificate.
+     */
+    const char *listen; /* "tls+tcp://HOST:PORT", 0.0.0.0 for all addresses, port 0 for any;
+                              default: nobody may come */
+    const char *allow;  /* names of certificates that may come, with commas between them; "*" is
+                              all that the authority has certified; no default */
+    const char *cert;   /* files in PEM: ours, its key, the authority of theirs; default: the */
+    const char *key;    /* options tls_cert, tls_key and tls_ca */
+    const char *ca;
+    unsigned heartbeat_ms; /* who is silent for three of them is gone; 50 to 60 000; default 1000 */
+    unsigned remote_max;   /* machines at once; at most 256; default 64 */
+    bool only_remote;      /* no worker is started here */
 };
 
 /*
@@ -101,6 +118,12 @@ struct grove_pool_stats {
     uint64_t dropped_peers;  /* connections dropped for breaking the protocol */
     uint64_t dropped_frames; /* late, doubled or unknown answers, and progress that cannot be */
     uint64_t progressed;     /* words on progress that workers have sent */
+
+    /* Of other machines; each counts as one in n_ready and n_busy. */
+    unsigned n_remote;         /* machines that are connected and agreed */
+    unsigned n_remote_workers; /* workers that they have */
+    uint64_t remote_lost;      /* links that ended while jobs were on them, or without a farewell */
+    uint64_t remote_refused;   /* peers that had a good certificate and were not let in */
 };
 
 /* Fills *stats. On loop 0 only. Returns 0, GROVE_ENOACTOR or GROVE_EUSAGE. Never suspends. */
@@ -112,6 +135,13 @@ GROVE_API int grove_pool_stats(grove_ref pool, struct grove_pool_stats *stats);
  */
 GROVE_API int grove_pool_pids(grove_ref pool, int *pids, unsigned n);
 
+/*
+ * Writes what workers of other machines dial, "tls+tcp://HOST:PORT" with the
+ * port that was chosen, into url. On loop 0 only. Returns 0, GROVE_ENOACTOR,
+ * or GROVE_EUSAGE: it does not listen, or room is too short.
+ */
+GROVE_API int grove_pool_url(grove_ref pool, char *url, size_t room);
+
 /* What grove_worker_main calls; use grove_worker_main. */
 GROVE_API int grove_worker_main_with(int *argc, char ***argv,
                                      const struct grove_worker_entry *first,
@@ -119,8 +149,13 @@ GROVE_API int grove_worker_main_with(int *argc, char ***argv,
 
 /*
  * The whole main of a program that is only a worker: serves this program's
- * GROVE_WORKER functions to the pool that started it. Returns the exit
- * status; prints one line and returns 2 when no pool started it.
+ * GROVE_WORKER functions to the pool that started it. With
+ *
+ *     PROGRAM --connect tls+tcp://HOST:PORT --cert FILE --key FILE --ca FILE
+ *
+ * it joins the pool that listens there, with as many workers as this machine
+ * has cores, until SIGTERM; --help tells the rest. Returns the exit status;
+ * prints one line and returns 2 when it was started otherwise.
  */
 static inline int grove_worker_main(int argc, char **argv)
 {
