@@ -151,6 +151,8 @@ static const char *call_came(struct gv_agent *agent, const struct gv_frame *fram
     };
     struct gv_outcome outcome = {.started = GROVE_STARTED_NO};
 
+    if (frame->flags & (GV_FRAME_SLAB | GV_FRAME_STREAM))
+        options.method = 0; /* There is no memory that both share; items are not passed on. */
     if (errand == NULL)
         return "memory is short";
     *errand = (struct errand){.next = agent->errands, .agent = agent, .there = frame->call};

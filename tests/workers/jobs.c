@@ -133,7 +133,7 @@ static const struct gv_worker_page *status(void)
 }
 
 /* Answers the running job with 10 000 levels of an unfinished message. */
-static void answer_badly(void)
+static void answer_badly(unsigned n_greetings)
 {
     static uint8_t bytes[GV_FRAME_HEAD_BYTES + 30000 + GV_FRAME_CHECK_BYTES];
     struct gv_frame frame = {.type = GV_FRAME_REPLY, .flags = GV_FRAME_CALLEE};
@@ -148,8 +148,8 @@ static void answer_badly(void)
         *at++ = 0xff;
         *at++ = 0x7f;
     }
-    /* HELLO was 0, then one for each job. */
-    gv_frame_seal(bytes, (uint32_t)atomic_load(&page->started));
+    /* HELLO was 0, SCHEMA 1 for who asks for it, then one for each job. */
+    gv_frame_seal(bytes, (uint32_t)atomic_load(&page->started) + n_greetings - 1);
     spoil_link((const char *)bytes, sizeof bytes);
 }
 
@@ -176,8 +176,10 @@ static int crash(const Jobs__V1__CrashRequest *request, Jobs__V1__CrashResponse 
     case 1:
         _exit(7);
     case 3:
-        answer_badly();
-        jobs_burn(10000000); /* The pool ends it before. */
+    case 5:
+        answer_badly(request->how == 3 ? 1 : 2);
+        if (request->how == 3)
+            jobs_burn(10000000); /* The pool ends it before. */
         return 0;
     case 4:
         answer_nobody();
