@@ -39,16 +39,8 @@
 #include "runtime/runtime.h"
 
 #define TURNS_MAX 64u /* messages of one actor before the next one's turn */
-#define NEAR_MS   32u /* a message with less time than this is worth a look at the clock */
 
 /* --- one turn --------------------------------------------------------------------------------- */
-
-/* Its deadline is near, and the tick's time may be old: the turns before it may have been long. */
-static GV_RARE bool is_expired(struct gv_loop *loop, const struct gv_message *message)
-{
-    gv_loop_look(loop);
-    return !gv_ms_before(loop->now_ms, message->deadline_ms);
-}
 
 /* Why a message cannot be handled, 0 if it can. */
 static inline int obstacle(struct gv_loop *loop, const struct gv_type *type,
@@ -58,8 +50,8 @@ static inline int obstacle(struct gv_loop *loop, const struct gv_type *type,
         || gv_unlikely((message->form_flags & GV_FORM_MASK) != GV_FORM_STRUCT))
         return GROVE_ENOTSUP;
     if (message->deadline_ms != 0
-        && gv_unlikely(!gv_ms_before(loop->now_ms + NEAR_MS, message->deadline_ms)))
-        return is_expired(loop, message) ? GROVE_ETIMEDOUT : 0;
+        && gv_unlikely(!gv_ms_before(loop->now_ms + GV_NEAR_MS, message->deadline_ms)))
+        return gv_loop_has_come(loop, message->deadline_ms) ? GROVE_ETIMEDOUT : 0;
     return 0;
 }
 

@@ -187,7 +187,9 @@ static GV_INLINE int aim(struct gv_verb *verb, grove_ref ref, const struct grove
     verb->deadline_ms = deadline_of(verb->loop, verb->turn, default_timeout_ms(verb->method));
     if (gv_unlikely(verb->turn->cancelled))
         return refused(verb->turn, GROVE_ECANCELED);
-    if (verb->deadline_ms != 0 && gv_unlikely(!gv_ms_before(verb->loop->now_ms, verb->deadline_ms)))
+    if (verb->deadline_ms != 0
+        && gv_unlikely(!gv_ms_before(verb->loop->now_ms + GV_NEAR_MS, verb->deadline_ms))
+        && gv_loop_has_come(verb->loop, verb->deadline_ms))
         return refused(verb->turn, GROVE_ETIMEDOUT);
     return find(verb, ref);
 }

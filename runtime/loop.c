@@ -203,6 +203,12 @@ void gv_loop_look(struct gv_loop *loop)
     loop->now_ms = gv_epoch_ms(loop->now_ns);
 }
 
+GV_RARE bool gv_loop_has_come(struct gv_loop *loop, uint32_t deadline_ms)
+{
+    gv_loop_look(loop);
+    return !gv_ms_before(loop->now_ms, deadline_ms);
+}
+
 /* True if an upcall has left something to do: a task, a handler, a write, or main's own wake. */
 static bool has_work(const struct gv_loop *loop)
 {

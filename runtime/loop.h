@@ -288,6 +288,12 @@ void gv_loop_quit(struct gv_loop *loop);
 /* Reads the clock: now_ns and now_ms. For who must be exact after a long handler. */
 void gv_loop_look(struct gv_loop *loop);
 
+/* Who has less time left than this must not be judged by the time of the tick, which may be old. */
+#define GV_NEAR_MS 32u
+
+/* Has that moment come? Reads the clock. */
+bool gv_loop_has_come(struct gv_loop *loop, uint32_t deadline_ms);
+
 /* Sends message to another loop: published when the running handler suspends or returns. Owns message. */
 void gv_loop_post(struct gv_loop *loop, unsigned to, struct gv_message *message);
 

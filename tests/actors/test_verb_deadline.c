@@ -187,6 +187,33 @@ static void test_whose_time_is_over_may_send_but_not_call(void **state)
     assert_int_equal(overdue.called.n_runs, 0);
 }
 
+static int compute_and_call(struct play *me, struct script *script)
+{
+    (void)me;
+    stage_pass_ms(script->ms);
+    script->rc = stage_perform(script->to, script->next);
+    script->failure = *grove_failure();
+    return 0;
+}
+
+/* Queued or inline: that its loop has not looked at the clock since does not help. */
+static void test_who_has_computed_past_its_deadline_begins_nothing(void **state)
+{
+    struct script never = {.act = act_nothing};
+    struct script overdue = {
+        .act = compute_and_call, .ms = 25, .to = stage_spawn(NULL), .next = &never};
+    grove_ref ref = stage_spawn(NULL);
+
+    (void)state;
+    assert_int_equal(grove_yield_await(), 0); /* Both are born. */
+    grove_within(20);
+    (void)stage_perform(ref, &overdue); /* As above. */
+    assert_int_equal(grove_sleep_await(100), 0);
+    assert_int_equal(overdue.rc, GROVE_ETIMEDOUT);
+    assert_int_equal(overdue.failure.started, GROVE_STARTED_NO);
+    assert_int_equal(never.n_runs, 0);
+}
+
 static void test_greenlets_start_without_a_deadline(void **state)
 {
     struct script nap = {.act = act_nap, .ms = 100};
@@ -212,6 +239,7 @@ int main(void)
         stage_test(test_deadlines_are_inherited_and_only_narrow),
         stage_test(test_infinite_never_lifts_an_inherited_deadline),
         stage_test(test_whose_time_is_over_may_send_but_not_call),
+        stage_test(test_who_has_computed_past_its_deadline_begins_nothing),
         stage_test(test_greenlets_start_without_a_deadline),
     };
 
