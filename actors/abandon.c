@@ -38,6 +38,8 @@ static const char *name_of(const struct gv_wait *wait)
     case GV_WAIT_ALL:
     case GV_WAIT_ANY:
         return "futures";
+    case GV_WAIT_ITEM:
+        return "item";
     case GV_WAIT_STOP:
         return "stop";
     case GV_WAIT_SPAWN:

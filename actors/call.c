@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "actors/future.h"
+#include "actors/items.h"
 #include "actors/mail.h"
 #include "actors/service.h"
 #include "runtime/assert.h"
@@ -118,6 +119,8 @@ static GV_APART void finish_apart(struct gv_loop *loop, struct gv_call *call,
         call_back(loop, call, reply);
     else if (call->kind == GV_SINK_INLINE)
         leave_answer(loop, call, reply);
+    else if (call->kind == GV_SINK_STREAM)
+        gv_items_came(loop, call, reply);
     else if (!call->answered)
         gv_future_finish(loop, call, reply);
     else

@@ -42,6 +42,7 @@ enum gv_sink {
     GV_SINK_WAIT,
     GV_SINK_FUTURE,
     GV_SINK_CALLBACK,
+    GV_SINK_STREAM, /* items come before the answer, see actors/items.h */
     GV_SINK_INLINE, /* a wait whose turn is not parked yet: its call runs inline, but is answered otherwise */
 };
 
@@ -53,16 +54,20 @@ struct gv_outcome {
     struct gv_message *reply; /* code 0: the response in its body; lent until the sink returns */
 };
 
+struct gv_items;
+
 struct gv_call {
     uint64_t id;
-    uint64_t target;          /* task id */
-    struct gv_timer timer;    /* of futures and callbacks; a parked turn has its own */
-    struct gv_call *next;     /* free list; of a future: its turn's other ones */
-    struct gv_turn *turn;     /* of a future: who started it */
-    struct gv_message *reply; /* of a future: the answer until it is awaited; else not used */
+    uint64_t target;       /* task id */
+    struct gv_timer timer; /* of futures, streams and callbacks; a parked turn has its own */
+    struct gv_call *next;  /* free list; of a future or stream: its turn's other ones */
+    struct gv_turn *turn;  /* of a future or stream: who started it */
+    struct gv_message
+        *reply; /* of a future or stream: the answer until it is awaited; else not used */
     union {
         struct gv_wait *wait;
         struct grove_future *future;
+        struct gv_items *items;
         struct {
             void (*function)(void *owner, const struct gv_outcome *outcome);
             void *owner;
@@ -72,7 +77,7 @@ struct gv_call {
     uint16_t method;
     uint8_t kind; /* enum gv_sink */
     uint8_t open;
-    uint8_t answered; /* of a future: takes no other answer */
+    uint8_t answered; /* of a future or stream: takes no other answer */
 };
 
 /* The records of one loop. */

@@ -52,6 +52,7 @@ static inline unsigned gv_wait_targets(const struct gv_wait *wait)
     case GV_WAIT_MAIL:
     case GV_WAIT_IO:
     case GV_WAIT_THREAD:
+    case GV_WAIT_ITEM: /* Workers wait for no actor. */
     case GV_WAIT_OUT:
         break;
     }

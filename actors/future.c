@@ -5,6 +5,7 @@
 
 #include "actors/call.h"
 #include "actors/deadlock.h"
+#include "actors/items.h"
 #include "actors/mail.h"
 #include "actors/verb.h"
 #include "runtime/assert.h"
@@ -94,7 +95,7 @@ int grove_call_start(grove_ref ref, const struct grove_service *service, uint32_
 
 /* --- giving up -------------------------------------------------------------------------------- */
 
-static void give_up(struct gv_loop *loop, struct gv_call *call)
+void gv_future_give_up(struct gv_loop *loop, struct gv_call *call)
 {
     bool waits = !call->answered;
 
@@ -104,6 +105,8 @@ static void give_up(struct gv_loop *loop, struct gv_call *call)
         (void)gv_call_withdraw(loop, call); /* Nobody asks what became of it. */
     if (call->reply != NULL)
         gv_message_give(&loop->blocks, call->reply);
+    if (call->kind == GV_SINK_STREAM)
+        gv_items_free(loop, call->sink.items);
     gv_call_give(loop, call);
 }
 
@@ -113,7 +116,7 @@ void gv_futures_give_up(struct gv_loop *loop, struct gv_turn *turn)
         struct gv_call *call = turn->futures;
 
         turn->futures = call->next;
-        give_up(loop, call);
+        gv_future_give_up(loop, call);
     }
 }
 
@@ -140,7 +143,7 @@ void grove_future_cancel(struct grove_future *future)
     call = unlink_call(loop->turn, future);
     if (call == NULL)
         return;
-    give_up(loop, call);
+    gv_future_give_up(loop, call);
     future->done = 1;
     future->rc = GROVE_ECANCELED;
     future->started = GROVE_STARTED_UNKNOWN;

@@ -21,7 +21,10 @@ struct gv_call;
 /* The answer of a future's call has come: keeps it and wakes who waits. Owns reply. */
 void gv_future_finish(struct gv_loop *loop, struct gv_call *call, struct gv_message *reply);
 
-/* Gives up every future of the turn, without touching them. */
+/* Gives up the call of a future or stream that hangs on no turn any more. */
+void gv_future_give_up(struct gv_loop *loop, struct gv_call *call);
+
+/* Gives up every future and stream of the turn, without touching them. */
 void gv_futures_give_up(struct gv_loop *loop, struct gv_turn *turn);
 
 #endif

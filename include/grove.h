@@ -17,6 +17,7 @@
 #include <grove/group.h>
 #include <grove/init.h>
 #include <grove/interleave.h>
+#include <grove/items.h>
 #include <grove/memory.h>
 #include <grove/monitor.h>
 #include <grove/name.h>

@@ -9,15 +9,21 @@
  *          5    1  flags      enum gv_frame_flag
  *          6    2  method     number in the receiver's list of methods, 0 = none
  *          8    8  call       the caller's id, echoed in answers; 0 = the link itself
- *         16    8  target     whom it is for; CREDIT of the link: bytes given back
+ *         16    8  target     whom it is for; CREDIT: bytes given back
  *         24    4  budget_us  time left, GV_BUDGET_NONE = no deadline; REPLY: time it took
- *         28    2  aux        CALL: attempt; REPLY: class 4, started 2, code 10; CREDIT: count
+ *         28    2  aux        CALL: attempt, with STREAM its first credit; REPLY: class 4,
+ *                             started 2, code 10; CREDIT of a stream: items given back
  *         30    1  extension  its length in units of 8 bytes
  *         31    1  hops 4 | lane 4
  *         32    …  extension: a packed CallInfo, zero-padded; then the body
  *       last    4  CRC-32C of everything after `length`, going on from the number of
  *                  the frame on its way of this connection, which begins with 0: so a
  *                  frame that was lost, doubled or overtaken is noticed by the next one
+ *
+ * A CALL with STREAM is answered by ITEMs and one REPLY, which has no body if
+ * it is DONE. An ITEM may be sent while credit is left, of items and of
+ * bytes: of these GV_STREAM_BYTES at first, and the last ITEM may go beyond.
+ * A CREDIT that names the call gives back what was taken.
  *
  * A connection begins with the preface, eight bytes that say the version.
  *
@@ -38,6 +44,7 @@
 #define GV_FRAME_PREFACE       "GROVE\r\n\x01"
 #define GV_FRAME_PREFACE_BYTES 8u
 #define GV_BUDGET_NONE         UINT32_MAX
+#define GV_STREAM_BYTES        (256u << 10) /* of ITEMs' bodies that are not yet taken, and one more */
 
 enum gv_frame_type {
     GV_FRAME_HELLO = 1,

@@ -1,5 +1,6 @@
 #include "links/roster.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@ struct offered {
     char *name;
     uint64_t request_fingerprint;
     uint64_t response_fingerprint;
+    bool streams;
     char *why; /* it does not fit ours, for this reason; NULL otherwise */
 };
 
@@ -65,6 +67,7 @@ struct gv_roster *gv_roster_new(const Grove__Link__V1__Hello *hello)
         offered->name = strdup(hello->methods[i]->name);
         offered->request_fingerprint = hello->methods[i]->request_fingerprint;
         offered->response_fingerprint = hello->methods[i]->response_fingerprint;
+        offered->streams = hello->methods[i]->streams;
         roster->n_methods++;
         if (offered->name == NULL) {
             destroy(roster);
@@ -95,6 +98,7 @@ bool gv_roster_matches(const struct gv_roster *roster, const Grove__Link__V1__He
 
         if (offered->request_fingerprint != hello->methods[i]->request_fingerprint
             || offered->response_fingerprint != hello->methods[i]->response_fingerprint
+            || offered->streams != hello->methods[i]->streams
             || strcmp(offered->name, hello->methods[i]->name) != 0)
             return false;
     }
@@ -114,7 +118,8 @@ static bool fits(const struct offered *offered, const struct grove_method *metho
     if (is_carried(method))
         return true;
     return offered->request_fingerprint == method->request_fingerprint
-           && offered->response_fingerprint == method->response_fingerprint;
+           && offered->response_fingerprint == method->response_fingerprint
+           && offered->streams == (method->kind == GROVE_SERVER_STREAM);
 }
 
 bool gv_roster_wants_schema(const struct gv_roster *roster)
@@ -187,7 +192,11 @@ static int judge(struct gv_roster *roster, struct offered *offered,
     struct gv_capped_arena arena;
     ProtobufCMessage *schema;
 
-    if (roster->schema != NULL) {
+    if (offered->streams != (method->kind == GROVE_SERVER_STREAM)) {
+        (void)snprintf(difference.why, sizeof difference.why, "%s",
+                       offered->streams ? "the other side answers with a stream of items"
+                                        : "the other side answers once, not with a stream");
+    } else if (roster->schema != NULL) {
         int rc = gv_unpack(&grove__link__v1__schema__descriptor,
                            (struct gv_packed){roster->schema, roster->schema_bytes}, &arena,
                            &schema, NULL);

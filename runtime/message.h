@@ -41,11 +41,13 @@ enum gv_message_flag {
     GV_FLAG_NO_STARTED = 8, /* reply: the handler never began */
     GV_FLAG_BEGUN =
         8, /* request: a handler has begun with it, which delegated it or put it aside */
-    GV_FLAG_COUNTED = 16,  /* charged to a window of the loop that `call` says, see mail.h */
-    GV_FLAG_TEXT = 32,     /* reply that is no 0: the body is the reason, NUL-terminated */
-    GV_FLAG_ENTRY = 64,    /* request: answered as soon as it has entered the mailbox */
+    GV_FLAG_COUNTED = 16, /* charged to a window of the loop that `call` says, see mail.h */
+    GV_FLAG_TEXT = 32,    /* reply that is no 0: the body is the reason, NUL-terminated */
+    GV_FLAG_ENTRY = 64,   /* request: answered as soon as it has entered the mailbox */
+    GV_FLAG_ITEM = 64,    /* reply: an item of a stream, which goes on; `from` is its packed size */
     GV_FLAG_STRANGER = 32, /* request: known to have nothing of its actor's grants behind it */
     GV_FLAG_ASKED = 128,   /* request: a petition has been sent for it, see actors/chain.h */
+    GV_FLAG_STREAM = 128,  /* request to a pool: its caller takes items */
 };
 
 /* What a message can be besides an rpc: values of `method`. All use the system lane. */
@@ -70,6 +72,7 @@ enum gv_signal {
     GV_SIGNAL_PASSIVATE = 0xff22, /* from a borrower: it has asked, see actors/passivate.h */
     GV_SIGNAL_MOVED = 0xff21,   /* body: a call, and who is to answer it now, see actors/reply.h */
     GV_SIGNAL_PUBLISH = 0xff30, /* to all members of a group on a loop, see actors/edition.h */
+    GV_SIGNAL_CREDIT = 0xff40,  /* to a pool: items have been taken, see actors/items.h */
     GV_SIGNAL_LEND = 0xfff0,    /* these three, behind all others, see lend.h */
     GV_SIGNAL_TELL = 0xfff1,
     GV_SIGNAL_HOME = 0xfff2,

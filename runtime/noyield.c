@@ -25,6 +25,7 @@ const char *gv_await_name(unsigned kind)
         [GV_WAIT_STOP] = "grove_stop_await",
         [GV_WAIT_SPAWN] = "a _spawn_await",
         [GV_WAIT_IO] = "an _await of the outside",
+        [GV_WAIT_ITEM] = "the _next_await of a stream",
     };
 
     return kind < sizeof names / sizeof names[0] && names[kind] != NULL ? names[kind] : "an await";

@@ -57,6 +57,7 @@ enum gv_wait_kind {
     GV_WAIT_IO,     /* something of the outside */
     GV_WAIT_THREAD, /* a call on a thread that uses this turn's memory: not to be cancelled */
     GV_WAIT_BESIDE, /* the end of turns of its own actor that it has let in; not to be cancelled */
+    GV_WAIT_ITEM,   /* the next item of a stream */
     GV_WAIT_OUT,    /* its task is out: what it waits for, if anything, only the borrower knows */
 };
 

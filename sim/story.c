@@ -152,6 +152,10 @@ static void tell_park(uint64_t id, const struct gv_turn *turn)
         tell(id, "%sawaits %s of %" PRIu32 " answers", within(turn),
              wait->kind == GV_WAIT_ALL ? "all" : "one", wait->n_futures);
         break;
+    case GV_WAIT_ITEM:
+        tell(id, "%sawaits an item of %s, %s", within(turn), name_of(wait->target),
+             method_of(wait->method));
+        break;
     case GV_WAIT_STOP:
     case GV_WAIT_SPAWN:
         tell(id, "%sawaits the %s of %s", within(turn),

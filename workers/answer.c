@@ -31,7 +31,7 @@ void gv_job_fail(struct gv_job *job, int code, enum grove_started started, const
         started = GROVE_STARTED_YES; /* Whatever is true of its last try. */
     gv_probe(&pool->loop->probes, JOB, job->id, (uint64_t)(int64_t)code);
     gv_wheel_disarm(&pool->loop->wheel, &job->timer);
-    if (code < 0)
+    if (code < 0 && code != GROVE_EEND)
         pool->stats.failed++;
     else
         pool->stats.done++;
@@ -127,14 +127,15 @@ static void ran_and_died(struct gv_job *job)
     if (job->deaths >= GV_POOL_DEATHS_MAX)
         gv_log(GV_LOG_ERROR, "job.dead", "pool=%s method=%s deaths=%u", pool->name,
                job->method->name, job->deaths);
-    gv_job_fail(job, GROVE_ECRASHED, GROVE_STARTED_YES, NULL);
+    gv_job_fail(job, GROVE_ECRASHED, GROVE_STARTED_YES, gv_job_items_text(job));
 }
 
 void gv_job_bereaved(struct gv_job *job, uint64_t started)
 {
     struct gv_pool *pool = job->pool;
 
-    if (job->seq <= started) {
+    /* Whatever its page says: who has sent items has begun. */
+    if (job->seq <= started || job->n_items > 0) {
         /* Only the running one may be to blame; the answers of others were lost with it. */
         job->deaths += job->seq == started;
         job->has_run = true;
@@ -170,7 +171,7 @@ static int pass_on(struct gv_job *job, const struct gv_frame *frame, struct gv_m
 }
 
 /* The response as the caller opens it, in an envelope. */
-static int make_reply(struct gv_job *job, const struct gv_frame *frame, struct gv_message **reply,
+int gv_job_make_reply(struct gv_job *job, const struct gv_frame *frame, struct gv_message **reply,
                       struct gv_validate_error *error)
 {
     const struct grove_shape *shape = job->method->response;
@@ -201,7 +202,7 @@ static const char *done(struct gv_job *job, const struct gv_frame *frame)
     struct gv_pool *pool = job->pool;
     struct gv_validate_error error;
     struct gv_message *request, *reply;
-    int rc = make_reply(job, frame, &reply, &error);
+    int rc = gv_job_make_reply(job, frame, &reply, &error);
 
     if (rc != 0) {
         gv_job_fail(job, rc == GROVE_EPROTO ? GROVE_EBROKEN : rc, GROVE_STARTED_YES,
@@ -237,7 +238,7 @@ static const char *not_done(struct gv_job *job, const struct gv_frame *frame)
         return "its failure is not a valid message";
     }
     failure = (const Grove__Link__V1__Failure *)message;
-    if (refused ? failure->code > 0 : failure->code < 0)
+    if (failure->code != GROVE_EEND && (refused ? failure->code > 0 : failure->code < 0))
         gv_job_fail(job, failure->code, started, failure->text);
     else
         gv_job_fail(job, GROVE_EBROKEN, GROVE_STARTED_YES, "an outcome that contradicts itself");
@@ -277,8 +278,11 @@ const char *gv_job_answered(struct gv_child *child, const struct gv_frame *frame
     gv_size_answered(pool, child);
     if (child->is_remote && gv_remote_gave_back(child, job, frame))
         return NULL;
-    if (gv_frame_started(frame) == GROVE_STARTED_YES)
+    /* How long a stream takes is its reader's doing. */
+    if (gv_frame_started(frame) == GROVE_STARTED_YES && !job->streams)
         note_time(pool, frame->budget_us);
     gv_pool_flush_later(pool);
+    if (job->streams && (job->gave_up != 0 || gv_frame_class(frame) == GROVE_DONE))
+        return gv_job_stream_ended(job, frame);
     return gv_frame_class(frame) == GROVE_DONE ? done(job, frame) : not_done(job, frame);
 }

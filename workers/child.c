@@ -241,6 +241,8 @@ static const char *frame_came(void *owner, const struct gv_frame *frame)
         return gv_job_answered(child, frame);
     case GV_FRAME_PROGRESS:
         return gv_job_progressed(child, frame);
+    case GV_FRAME_ITEM:
+        return gv_job_item_came(child, frame);
     case GV_FRAME_DRAIN: /* it wants to leave by itself: no more jobs */
         if (child->state == GV_CHILD_READY)
             gv_child_leave(child);

@@ -171,6 +171,13 @@ static bool is_freer(const struct gv_child *child, const struct gv_child *than)
     return child->jobs.n * than->capacity < than->jobs.n * child->capacity;
 }
 
+/* It may have one job more. Nothing waits behind a stream, which may wait for its reader. */
+static bool has_room(const struct gv_child *child, unsigned jobs_max)
+{
+    return child->state == GV_CHILD_READY && child->jobs.n < jobs_max * child->capacity
+           && (child->jobs.tail == NULL || !child->jobs.tail->streams);
+}
+
 /* The worker with the fewest jobs, NULL if nobody may have another one. */
 static struct gv_child *freest(struct gv_pool *pool, unsigned jobs_max)
 {
@@ -179,8 +186,7 @@ static struct gv_child *freest(struct gv_pool *pool, unsigned jobs_max)
     for (unsigned i = 0; i < pool->n_places; i++) {
         struct gv_child *child = &pool->children[i];
 
-        if (child->state == GV_CHILD_READY && child->jobs.n < jobs_max * child->capacity
-            && (best == NULL || is_freer(child, best)))
+        if (has_room(child, jobs_max) && (best == NULL || is_freer(child, best)))
             best = child;
     }
     return best;
@@ -205,7 +211,7 @@ static struct gv_child *freest_able(struct gv_pool *pool, unsigned jobs_max, str
                    == GROVE_ENOTSUP)
             continue;
         somebody = true;
-        if (child->jobs.n < jobs_max * child->capacity && (best == NULL || is_freer(child, best)))
+        if (has_room(child, jobs_max) && (best == NULL || is_freer(child, best)))
             best = child;
     }
     return somebody ? best : freest(pool, jobs_max);
@@ -239,6 +245,8 @@ static void hand_out(struct gv_pool *pool, struct gv_child *child, struct gv_job
 
     gv_job_unwait(&pool->queue, job);
     body = gv_job_body(job, &body_bytes);
+    if (job->streams)
+        gv_job_stream(job, &frame);
     rc = gv_roster_number(child->roster, job->request->method, &frame.method, &why);
     if (rc == 0)
         rc = gv_link_send(&child->link, &frame, body, body_bytes);

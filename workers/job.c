@@ -80,6 +80,7 @@ struct gv_job *gv_job_take(struct gv_queue *queue, struct gv_message *request, u
         .id = ++queue->n_ids,
         .filed_ms = now_ms,
         .rank = rank_of(gv_methods[request->method].method),
+        .streams = gv_methods[request->method].method->kind == GROVE_SERVER_STREAM,
     };
     if (request->call != 0) {
         place = bucket(queue, request->call);

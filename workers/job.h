@@ -49,7 +49,11 @@ struct gv_job {
     uint8_t deaths;        /* workers that died while they ran it */
     uint16_t n_begun;      /* runs that began before this one, and whose answers are lost */
     uint8_t losses;        /* links to other machines that were lost while they had it */
-    bool has_run;          /* some worker began it, and its answer is lost */
+    bool has_run;          /* some worker began it, and its answer is lost, or items have come */
+    bool streams;          /* it gives items */
+    uint32_t items_left;   /* of a stream: its worker may still send so many */
+    int64_t bytes_left;    /* and so many bytes of them; the last one may go beyond */
+    uint64_t n_items;      /* that were handed on to its caller */
 };
 
 struct gv_job_list {
@@ -100,10 +104,16 @@ static inline const uint8_t *gv_job_body(const struct gv_job *job, uint64_t *n_b
     return job->request->body + sizeof *n_bytes;
 }
 
-/* True if its rpc may run more often than once. */
+/* True if it is a stream whose credit is used up: its worker can do nothing until its reader has. */
+static inline bool gv_job_is_parked(const struct gv_job *job)
+{
+    return job != NULL && job->streams && (job->items_left == 0 || job->bytes_left <= 0);
+}
+
+/* True if its rpc may run more often than once. Nobody can take items back that have come. */
 static inline bool gv_job_may_rerun(const struct gv_job *job)
 {
-    return job->method->idempotency != GROVE_IDEMPOTENCY_UNKNOWN;
+    return job->method->idempotency != GROVE_IDEMPOTENCY_UNKNOWN && job->n_items == 0;
 }
 
 #endif

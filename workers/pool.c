@@ -7,6 +7,7 @@
 #include <grove/error.h>
 
 #include "actors/call.h"
+#include "actors/service.h"
 #include "runtime/assert.h"
 #include "runtime/go.h"
 #include "runtime/log.h"
@@ -32,7 +33,10 @@ static void deadline_passed(struct gv_timer *timer)
 /* Why a request cannot be filed, 0 if it can. */
 static int refusal(const struct gv_pool *pool, const struct gv_message *request)
 {
-    if ((request->form_flags & GV_FORM_MASK) != GV_FORM_PACKED)
+    bool takes_items = request->form_flags & GV_FLAG_STREAM;
+
+    if ((request->form_flags & GV_FORM_MASK) != GV_FORM_PACKED
+        || takes_items != (gv_methods[request->method].method->kind == GROVE_SERVER_STREAM))
         return GROVE_ENOTSUP;
     if (request->deadline_ms != 0 && !gv_ms_before(pool->loop->now_ms, request->deadline_ms))
         return GROVE_ETIMEDOUT;
@@ -216,6 +220,9 @@ static void signal_pool(struct gv_loop *loop, struct gv_task *task, struct gv_me
         break;
     case GV_SIGNAL_CANCEL:
         cancel(pool, message);
+        break;
+    case GV_SIGNAL_CREDIT:
+        gv_pool_credit(pool, message);
         break;
     default:
         gv_message_give(&loop->blocks, message);

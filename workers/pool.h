@@ -33,6 +33,7 @@
 #include <grove/pool.h>
 
 #include "links/roster.h"
+#include "proto/validate.h"
 #include "runtime/loop.h"
 #include "runtime/task.h"
 #include "workers/child.h"
@@ -185,8 +186,29 @@ void gv_job_fail(struct gv_job *job, int code, enum grove_started started, const
 /* A worker's REPLY. Returns why the worker must go, or NULL. */
 const char *gv_job_answered(struct gv_child *child, const struct gv_frame *frame);
 
+/* The message of a worker as a caller opens it, in an envelope. Returns 0, GROVE_EPROTO, GROVE_ETOOBIG or GROVE_ENOMEM. */
+int gv_job_make_reply(struct gv_job *job, const struct gv_frame *frame, struct gv_message **reply,
+                      struct gv_validate_error *error);
+
 /* The worker that had it is dead. started: the seq of its last job. The job is in no list. */
 void gv_job_bereaved(struct gv_job *job, uint64_t started);
+
+/* --- items.c -------------------------------------------------------------------------------------- */
+
+/* What the CALL of a stream says besides; it begins, or begins anew. */
+void gv_job_stream(struct gv_job *job, struct gv_frame *call);
+
+/* A worker's ITEM. Returns why the worker must go, or NULL. */
+const char *gv_job_item_came(struct gv_child *child, const struct gv_frame *frame);
+
+/* The job of a stream has been answered, and is in no list any more. Returns why the worker must go, or NULL. */
+const char *gv_job_stream_ended(struct gv_job *job, const struct gv_frame *frame);
+
+/* A caller has taken items. Owns message. */
+void gv_pool_credit(struct gv_pool *pool, struct gv_message *message);
+
+/* Why a stream fails whose worker has died, NULL if nothing had come. Lent until the next one. */
+const char *gv_job_items_text(const struct gv_job *job);
 
 /* --- host_dir.c, host_child.c ----------------------------------------------------------------------- */
 

@@ -315,6 +315,7 @@ int grove_pool_stats(grove_ref ref, struct grove_pool_stats *stats)
             stats->n_remote++;
             stats->n_remote_workers += pool->children[i].capacity;
         }
+        stats->n_parked += gv_job_is_parked(pool->children[i].jobs.tail);
     }
     return 0;
 }

@@ -75,6 +75,7 @@ int gv_served_hello(const struct gv_served *served, struct gv_link *link,
             methods[i].name = (char *)method->name;
             methods[i].request_fingerprint = method->request_fingerprint;
             methods[i].response_fingerprint = method->response_fingerprint;
+            methods[i].streams = method->kind == GROVE_SERVER_STREAM;
             list_of_them[i] = &methods[i];
         }
         hello->n_methods = served->n;

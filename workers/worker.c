@@ -9,6 +9,8 @@
 #include "links/link.h"
 #include "proto/codec.h"
 #include "runtime/assert.h"
+#include "workers/gate.h"
+#include "workers/given.h"
 #include "workers/page.h"
 #include "workers/served.h"
 
@@ -37,6 +39,7 @@ struct gv_worker {
     uint64_t deadline_ns; /* of the running job, 0 = none */
     struct gv_link link;
     struct gv_served served;
+    struct gv_gate gate; /* of the running stream */
     struct task *head, *tail;
     uint64_t n_came;        /* CALLs ever: the seq of the newest */
     uint64_t now_ns;        /* when the last job ended: a look at the clock is not free */
@@ -55,35 +58,11 @@ struct packer {
     struct gv_worker *worker;
 };
 
-static int pack(struct gv_bytes *to, const ProtobufCMessage *message)
-{
-    size_t n_bytes;
-    int rc = gv_packed_size(message, GV_LINK_MESSAGE_MAX, &n_bytes);
-
-    if (rc != 0)
-        return rc;
-    to->n_bytes = 0;
-    if (!gv_bytes_grow(to, n_bytes))
-        return GROVE_ENOMEM;
-    gv_pack(message, to->bytes, n_bytes);
-    to->n_bytes = n_bytes;
-    return 0;
-}
-
-static_assert(GV_LINK_MESSAGE_MAX == (size_t)16 << 20, "GV_WORKER_TOO_BIG says so");
-
 static int put_answer(struct grove_answer *answer, const struct grove_shape *shape,
                       const ProtobufCMessage *response)
 {
-    struct gv_turn *turn = gv_loop_here != NULL ? gv_loop_here->turn : NULL;
-    int rc = pack(&((struct packer *)answer)->worker->answer, response);
-
     (void)shape;
-    if (rc == GROVE_EUSAGE)
-        return gv_usage("the response has NULL where a message, a text or an element belongs");
-    if (rc == GROVE_ETOOBIG)
-        return gv_turn_failed(turn, NULL, rc, GROVE_STARTED_YES, GV_WORKER_TOO_BIG);
-    return rc;
+    return gv_given_take(&((struct packer *)answer)->worker->answer, response, "response");
 }
 
 /* What is sent back about one job. */
@@ -101,7 +80,7 @@ static int pack_failure(struct gv_worker *worker, const struct outcome *outcome)
     failure.code = outcome->code;
     if (outcome->text != NULL)
         failure.text = (char *)outcome->text;
-    return pack(&worker->answer, &failure.base);
+    return gv_given_pack(&worker->answer, &failure.base);
 }
 
 static void send_answer(struct gv_worker *worker, const struct task *task,
@@ -216,6 +195,7 @@ static int check_refusal(const struct grove_method *method, int code)
 static void call_function(struct gv_worker *worker, const struct task *task,
                           struct gv_served_method *served, struct outcome *outcome)
 {
+    bool streams = served->method->kind == GROVE_SERVER_STREAM;
     struct packer packer = {.answer = {.put = put_answer}, .worker = worker};
     struct gv_worker_hooks *hooks = &worker->hooks;
     uint64_t began_ns = worker->now_ns;
@@ -233,8 +213,11 @@ static void call_function(struct gv_worker *worker, const struct task *task,
     outcome->started = GROVE_STARTED_YES;
     if (hooks->begin != NULL)
         hooks->begin(hooks->owner, served->method, task->deadline_ns);
-    outcome->code =
-        served->method->thunk(served->functions, NULL, worker->body.bytes, &packer.answer);
+    if (streams)
+        gv_gate_open(&worker->gate, &task->frame, task->deadline_ns);
+    outcome->code = served->method->thunk(served->functions, NULL, worker->body.bytes,
+                                          streams ? &worker->gate.items : &packer.answer);
+    gv_gate_close(&worker->gate);
     if (hooks->end != NULL)
         outcome->code = hooks->end(hooks->owner, outcome->code, &outcome->text);
     else
@@ -386,7 +369,11 @@ static const char *frame_came(void *owner, const struct gv_frame *frame)
     switch (frame->type) {
     case GV_FRAME_CALL:
         return call_came(worker, frame);
+    case GV_FRAME_CREDIT:
+        gv_gate_credit(&worker->gate, frame);
+        return NULL;
     case GV_FRAME_CANCEL:
+        gv_gate_cancel(&worker->gate, frame->call);
         for (struct task *task = worker->head; task != NULL; task = task->next)
             if (task->frame.call == frame->call)
                 task->cancelled = true;
@@ -427,6 +414,7 @@ void gv_worker_close(struct gv_worker *worker)
     }
     gv_bytes_free(&worker->body);
     gv_bytes_free(&worker->answer);
+    gv_bytes_free(&worker->gate.item);
     if (worker->page.memory != NULL)
         worker->env->page_close(worker->env->world, &worker->page);
     gv_served_deinit(&worker->served);
@@ -458,6 +446,7 @@ int gv_worker_open(const struct gv_worker_options *options, struct gv_worker **r
     if (rc != 0)
         goto out;
     worker->status = worker->page.memory;
+    gv_gate_init(&worker->gate, &worker->link, options->poller, &worker->status->given_up);
     rc = worker->status->magic == GV_WORKER_PAGE_MAGIC ? 0 : GROVE_EPROTO;
     if (rc == 0)
         rc = gv_link_dial(&worker->link, &link_options, options->poller, worker->status->url);

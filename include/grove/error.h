@@ -70,7 +70,9 @@ enum grove_class {
     X(EUNAVAILABLE, -4119, "unavailable", NO,                                                    \
       "no worker could be started: see the log for the reason")                                  \
     X(EYIELD, -4120, "internal", NO,                                                             \
-      "an await inside a no-yield region: end the region first, or await before it")
+      "an await inside a no-yield region: end the region first, or await before it")             \
+    X(EEND, -4121, "out_of_range", YES,                                                          \
+      "the stream has ended and all its items were taken: this is no failure")
 
 enum grove_error {
 #define GROVE_ERROR_ENUM(name, number, connect, started, advice) GROVE_##name = number,

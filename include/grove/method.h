@@ -20,7 +20,7 @@
 #include <grove/ref.h>
 
 /* Raised whenever this file changes in a way that old generated code cannot know. */
-#define GROVE_GENERATOR_VERSION 5
+#define GROVE_GENERATOR_VERSION 6
 
 struct grove_down;
 
@@ -152,6 +152,7 @@ struct grove_method {
     uint32_t timeout_ms;      /* 0: 5 s, or 30 s for WORKER */
     uint32_t key_field;       /* field number marked (grove.key), 0: none */
     uint32_t placement_field; /* field number marked (grove.placement), 0: none */
+    uint32_t credit;          /* of a SERVER_STREAM: items ahead of its reader, 0: the default */
     uint8_t kind;             /* enum grove_method_kind */
     uint8_t isolation;        /* enum grove_isolation */
     uint8_t idempotency;      /* enum grove_idempotency */

@@ -116,8 +116,11 @@ struct grove_pool_stats {
     uint64_t restarts;       /* workers started again after a death */
     uint64_t recycled;       /* workers replaced by age, jobs done, or memory */
     uint64_t dropped_peers;  /* connections dropped for breaking the protocol */
-    uint64_t dropped_frames; /* late, doubled or unknown answers, and progress that cannot be */
+    uint64_t dropped_frames; /* late, doubled or unknown answers, items beyond credit, and
+                                progress that cannot be */
     uint64_t progressed;     /* words on progress that workers have sent */
+    uint64_t items;          /* of streams, handed on to their readers */
+    unsigned n_parked;       /* workers whose stream waits for its reader */
 
     /* Of other machines; each counts as one in n_ready and n_busy. */
     unsigned n_remote;         /* machines that are connected and agreed */

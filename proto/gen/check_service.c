@@ -8,7 +8,32 @@
 #include "proto/gen/check.h"
 #include "proto/gen/names.h"
 
-#define ENDINGS 7u /* of the names of an rpc's verbs */
+#define ENDINGS        7u    /* of the names of an rpc's verbs, at most */
+#define GEN_CREDIT_MAX 1024u /* GROVE_CREDIT_MAX of grove/items.h */
+
+/* Items come from workers: there a function that waits for its reader holds nobody up. */
+static void check_stream(struct gen *gen, const struct gen_method *method)
+{
+    const struct gen_place options = gen_place_part(&method->place, GEN_RPC_OPTIONS);
+    const struct gen_place credit = gen_place_part(&options, (enum gen_step)GEN_OPTION_CREDIT);
+
+    if (method->rpc->client_streaming)
+        gen_complain(gen, &method->place,
+                     "the requests of a streaming rpc are not streamed in grove; send the parts "
+                     "one by one, or make them a repeated field of one request");
+    else if (method->streams && method->isolation != GEN_WORKER)
+        gen_complain(gen, &method->place,
+                     "a stream of items comes from a worker, as a slow reader would stop an "
+                     "actor; add option (grove.isolation) = WORKER, or return a page and a token "
+                     "for the next one");
+    if (method->credit != 0 && !method->streams)
+        gen_complain(gen, &credit,
+                     "only a streaming rpc has credit; remove (grove.credit), or return a stream");
+    if (method->credit > GEN_CREDIT_MAX)
+        gen_complain(gen, &credit,
+                     "credit = %" PRIu64 " items would pile up at a slow reader; use at most %u",
+                     method->credit, GEN_CREDIT_MAX);
+}
 
 static void check_built(struct gen *gen, const struct gen_method *method)
 {
@@ -18,10 +43,6 @@ static void check_built(struct gen *gen, const struct gen_method *method)
     const struct gen_place priority = gen_place_part(&options, (enum gen_step)GEN_OPTION_PRIORITY);
     const struct gen_place timeout = gen_place_part(&options, (enum gen_step)GEN_OPTION_TIMEOUT_MS);
 
-    if (method->rpc->client_streaming || method->rpc->server_streaming)
-        gen_complain(gen, &method->place,
-                     "streaming rpcs are not part of this version of grove; return a page and a "
-                     "token for the next one, or send the parts one by one");
     if (method->pool != NULL && method->isolation != GEN_WORKER)
         gen_complain(gen, &pool,
                      "only a WORKER rpc runs in a pool; add (grove.isolation) = WORKER "
@@ -67,8 +88,15 @@ static void check_types(struct gen *gen, const struct gen_service *service,
         && strcmp(request, gen_printf("%s%sRequest", service->proto->name, rpc)) != 0)
         gen_complain(gen, &input, "the request of rpc %s is called %s; call it %sRequest", rpc,
                      request, rpc);
-    if (strcmp(response, gen_printf("%sResponse", rpc)) != 0
-        && strcmp(response, gen_printf("%s%sResponse", service->proto->name, rpc)) != 0)
+    if (strcmp(response, gen_printf("%sResponse", rpc)) == 0
+        || strcmp(response, gen_printf("%s%sResponse", service->proto->name, rpc)) == 0
+        || (method->streams && strcmp(response, gen_printf("%sItem", rpc)) == 0))
+        return;
+    if (method->streams)
+        gen_complain(gen, &output,
+                     "the items of rpc %s are called %s; call them %sItem or %sResponse", rpc,
+                     response, rpc, rpc);
+    else
         gen_complain(gen, &output, "the response of rpc %s is called %s; call it %sResponse", rpc,
                      response, rpc);
 }
@@ -128,10 +156,15 @@ static void take_method(struct names *names, const struct gen_method *method)
     /* A WORKER rpc has only the first four. */
     static const char *const endings[ENDINGS] = {"_await",   "_send",  "_send_await", "_start",
                                                  "_publish", "_after", "_every"};
+    static const char *const of_stream[ENDINGS + 1] = {"_open",       "_next_await", "_close",
+                                                       "_emit_await", "_collect",    "_collected",
+                                                       "_stream",     "_sink"};
     const char *by = gen_printf("rpc %s", method->full_name);
+    size_t n = method->streams ? ENDINGS + 1 : method->isolation == GEN_WORKER ? 4 : ENDINGS;
 
-    for (size_t i = 0; i < (method->isolation == GEN_WORKER ? 4 : ENDINGS); i++)
-        take(names, gen_printf("%s%s", method->verb, endings[i]), by, &method->place);
+    for (size_t i = 0; i < n; i++)
+        take(names, gen_printf("%s%s", method->verb, method->streams ? of_stream[i] : endings[i]),
+             by, &method->place);
     take(names, method->constant, by, &method->place);
 }
 
@@ -175,7 +208,7 @@ static void check_unique(const struct gen_unit *unit)
     size_t n_names = 0;
 
     for (size_t i = 0; i < unit->n_services; i++)
-        n_names += 5 + (ENDINGS + 1) * unit->services[i].n_methods;
+        n_names += 5 + (ENDINGS + 2) * unit->services[i].n_methods;
     names.taken = gen_alloc(sizeof *names.taken * (n_names + 1));
     for (size_t i = 0; i < unit->n_services; i++)
         take_service(&names, &unit->services[i]);
@@ -193,6 +226,7 @@ void gen_check_services(const struct gen_unit *unit)
                          service->proto->name);
         check_refusals(gen, service);
         for (size_t k = 0; k < service->n_methods; k++) {
+            check_stream(gen, &service->methods[k]);
             check_built(gen, &service->methods[k]);
             check_types(gen, service, &service->methods[k]);
             check_member(gen, service, k);

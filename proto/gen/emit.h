@@ -2,7 +2,7 @@
  * Emit: writes the C of one .proto, NAME.grove.h and NAME.grove.c.
  *
  * Expects a schema without complaints: no cycles among messages, no
- * streams, known names. What is written here is read by users when they
+ * streams but of workers, known names. What is written here is read by users when they
  * look up what a verb does, so it should be as readable as code by hand.
  */
 #ifndef GEN_EMIT_H
@@ -31,6 +31,18 @@ void gen_emit_tables(const struct gen_unit *unit, struct gen_text *out);
 void gen_emit_verb_prototypes(const struct gen_method *method, struct gen_text *out);
 void gen_emit_verbs(const struct gen_service *service, const struct gen_method *method,
                     struct gen_text *out);
+
+/* Of a streaming rpc: its two ends in the header, its thunk, and what verbs are to others. */
+void gen_emit_stream_types(const struct gen_method *method, struct gen_text *out);
+void gen_emit_stream_thunk(const struct gen_service *service, const struct gen_method *method,
+                           struct gen_text *out);
+void gen_emit_stream_prototypes(const struct gen_method *method, struct gen_text *out);
+void gen_emit_stream_verbs(const struct gen_service *service, const struct gen_method *method,
+                           struct gen_text *out);
+
+/* For verbs: an actor's rpc that runs in a worker: its ref becomes that of the pool. */
+void gen_emit_route(const struct gen_service *service, const struct gen_method *method,
+                    const char *undo, struct gen_text *out);
 
 /* The functions of one flat message. */
 void gen_emit_flat(const struct gen *gen, const struct gen_type *type, struct gen_text *out);

@@ -16,7 +16,10 @@ static void emit_member(const struct gen_service *service, const struct gen_meth
                         struct gen_text *out)
 {
     gen_put_comment(out, gen_place_comment(&method->place), 4);
-    if (method->isolation == GEN_WORKER)
+    if (method->streams)
+        gen_put(out, "    int (*%s)(const %s *request, struct %s_sink *sink);\n", method->member,
+                method->request->c_type, method->verb);
+    else if (method->isolation == GEN_WORKER)
         gen_put(out, "    int (*%s)(const %s *request, %s *response);\n", method->member,
                 method->request->c_type, method->response->c_type);
     else
@@ -62,6 +65,9 @@ static void put_spawn(const struct gen_service *service, const char *ending, str
 static void emit_service_header(const struct gen_service *service, struct gen_text *out)
 {
     gen_put(out, "/* --- %s --- */\n\n", service->full_name);
+    for (size_t i = 0; i < service->n_methods; i++)
+        if (service->methods[i].streams)
+            gen_emit_stream_types(&service->methods[i], out);
     emit_functions(service, out);
 
     gen_put(out, "/* Places in %s_service_table.methods. */\nenum %s_method {\n", service->local,
@@ -95,6 +101,7 @@ void gen_emit_header(const struct gen_unit *unit, struct gen_text *out)
                  "#include <grove/actor.h>\n#include <grove/call.h>\n"
                  "#include <grove/group.h>\n"
                  "#include <grove/interleave.h>\n"
+                 "#include <grove/items.h>\n"
                  "#include <grove/method.h>\n#include <grove/monitor.h>\n"
                  "#include <grove/reply.h>\n#include <grove/timer.h>\n\n");
     gen_put(out, "#include \"%s.pb-c.h\"\n\n", unit->base);
@@ -110,6 +117,10 @@ static void emit_thunk(const struct gen_service *service, const struct gen_metho
 {
     bool is_worker = method->isolation == GEN_WORKER;
 
+    if (method->streams) {
+        gen_emit_stream_thunk(service, method, out);
+        return;
+    }
     gen_put(out,
             "static GROVE_THUNK int run_%s(const void *functions, void *state, void *body,\n"
             "    struct grove_answer *answer)\n{\n"
@@ -187,16 +198,19 @@ static void emit_method(const struct gen_unit *unit, const struct gen_service *s
             gen_fingerprint(unit->gen, method->response), service->local, method->member);
     gen_put(out,
             "        .timeout_ms = %" PRIu64 ",\n        .key_field = %" PRIu32 ",\n"
-            "        .placement_field = %" PRIu32 ",\n        .kind = GROVE_UNARY,\n"
+            "        .placement_field = %" PRIu32 ",\n        .kind = %s,\n"
             "        .isolation = %s,\n        .idempotency = %u,\n"
             "        .audience = %" PRIu64 ",\n        .overflow = %s,\n",
             method->timeout_ms, gen_marked_field(method->request->message, GEN_OPTION_KEY),
             gen_marked_field(method->request->message, GEN_OPTION_PLACEMENT),
+            method->streams ? "GROVE_SERVER_STREAM" : "GROVE_UNARY",
             method->isolation == GEN_WORKER   ? "GROVE_WORKER_PROCESS"
             : method->isolation == GEN_THREAD ? "GROVE_THREAD"
                                               : "GROVE_INLINE",
             method->idempotency, method->audience,
             method->overflow != 0 ? "GROVE_DROP_OLDEST" : "GROVE_REFUSE_NEWEST");
+    if (method->credit != 0)
+        gen_put(out, "        .credit = %" PRIu64 ",\n", method->credit);
     if (method->priority != 0)
         gen_put(out, "        .priority = %s,\n",
                 method->priority == 1 ? "GROVE_PRIORITY_HIGH" : "GROVE_PRIORITY_LOW");

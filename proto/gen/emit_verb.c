@@ -84,6 +84,10 @@ static void emit_reply_prototypes(const struct gen_method *method, struct gen_te
 
 void gen_emit_verb_prototypes(const struct gen_method *method, struct gen_text *out)
 {
+    if (method->streams) {
+        gen_emit_stream_prototypes(method, out);
+        return;
+    }
     gen_put(out, "/* %s: call, tell, tell and wait for room, begin a call. */\n",
             method->rpc->name);
     put_verb(method, "_await", true, out);
@@ -103,9 +107,8 @@ void gen_emit_verb_prototypes(const struct gen_method *method, struct gen_text *
 
 /* --- bodies -------------------------------------------------------------------------------- */
 
-/* An actor's rpc that runs in a worker: its ref becomes that of the pool. */
-static void put_route(const struct gen_service *service, const struct gen_method *method,
-                      const char *undo, struct gen_text *out)
+void gen_emit_route(const struct gen_service *service, const struct gen_method *method,
+                    const char *undo, struct gen_text *out)
 {
     if (method->isolation != GEN_WORKER || !service->has_actor)
         return;
@@ -123,19 +126,20 @@ static void emit_call_verbs(const struct gen_service *service, const struct gen_
 
     put_verb(method, "_await", true, out);
     gen_put(out, "\n{\n");
-    put_route(service, method, "", out);
+    gen_emit_route(service, method, "", out);
     gen_put(out, "    return grove_call_await(%s,\n        &response->base);\n}\n\n", common);
     put_verb(method, "_send", false, out);
     gen_put(out, "\n{\n");
-    put_route(service, method, "", out);
+    gen_emit_route(service, method, "", out);
     gen_put(out, "    return grove_send(%s);\n}\n\n", common);
     put_verb(method, "_send_await", false, out);
     gen_put(out, "\n{\n");
-    put_route(service, method, "", out);
+    gen_emit_route(service, method, "", out);
     gen_put(out, "    return grove_send_await(%s);\n}\n\n", common);
     put_verb(method, "_start", true, out);
     gen_put(out, "\n{\n");
-    put_route(service, method, "        *future = (struct grove_future){.response = NULL};\n", out);
+    gen_emit_route(service, method, "        *future = (struct grove_future){.response = NULL};\n",
+                   out);
     gen_put(
         out,
         "    future->response = &response->base;\n    return grove_call_start(%s, future);\n}\n\n",
@@ -177,7 +181,7 @@ static void emit_reply_verbs(const struct gen_service *service, const struct gen
     }
     put_delegate_verb(method, out);
     gen_put(out, "\n{\n");
-    put_route(service, method, "", out);
+    gen_emit_route(service, method, "", out);
     gen_put(out,
             "    return grove_delegate(token, ref, &%s_service_table, %s,\n"
             "        &request->base);\n}\n\n",
@@ -187,6 +191,10 @@ static void emit_reply_verbs(const struct gen_service *service, const struct gen
 void gen_emit_verbs(const struct gen_service *service, const struct gen_method *method,
                     struct gen_text *out)
 {
+    if (method->streams) {
+        gen_emit_stream_verbs(service, method, out);
+        return;
+    }
     emit_call_verbs(service, method, out);
     if (method->isolation != GEN_WORKER) {
         emit_publish_verb(service, method, out);

@@ -141,6 +141,8 @@ static void fill_method(const struct gen *gen, const struct gen_service *service
     (void)gen_option_number(options, GEN_OPTION_PRIORITY, &method->priority);
     (void)gen_option_number(options, GEN_OPTION_READONLY, &method->readonly);
     (void)gen_option_number(options, GEN_OPTION_REENTRANT, &method->reentrant);
+    (void)gen_option_number(options, GEN_OPTION_CREDIT, &method->credit);
+    method->streams = rpc->server_streaming != 0;
     method->idempotency = idempotency_of(rpc->options);
 }
 

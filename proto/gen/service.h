@@ -19,6 +19,7 @@ enum gen_option {
     GEN_OPTION_AUDIENCE = 51004,
     GEN_OPTION_OVERFLOW = 51006,
     GEN_OPTION_PRIORITY = 51009,
+    GEN_OPTION_CREDIT = 51010,
     GEN_OPTION_READONLY = 51007,
     GEN_OPTION_REENTRANT = 51008,
     GEN_OPTION_REFUSALS = 51011,
@@ -49,6 +50,8 @@ struct gen_method {
     uint64_t priority;
     uint64_t readonly;
     uint64_t reentrant;
+    uint64_t credit;
+    bool streams;         /* items, from a worker */
     unsigned idempotency; /* as grove/method.h numbers it */
 };
 

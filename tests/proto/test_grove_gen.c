@@ -91,14 +91,62 @@ static int remove_folder(void **state)
 
 /* --- what it refuses ----------------------------------------------------------------------- */
 
-static void test_streams_are_refused(void **state)
+static void test_streams_of_actors_are_refused(void **state)
 {
     (void)state;
     assert_refused(PLAIN "service AService {\n"
                          "  rpc Watch(WatchRequest) returns (stream WatchResponse);\n"
                          "}\nmessage WatchRequest {}\nmessage WatchResponse {}\n",
-                   "t.proto:4:3: streaming rpcs are not part of this version of grove; return a "
-                   "page and a token for the next one, or send the parts one by one\n");
+                   "t.proto:4:3: a stream of items comes from a worker, as a slow reader would "
+                   "stop an actor; add option (grove.isolation) = WORKER, or return a page and a "
+                   "token for the next one\n");
+}
+
+static void test_streams_of_requests_are_refused(void **state)
+{
+    (void)state;
+    assert_refused(PLAIN "service AService {\n"
+                         "  rpc Load(stream LoadRequest) returns (LoadResponse);\n"
+                         "}\nmessage LoadRequest {}\nmessage LoadResponse {}\n",
+                   "t.proto:4:3: the requests of a streaming rpc are not streamed in grove; send "
+                   "the parts one by one, or make them a repeated field of one request\n");
+    assert_refused(HEAD "service AService {\n"
+                        "  rpc Load(stream LoadRequest) returns (stream LoadResponse) {\n"
+                        "    option (grove.isolation) = WORKER;\n"
+                        "  }\n}\nmessage LoadRequest {}\nmessage LoadResponse {}\n",
+                   "t.proto:5:3: the requests of a streaming rpc are not streamed in grove; send "
+                   "the parts one by one, or make them a repeated field of one request\n");
+}
+
+static void test_credit_is_for_streams_and_bounded(void **state)
+{
+    (void)state;
+    assert_refused(HEAD "service AService {\n"
+                        "  rpc Do(DoRequest) returns (DoResponse) {\n"
+                        "    option (grove.isolation) = WORKER;\n"
+                        "    option (grove.credit) = 3;\n"
+                        "  }\n}\nmessage DoRequest {}\nmessage DoResponse {}\n",
+                   "t.proto:7:5: only a streaming rpc has credit; remove (grove.credit), or "
+                   "return a stream\n");
+    assert_refused(HEAD "service AService {\n"
+                        "  rpc Do(DoRequest) returns (stream DoResponse) {\n"
+                        "    option (grove.isolation) = WORKER;\n"
+                        "    option (grove.credit) = 1025;\n"
+                        "  }\n}\nmessage DoRequest {}\nmessage DoResponse {}\n",
+                   "t.proto:7:5: credit = 1025 items would pile up at a slow reader; use at most "
+                   "1024\n");
+}
+
+/* buf lint wants DoResponse; many call it DoItem. */
+static void test_items_are_called_items_or_responses(void **state)
+{
+    (void)state;
+    assert_refused(HEAD "service AService {\n"
+                        "  rpc Do(DoRequest) returns (stream DoThing) {\n"
+                        "    option (grove.isolation) = WORKER;\n"
+                        "  }\n}\nmessage DoRequest {}\nmessage DoThing {}\n",
+                   "t.proto:5:37: the items of rpc Do are called DoThing; call them DoItem or "
+                   "DoResponse\n");
 }
 
 static void test_pools_of_rpcs_that_are_no_workers_are_refused(void **state)
@@ -348,7 +396,10 @@ static void test_the_same_input_gives_the_same_output(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_streams_are_refused),
+        cmocka_unit_test(test_streams_of_actors_are_refused),
+        cmocka_unit_test(test_streams_of_requests_are_refused),
+        cmocka_unit_test(test_credit_is_for_streams_and_bounded),
+        cmocka_unit_test(test_items_are_called_items_or_responses),
         cmocka_unit_test(test_pools_of_rpcs_that_are_no_workers_are_refused),
         cmocka_unit_test(test_a_priority_without_a_worker_is_refused),
         cmocka_unit_test(test_dropping_from_a_pool_is_refused),
