@@ -23,7 +23,9 @@
  *     - a method that takes over 10 µs three times in a row is queued from
  *       then on; one call in 64 is timed.
  *     - 64 calls in a row, or the tick's worth of messages, or half of the
- *       stack: then a call is queued, so that others have their turn.
+ *       stack: then a call is queued, so that others have their turn. Who
+ *       waits for such a call only because a row or tick was over, is inline
+ *       again afterwards.
  */
 #ifndef GV_INLINE_H
 #define GV_INLINE_H
@@ -48,7 +50,13 @@ static inline bool gv_inline_has_stack(const struct gv_loop *loop)
            || (size_t)(here - loop->stack->low) > gv_stack_room(loop->stack) / 2;
 }
 
-/* True if the verb's call can run here and now. */
+/* True if nobody else's turn is due: neither the row of inline calls nor the tick is over. */
+static inline bool gv_inline_has_time(const struct gv_loop *loop)
+{
+    return loop->inline_left > 0 && loop->budget > 0;
+}
+
+/* True if the verb's call can run here, once there is time. */
 static GV_INLINE bool gv_inline_may(const struct gv_verb *verb)
 {
     const struct gv_loop *loop = verb->loop;
@@ -58,8 +66,7 @@ static GV_INLINE bool gv_inline_may(const struct gv_verb *verb)
      * First of all that it lives here: nobody else's flags may be looked at.
      * Without flags it is born, idle and has no mail, and nobody stops it.
      */
-    return loop->inline_left > 0 && loop->budget > 0 && task->loop == loop->index
-           && task->flags == 0 && task->class == &gv_actor_class
+    return task->loop == loop->index && task->flags == 0 && task->class == &gv_actor_class
            && gv_methods[verb->index].fits_inline
            && (loop->inlined[verb->index] != GV_INLINE_NEVER || loop->inline_all)
            && gv_type_handles(((const struct gv_actor *)task)->type, verb->index)

@@ -23,6 +23,7 @@
 #include "runtime/sched.h"
 
 #define TIMEOUT_WORKER_MS 30000u
+#define MARKS_MAX         64u /* turns on one stack: as many calls run inline in a row */
 
 /* --- failure records -------------------------------------------------------------------------- */
 
@@ -333,10 +334,50 @@ static GV_INLINE int post_and_park(struct gv_verb *verb, enum gv_wait_kind kind,
     return 0;
 }
 
+/* A call through the mailbox. */
+static GV_INLINE int call_queued(struct gv_verb *verb, grove_ref ref,
+                                 const ProtobufCMessage *request, ProtobufCMessage *response)
+{
+    struct gv_message *reply = NULL;
+    int rc = make(verb, ref, request);
+
+    if (gv_unlikely(rc != 0))
+        return rc;
+    rc = post_and_park(verb, GV_WAIT_CALL, &reply);
+    if (gv_unlikely(rc != 0))
+        return rc;
+    return take_answer(verb->loop, verb->turn, verb->method, reply, response);
+}
+
+/*
+ * A call that is queued because others have their turn now. Its caller, and
+ * those below it on its stack, park for that reason alone: their methods are
+ * no slower than they were.
+ */
+static GV_APART int call_after_others(struct gv_verb verb, grove_ref ref,
+                                      const ProtobufCMessage *request, ProtobufCMessage *response)
+{
+    uint8_t marks[MARKS_MAX], *inlined = verb.loop->inlined;
+    bool would = gv_inline_may(&verb);
+    struct gv_turn *turn = verb.turn;
+    int rc;
+
+    for (unsigned i = 0; i < MARKS_MAX && turn != NULL; i++) {
+        marks[i] = inlined[turn->index];
+        turn = turn->below != NULL ? turn->below->turn : NULL;
+    }
+    rc = call_queued(&verb, ref, request, response);
+    turn = would ? verb.turn : NULL;
+    for (unsigned i = 0; i < MARKS_MAX && turn != NULL; i++) {
+        inlined[turn->index] = marks[i];
+        turn = turn->below != NULL ? turn->below->turn : NULL;
+    }
+    return rc;
+}
+
 int grove_call_await(grove_ref ref, const struct grove_service *service, uint32_t method,
                      const ProtobufCMessage *request, ProtobufCMessage *response)
 {
-    struct gv_message *reply = NULL;
     struct gv_verb verb = {.loop = suspendable()};
     int rc;
 
@@ -345,15 +386,13 @@ int grove_call_await(grove_ref ref, const struct grove_service *service, uint32_
     rc = aim(&verb, ref, service, method);
     if (gv_unlikely(rc != 0))
         return rc;
-    if (gv_inline_may(&verb))
-        return gv_inline_call(&verb, request, response);
-    rc = make(&verb, ref, request);
-    if (gv_unlikely(rc != 0))
-        return rc;
-    rc = post_and_park(&verb, GV_WAIT_CALL, &reply);
-    if (gv_unlikely(rc != 0))
-        return rc;
-    return take_answer(verb.loop, verb.turn, verb.method, reply, response);
+    if (gv_likely(gv_inline_has_time(verb.loop))) {
+        if (gv_inline_may(&verb))
+            return gv_inline_call(&verb, request, response);
+    } else if (gv_unlikely(verb.loop->inline_max != 0)) {
+        return call_after_others(verb, ref, request, response);
+    }
+    return call_queued(&verb, ref, request, response);
 }
 
 int grove_send_await(grove_ref ref, const struct grove_service *service, uint32_t method,

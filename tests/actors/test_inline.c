@@ -243,6 +243,43 @@ static void test_a_row_of_calls_lets_others_run(void **state)
     stage_close();
 }
 
+static int add_70_times(struct play *me, struct script *script)
+{
+    int rc = 0;
+
+    (void)me;
+    for (int i = 0; i < 70 && rc == 0; i++)
+        rc = stage_add(script->to, 1, NULL);
+    return stage_note(script, rc);
+}
+
+static void test_who_waited_only_because_a_row_was_over_is_inline_again(void **state)
+{
+    struct script add = {.act = add_70_times}, nothing = {.act = act_nothing};
+    struct script through = {.act = act_relay, .next = &add}, nap = {.act = act_nap, .ms = 1};
+    grove_ref caller;
+
+    (void)state;
+    assert_int_equal(open_with("1"), 0);
+    add.to = stage_spawn(NULL);
+    caller = stage_spawn(NULL);
+    through.to = stage_spawn(NULL);
+    assert_int_equal(grove_yield_await(), 0);
+    stage_listen();
+    /* Both the handler that adds and the one below it on its stack. */
+    assert_int_equal(stage_perform(caller, &through), 0);
+    assert_false(stage_was_inline());
+    stage_listen();
+    assert_int_equal(stage_perform(caller, &nothing), 0);
+    assert_true(stage_was_inline());
+    /* Who waits for something else is not. */
+    assert_int_equal(stage_perform(caller, &nap), 0);
+    stage_listen();
+    assert_int_equal(stage_perform(caller, &nothing), 0);
+    assert_false(stage_was_inline());
+    stage_close();
+}
+
 static int pass_down(struct play *me, struct script *script)
 {
     volatile char frame[2048];
@@ -428,6 +465,7 @@ int main(void)
         cmocka_unit_test(test_a_method_that_takes_long_is_queued_from_then_on),
         cmocka_unit_test(test_a_method_that_takes_long_now_and_then_stays_inline),
         cmocka_unit_test(test_a_row_of_calls_lets_others_run),
+        cmocka_unit_test(test_who_waited_only_because_a_row_was_over_is_inline_again),
         cmocka_unit_test(test_a_long_chain_of_calls_does_not_overflow_the_stack),
         cmocka_unit_test(test_grove_fail_ends_the_actor_and_tells_the_caller),
         cmocka_unit_test(test_a_refusal_comes_with_its_reason),
