@@ -381,7 +381,10 @@ bool grove_timer_look(uint64_t key, struct grove_timer_state *state)
     struct gv_kept *kept = kept_here(gv_loop_here);
     struct gv_alarm *alarm = kept != NULL ? gv_alarm_find(&kept->alarms, key) : NULL;
 
-    if (alarm == NULL)
+    if (state == NULL)
+        (void)gv_usage_null("grove_timer_look",
+                            "the place for its state"); /* A bool is all it returns. */
+    if (alarm == NULL || state == NULL)
         return false;
     *state = (struct grove_timer_state){
         .n_ticks = alarm->n_ticks,

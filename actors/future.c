@@ -11,6 +11,7 @@
 #include "runtime/assert.h"
 #include "runtime/noyield.h"
 #include "runtime/park.h"
+#include "runtime/usage.h"
 
 #define FUTURES_MAX 1024u
 
@@ -57,9 +58,13 @@ int grove_call_start(grove_ref ref, const struct grove_service *service, uint32_
     struct gv_call *call;
     int rc;
 
+    if (future == NULL)
+        return gv_usage_null("the _start of a call", "the future");
     *future = (struct grove_future){.response = future->response};
     if (!grove_can_await())
         return gv_usage_wait("start");
+    if (future->response == NULL)
+        return gv_usage_null("the _start of a call", "the response");
     rc = gv_verb_begin(&verb, ref, service, method, request);
     if (rc != 0)
         return rc;
@@ -138,7 +143,9 @@ void grove_future_cancel(struct grove_future *future)
     struct gv_loop *loop = gv_loop_here;
     struct gv_call *call;
 
-    if (loop == NULL || loop->turn == NULL)
+    if (future == NULL)
+        (void)gv_usage_null("grove_future_cancel", "the future"); /* There is nothing to return. */
+    if (loop == NULL || loop->turn == NULL || future == NULL)
         return;
     call = unlink_call(loop->turn, future);
     if (call == NULL)
@@ -221,25 +228,32 @@ static int park_for(struct gv_loop *loop, struct grove_future *const futures[], 
     return rc;
 }
 
-static int check(struct gv_loop *loop, struct grove_future *const futures[], unsigned n)
+static int check(struct gv_loop *loop, const char *function, struct grove_future *const futures[],
+                 unsigned n)
 {
     if (loop == NULL || loop->turn == NULL)
-        return gv_usage_wait("await of futures");
+        return gv_usage_wait(function);
+    if (futures == NULL && n > 0)
+        return gv_usage_null(function, "the array");
     if (n > FUTURES_MAX)
         return gv_usage("%u futures are awaited at once; at most %u may be", n,
                         (unsigned)FUTURES_MAX);
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = 0; i < n; i++) {
+        if (futures[i] == NULL)
+            return gv_usage("%s: future %u of %u is NULL", function, i, n);
         if (futures[i]->call == 0 && !futures[i]->done)
-            return gv_usage("future %u of %u was never started, or its start failed", i, n);
+            return gv_usage("%s: future %u of %u was never started, or its start failed", function,
+                            i, n);
+    }
     /* They may be done, and the await must not pass only then. */
     return gv_noyield_check(loop, loop->turn, "the await of futures");
 }
 
-int grove_all_await(struct grove_future *const futures[], unsigned n)
+static int all_await(const char *function, struct grove_future *const futures[], unsigned n)
 {
     struct gv_loop *loop = gv_loop_here;
     struct gv_turn *turn;
-    int rc = check(loop, futures, n), first = 0;
+    int rc = check(loop, function, futures, n), first = 0;
 
     if (rc != 0)
         return rc;
@@ -256,16 +270,23 @@ int grove_all_await(struct grove_future *const futures[], unsigned n)
     return first;
 }
 
+int grove_all_await(struct grove_future *const futures[], unsigned n)
+{
+    return all_await("grove_all_await", futures, n);
+}
+
 int grove_any_await(struct grove_future *const futures[], unsigned n, unsigned *which)
 {
     struct gv_loop *loop = gv_loop_here;
     struct gv_turn *turn;
-    int rc = check(loop, futures, n);
+    int rc = check(loop, "grove_any_await", futures, n);
 
     if (rc != 0)
         return rc;
     if (n == 0)
         return gv_usage("grove_any_await: of no futures none can be done");
+    if (which == NULL)
+        return gv_usage_null("grove_any_await", "`which`");
     turn = loop->turn;
     rc = park_for(loop, futures, n, GV_WAIT_ANY);
     if (rc != 0)
@@ -277,5 +298,5 @@ int grove_any_await(struct grove_future *const futures[], unsigned n, unsigned *
 
 int grove_future_await(struct grove_future *future)
 {
-    return grove_all_await(&future, 1);
+    return all_await("grove_future_await", &future, 1);
 }

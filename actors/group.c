@@ -251,6 +251,8 @@ int grove_group_open(const char *name, grove_ref *ref)
 
     if (gv_loop_now() == NULL)
         return gv_usage_thread("grove_group_open");
+    if (ref == NULL)
+        return gv_usage_null("grove_group_open", "the place for its ref");
     if (name == NULL || name[0] == '\0' || strnlen(name, GROVE_NAME_MAX + 1) > GROVE_NAME_MAX)
         return gv_usage("grove_group_open: a group needs a name of 1 to %d bytes", GROVE_NAME_MAX);
     lock(&busy);

@@ -20,6 +20,7 @@
 #include "runtime/go.h"
 #include "runtime/place.h"
 #include "runtime/runtime.h"
+#include "runtime/usage.h"
 
 void gv_letters_fail(struct gv_loop *loop, struct gv_turn *turn)
 {
@@ -82,6 +83,8 @@ int grove_receive_await(uint32_t timeout_ms, struct grove_letter *letter)
 
     if (loop == NULL || loop->turn == NULL)
         return gv_usage_wait("grove_receive_await");
+    if (letter == NULL)
+        return gv_usage_null("grove_receive_await", "the letter");
     turn = loop->turn;
     gv_letters_fail(loop, turn);
     do {
@@ -149,6 +152,8 @@ int grove_letter_answer(const struct grove_letter *letter, int code,
 
     if (loop == NULL || loop->turn == NULL)
         return gv_usage_thread("grove_letter_answer");
+    if (letter == NULL)
+        return gv_usage_null("grove_letter_answer", "the letter");
     if (letter->call == 0)
         return gv_usage("grove_letter_answer: the letter was sent, nobody waits for an answer");
     if (code == 0 && response == NULL)

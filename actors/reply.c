@@ -178,9 +178,11 @@ static uint32_t find_slot(struct gv_loop *loop, const grove_token *token,
                           struct gv_replies **replies)
 {
     struct gv_turn *turn = loop != NULL ? loop->turn : NULL;
-    uint32_t i = (uint32_t)token->number - 1;
+    uint32_t i = token != NULL ? (uint32_t)token->number - 1 : 0;
     struct gv_kept *kept;
 
+    if (token == NULL)
+        return (void)gv_usage_null("a reply", "the token"), UINT32_MAX;
     if (turn == NULL || turn->task == NULL || gv_task_id(turn->task) != token->owner) {
         (void)gv_usage("a reply token is good in turns of the actor or greenlet that made it only; "
                        "to let another one answer, delegate");
@@ -207,7 +209,8 @@ int grove_reply_defer(grove_token *token)
     struct gv_message *duty, *envelope;
     struct gv_kept *kept;
     struct gv_turn *turn;
-    int rc = find_running(loop, "grove_reply_defer", &duty);
+    int rc = token != NULL ? find_running(loop, "grove_reply_defer", &duty)
+                           : gv_usage_null("grove_reply_defer", "the token");
 
     if (rc != 0)
         return rc;
@@ -233,12 +236,13 @@ int grove_reply_defer(grove_token *token)
 bool grove_reply_wanted(const grove_token *token)
 {
     struct gv_loop *loop = gv_loop_here;
-    struct gv_turn *turn = loop != NULL ? loop->turn : NULL;
-    uint32_t i = (uint32_t)token->number - 1;
+    struct gv_turn *turn = loop != NULL && token != NULL ? loop->turn : NULL;
     struct gv_kept *kept;
+    uint32_t i;
 
     if (turn == NULL || turn->task == NULL || gv_task_id(turn->task) != token->owner)
         return false;
+    i = (uint32_t)token->number - 1;
     kept = gv_kept_find(loop, turn->task, false);
     if (kept == NULL || i >= kept->replies.n_slots || kept->replies.slots[i].envelope == NULL
         || kept->replies.slots[i].generation != token->number >> 32)

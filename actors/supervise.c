@@ -16,6 +16,7 @@
 #include "runtime/park.h"
 #include "runtime/place.h"
 #include "runtime/runtime.h"
+#include "runtime/usage.h"
 
 #define SHUTDOWN_USUAL_MS 5000u
 
@@ -370,6 +371,8 @@ int grove_supervisor_children_await(grove_ref supervisor, struct grove_child_inf
     const struct gv_list *what;
     int rc = check_ask(loop, supervisor, "grove_supervisor_children_await");
 
+    if (rc == 0 && (n == NULL || (infos == NULL && n_max > 0)))
+        rc = gv_usage_null("grove_supervisor_children_await", n == NULL ? "`n`" : "`infos`");
     if (rc == 0)
         rc = ask_await(loop, gv_ref_id(supervisor),
                        (struct gv_wish){.kind = GV_WISH_LIST, .n_max = n_max}, &reply);

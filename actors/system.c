@@ -36,6 +36,7 @@
 #include "runtime/place.h"
 #include "runtime/runtime.h"
 #include "runtime/sched.h"
+#include "runtime/usage.h"
 
 #define STATUS_STUCK \
     70 /* somebody holds out at the end: EX_SOFTWARE, also what supervisors escalate to */
@@ -230,6 +231,8 @@ int grove_loop_stats(unsigned k, struct grove_loop_stats *stats)
 
     if (k >= gv_runtime.n_loops)
         return gv_usage("there is no loop %u: %u loops run", k, gv_runtime.n_loops);
+    if (stats == NULL)
+        return gv_usage_null("grove_loop_stats", "the place for them");
     loop = gv_runtime.loops[k];
     *stats = (struct grove_loop_stats){
         .turns = gv_figure_read(&loop->stats.turns),

@@ -21,6 +21,7 @@
 #include "runtime/place.h"
 #include "runtime/runtime.h"
 #include "runtime/sched.h"
+#include "runtime/usage.h"
 
 #define TIMEOUT_WORKER_MS 30000u
 #define MARKS_MAX         64u /* turns on one stack: as many calls run inline in a row */
@@ -156,6 +157,8 @@ static GV_INLINE int find(struct gv_verb *verb, grove_ref ref)
 /* Makes the message. */
 static GV_INLINE int make(struct gv_verb *verb, grove_ref ref, const ProtobufCMessage *request)
 {
+    if (gv_unlikely(request == NULL))
+        return refused(verb->turn, GROVE_EUSAGE);
     verb->message = gv_mail_make(verb->loop, ref, verb->method->request, request);
     if (gv_unlikely(verb->message == NULL))
         return not_made(verb->turn, gv_ref_kind(ref), verb->method, request);
@@ -334,6 +337,14 @@ static GV_INLINE int post_and_park(struct gv_verb *verb, enum gv_wait_kind kind,
     return 0;
 }
 
+/* A call that nobody can make. */
+static GV_RARE int not_callable(const struct gv_loop *loop, const ProtobufCMessage *request)
+{
+    if (loop == NULL)
+        return gv_usage_wait("await");
+    return gv_usage_null("the _await of a call", request == NULL ? "the request" : "the response");
+}
+
 /* A call through the mailbox. */
 static GV_INLINE int call_queued(struct gv_verb *verb, grove_ref ref,
                                  const ProtobufCMessage *request, ProtobufCMessage *response)
@@ -381,8 +392,8 @@ int grove_call_await(grove_ref ref, const struct grove_service *service, uint32_
     struct gv_verb verb = {.loop = suspendable()};
     int rc;
 
-    if (gv_unlikely(verb.loop == NULL))
-        return gv_usage_wait("await");
+    if (gv_unlikely(verb.loop == NULL || request == NULL || response == NULL))
+        return not_callable(verb.loop, request);
     rc = aim(&verb, ref, service, method);
     if (gv_unlikely(rc != 0))
         return rc;

@@ -33,4 +33,10 @@ static inline int gv_usage_thread(const char *function)
                     function);
 }
 
+/* What a function needs, or writes its result to, is NULL. */
+static inline int gv_usage_null(const char *function, const char *what)
+{
+    return gv_usage("%s: %s is NULL; pass the address of one", function, what);
+}
+
 #endif

@@ -224,6 +224,8 @@ int grove_pool_open(const struct grove_pool_options *options, grove_ref *ref)
         options = &defaults;
     if (loop == NULL || loop->index != 0)
         return not_on_loop_0("grove_pool_open");
+    if (ref == NULL)
+        return gv_usage_null("grove_pool_open", "the place for its ref");
     if (wrong(options) != NULL)
         return gv_usage("%s", wrong(options));
     rc = gv_place_task(loop, GROVE_HERE, &gv_pool_class, sizeof(struct gv_pool_task), &task);
@@ -302,6 +304,8 @@ int grove_pool_stats(grove_ref ref, struct grove_pool_stats *stats)
     struct gv_pool *pool = NULL;
     int rc = find_here("grove_pool_stats", ref, &pool);
 
+    if (rc == 0 && stats == NULL)
+        rc = gv_usage_null("grove_pool_stats", "the place for them");
     if (rc != 0)
         return rc;
     *stats = pool->stats;

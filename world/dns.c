@@ -89,6 +89,8 @@ int grove_lookup_await(const char *host, struct grove_addresses *addresses)
 
     if (loop == NULL)
         return gv_usage_wait("grove_lookup_await");
+    if (addresses == NULL)
+        return gv_usage_null("grove_lookup_await", "the place for addresses");
     return gv_world_lookup(loop, host, gv_turn_deadline(loop, loop->turn, GV_TIMEOUT_MS),
                            addresses);
 }
@@ -96,7 +98,8 @@ int grove_lookup_await(const char *host, struct grove_addresses *addresses)
 int grove_lookup_name_await(const char *address, char host[GROVE_HOST_BYTES])
 {
     struct gv_job *job;
-    int rc = begin("grove_lookup_name_await", address, GROVE_ADDRESS_BYTES, &job);
+    int rc = host != NULL ? begin("grove_lookup_name_await", address, GROVE_ADDRESS_BYTES, &job)
+                          : gv_usage_null("grove_lookup_name_await", "the place for the name");
     struct gv_loop *loop;
 
     if (rc != 0)

@@ -30,9 +30,8 @@ struct grove_file {
 
 struct file_job {
     struct gv_file_work work;
-    struct grove_file *file; /* NULL: none */
-    struct grove_file
-        *opened; /* what is to be opened: with fd, the job's until somebody takes it */
+    struct grove_file *file;   /* NULL: none */
+    struct grove_file *opened; /* to be opened: with fd the job's, until somebody takes it */
 };
 
 /* --- jobs ------------------------------------------------------------------------------------- */
@@ -190,6 +189,8 @@ int grove_file_open_await(const char *path, int flags, unsigned mode, struct gro
     int rc = loop != NULL ? gv_holding_owner(loop, "grove_file_open_await", &head)
                           : gv_usage_wait("grove_file_open_await");
 
+    if (rc == 0 && file == NULL)
+        rc = gv_usage_null("grove_file_open_await", "the place for the file");
     if (rc != 0)
         return rc;
     opened = calloc(1, sizeof *opened);
@@ -279,6 +280,8 @@ int grove_file_read_await(struct grove_file *file, void *bytes, size_t room, int
     struct gv_job *job;
     int rc = 0;
 
+    if (bytes == NULL || n_bytes == NULL)
+        return gv_usage_null("grove_file_read_await", bytes == NULL ? "`bytes`" : "`n_bytes`");
     job = file_job("grove_file_read_await", file, gv_host_file_read, room, &rc);
     if (job == NULL)
         return rc;
@@ -350,9 +353,11 @@ int grove_file_truncate_await(struct grove_file *file, uint64_t n_bytes)
 
 int grove_file_status_await(const char *path, struct grove_file_status *status)
 {
-    int rc = 0;
-    struct gv_job *job = name_job("look at", gv_host_file_status, path, NULL, &rc);
+    struct gv_job *job = NULL;
+    int rc = status == NULL ? gv_usage_null("grove_file_status_await", "the place for it") : 0;
 
+    if (rc == 0)
+        job = name_job("look at", gv_host_file_status, path, NULL, &rc);
     rc = job != NULL ? await(job, "look at", path) : rc;
     if (rc != 0)
         return rc;
@@ -415,9 +420,12 @@ static char **spread(const struct gv_file_work *work)
 int grove_folder_list_await(const char *path, char ***names, size_t *n_names)
 {
     int rc = 0;
-    struct gv_job *job = name_job("list", gv_host_folder_list, path, NULL, &rc);
+    struct gv_job *job;
     char **spread_names;
 
+    if (names == NULL || n_names == NULL)
+        return gv_usage_null("grove_folder_list_await", names == NULL ? "`names`" : "`n_names`");
+    job = name_job("list", gv_host_folder_list, path, NULL, &rc);
     rc = job != NULL ? await(job, "list", path) : rc;
     if (rc != 0)
         return rc;
@@ -433,10 +441,13 @@ int grove_folder_list_await(const char *path, char ***names, size_t *n_names)
 int grove_file_load_await(const char *path, size_t bytes_max, char **bytes, size_t *n_bytes)
 {
     int rc = 0;
-    struct gv_job *job = name_job("load", gv_host_file_load, path, NULL, &rc);
+    struct gv_job *job;
     struct gv_file_work *work;
     char *copy;
 
+    if (bytes == NULL || n_bytes == NULL)
+        return gv_usage_null("grove_file_load_await", bytes == NULL ? "`bytes`" : "`n_bytes`");
+    job = name_job("load", gv_host_file_load, path, NULL, &rc);
     if (job == NULL)
         return rc;
     work = &file_job_of(job)->work;

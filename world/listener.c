@@ -133,6 +133,8 @@ int grove_listen(const char *url, const struct grove_listen_options *options,
 
     if (loop == NULL)
         return gv_usage_thread("grove_listen");
+    if (listener == NULL)
+        return gv_usage_null("grove_listen", "the place for the listener");
     rc = numeric_url(url, numeric);
     if (rc == 0)
         rc = gv_holding_owner(loop, "grove_listen", &head);
@@ -197,6 +199,8 @@ int grove_accept_await(struct grove_listener *listener, struct grove_stream **st
 
     if (loop == NULL)
         return gv_usage_wait("grove_accept_await");
+    if (stream == NULL)
+        return gv_usage_null("grove_accept_await", "the place for the stream");
     if (listener == NULL)
         return gv_usage("grove_accept_await: there is no listener; grove_listen makes one");
     if (listener->loop != loop)
@@ -317,6 +321,8 @@ int grove_connect_await(const char *url, struct grove_stream **stream)
 
     if (loop == NULL)
         return gv_usage_wait("grove_connect_await");
+    if (stream == NULL)
+        return gv_usage_null("grove_connect_await", "the place for the stream");
     rc = gv_url_read("grove_connect_await", url, &target.parts);
     if (rc == 0)
         rc = gv_holding_owner(loop, "grove_connect_await", &head);

@@ -177,6 +177,8 @@ int grove_process_spawn(const char *const *arguments, const struct grove_process
 
     if (loop == NULL)
         return gv_usage_thread("grove_process_spawn");
+    if (process == NULL)
+        return gv_usage_null("grove_process_spawn", "the place for the child");
     if (arguments == NULL || arguments[0] == NULL || arguments[0][0] == '\0')
         return gv_usage("grove_process_spawn: there is no program; name it in arguments[0]");
     rc = gv_holding_owner(loop, "grove_process_spawn", &head);

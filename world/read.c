@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "runtime/usage.h"
 #include "world/stream.h"
 
 enum {
@@ -63,6 +64,8 @@ int grove_read_await(struct grove_stream *stream, void *bytes, size_t room, size
     bool gone = false;
     int rc = gv_stream_begin(stream, "grove_read_await", &loop);
 
+    if (rc == 0 && (bytes == NULL || n_bytes == NULL))
+        rc = gv_usage_null("grove_read_await", bytes == NULL ? "`bytes`" : "`n_bytes`");
     if (rc == 0 && room == 0)
         rc = gv_usage("grove_read_await: there is no room; give at least one byte");
     if (rc == 0)
@@ -131,6 +134,8 @@ int grove_read_line_await(struct grove_stream *stream, char *text, size_t room, 
     bool gone = false;
     int rc = gv_stream_begin(stream, "grove_read_line_await", &loop);
 
+    if (rc == 0 && text == NULL)
+        rc = gv_usage_null("grove_read_line_await", "`text`");
     if (rc == 0 && (room == 0 || room > LINE_BYTES_MAX))
         rc = gv_usage("grove_read_line_await: room is %zu; give 1 to %u bytes", room,
                       (unsigned)LINE_BYTES_MAX);

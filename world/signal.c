@@ -38,6 +38,8 @@ int grove_signals_open(const int *numbers, unsigned n, struct grove_signals **si
 
     if (loop == NULL)
         return gv_usage_thread("grove_signals_open");
+    if (signals == NULL)
+        return gv_usage_null("grove_signals_open", "the place for the signals");
     for (unsigned i = 0; i < n; i++) {
         if (numbers[i] < 1 || numbers[i] > 64)
             return gv_usage("grove_signals_open: %d is no signal", numbers[i]);
@@ -75,6 +77,8 @@ int grove_signal_await(struct grove_signals *signals, int *number)
 
     if (loop == NULL)
         return gv_usage_wait("grove_signal_await");
+    if (number == NULL)
+        return gv_usage_null("grove_signal_await", "the place for the number");
     if (signals == NULL)
         return gv_usage("grove_signal_await: no signals are open; grove_signals_open opens them");
     if (signals->loop != loop)

@@ -326,6 +326,8 @@ int grove_stream_from(int fd, struct grove_stream **stream)
 
     if (loop == NULL)
         return gv_usage_thread("grove_stream_from");
+    if (stream == NULL)
+        return gv_usage_null("grove_stream_from", "the place for the stream");
     if (loop->env->stream_from == NULL)
         return gv_io_failed(loop, GROVE_ENOSIM, "make a stream of", "a descriptor");
     rc = gv_holding_owner(loop, "grove_stream_from", &head);

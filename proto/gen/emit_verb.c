@@ -142,7 +142,7 @@ static void emit_call_verbs(const struct gen_service *service, const struct gen_
                    out);
     gen_put(
         out,
-        "    future->response = &response->base;\n    return grove_call_start(%s, future);\n}\n\n",
+        "    if (future != NULL)\n        future->response = &response->base;\n    return grove_call_start(%s, future);\n}\n\n",
         common);
 }
 

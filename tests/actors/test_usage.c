@@ -78,11 +78,89 @@ static void test_a_message_that_is_null_is_told_and_not_called_too_big(void **st
     (void)state;
     fail_otherwise();
     assert_told(grove_call_await(ref, &play_service_table, PLAY_METHOD_ECHO, NULL, &response.base),
-                GROVE_EUSAGE, "the message is NULL");
+                GROVE_EUSAGE, "the request is NULL");
     assert_told(grove_send(ref, &play_service_table, PLAY_METHOD_ECHO, NULL), GROVE_EUSAGE,
                 "the message is NULL");
     assert_told(grove_send_await(ref, &play_service_table, PLAY_METHOD_ECHO, NULL), GROVE_EUSAGE,
                 "the message is NULL");
+}
+
+static void test_a_null_where_something_is_needed_is_told_with_its_function(void **state)
+{
+    Play__V1__AddRequest request = PLAY__V1__ADD_REQUEST__INIT;
+    Play__V1__AddResponse response = PLAY__V1__ADD_RESPONSE__INIT;
+    const struct grove_service *table = &play_service_table;
+    struct grove_future future = {.response = NULL}, *none[1] = {NULL}, *one[1] = {&future};
+    grove_ref ref = stage_spawn(NULL);
+    unsigned n;
+
+    (void)state;
+    assert_int_equal(grove_yield_await(), 0); /* Then it could be called inline. */
+    fail_otherwise();
+    assert_told(grove_call_await(ref, table, PLAY_METHOD_ADD, &request.base, NULL), GROVE_EUSAGE,
+                "the _await of a call: the response is NULL");
+    assert_told(grove_call_await(ref, table, PLAY_METHOD_ADD, NULL, &response.base), GROVE_EUSAGE,
+                "the _await of a call: the request is NULL");
+    assert_told(grove_send(ref, table, PLAY_METHOD_ADD, NULL), GROVE_EUSAGE, "the message is NULL");
+    assert_told(grove_call_start(ref, table, PLAY_METHOD_ADD, &request.base, NULL), GROVE_EUSAGE,
+                "the future is NULL");
+    assert_told(grove_call_start(ref, table, PLAY_METHOD_ADD, &request.base, &future), GROVE_EUSAGE,
+                "the response is NULL");
+    assert_told(play_add_start(ref, &request, &response, NULL), GROVE_EUSAGE, "the future is NULL");
+    assert_told(grove_future_await(NULL), GROVE_EUSAGE,
+                "grove_future_await: future 0 of 1 is NULL");
+    assert_told(grove_all_await(none, 1), GROVE_EUSAGE, "grove_all_await: future 0 of 1 is NULL");
+    assert_told(grove_all_await(NULL, 1), GROVE_EUSAGE, "grove_all_await: the array is NULL");
+    assert_told(grove_any_await(none, 1, &n), GROVE_EUSAGE, "grove_any_await: future 0 of 1 is");
+    assert_int_equal(play_add_start(ref, &request, &response, &future), 0);
+    assert_told(grove_any_await(one, 1, NULL), GROVE_EUSAGE, "grove_any_await: `which` is NULL");
+    assert_int_equal(grove_future_await(&future), 0);
+    grove_future_cancel(NULL);
+    assert_non_null(strstr(grove_why(), "grove_future_cancel: the future is NULL"));
+    assert_int_equal(stage_add(ref, 1, NULL), 0);
+}
+
+static void test_a_place_for_a_result_that_is_null_is_told_with_its_function(void **state)
+{
+    grove_ref ref = stage_spawn(NULL);
+    char byte;
+
+    (void)state;
+    fail_otherwise();
+    assert_told(grove_receive_await(1, NULL), GROVE_EUSAGE, "grove_receive_await: the letter");
+    assert_told(grove_letter_answer(NULL, 1, NULL), GROVE_EUSAGE,
+                "grove_letter_answer: the letter");
+    assert_told(grove_reply_defer(NULL), GROVE_EUSAGE, "grove_reply_defer: the token is NULL");
+    assert_told(grove_reply(NULL, &play_service_table, PLAY_METHOD_ADD, 1, NULL), GROVE_EUSAGE,
+                "the token is NULL");
+    assert_false(grove_reply_wanted(NULL));
+    assert_told(grove_group_open("null", NULL), GROVE_EUSAGE, "grove_group_open: the place");
+    assert_told(grove_loop_stats(0, NULL), GROVE_EUSAGE, "grove_loop_stats: the place");
+    assert_false(grove_timer_look(1, NULL));
+    assert_told(grove_pool_open(NULL, NULL), GROVE_EUSAGE, "grove_pool_open: the place");
+    assert_told(grove_lookup_await("localhost", NULL), GROVE_EUSAGE,
+                "grove_lookup_await: the place");
+    assert_told(grove_file_open_await("/dev/null", 0, 0, NULL), GROVE_EUSAGE,
+                "grove_file_open_await: the place");
+    assert_told(grove_file_status_await("/dev/null", NULL), GROVE_EUSAGE,
+                "grove_file_status_await: the place");
+    assert_told(grove_file_read_await(NULL, &byte, 1, 0, NULL), GROVE_EUSAGE,
+                "grove_file_read_await: `n_bytes`");
+    assert_told(grove_file_load_await("/dev/null", 0, NULL, NULL), GROVE_EUSAGE,
+                "grove_file_load_await: `bytes`");
+    assert_told(grove_folder_list_await("/", NULL, NULL), GROVE_EUSAGE,
+                "grove_folder_list_await: `names`");
+    assert_told(grove_listen("tcp://127.0.0.1:0", NULL, NULL), GROVE_EUSAGE,
+                "grove_listen: the place");
+    assert_told(grove_accept_await(NULL, NULL), GROVE_EUSAGE, "grove_accept_await: the place");
+    assert_told(grove_connect_await("tcp://127.0.0.1:1", NULL), GROVE_EUSAGE,
+                "grove_connect_await: the place");
+    assert_told(grove_process_spawn(NULL, NULL, NULL), GROVE_EUSAGE,
+                "grove_process_spawn: the place");
+    assert_told(grove_signals_open(NULL, 0, NULL), GROVE_EUSAGE, "grove_signals_open: the place");
+    assert_told(grove_signal_await(NULL, NULL), GROVE_EUSAGE, "grove_signal_await: the place");
+    assert_told(grove_stream_from(0, NULL), GROVE_EUSAGE, "grove_stream_from: the place");
+    assert_int_equal(stage_add(ref, 1, NULL), 0);
 }
 
 static int refuse_nothing(struct play *me, struct script *script)
@@ -111,6 +189,8 @@ int main(void)
         stage_test(test_what_is_not_there_is_told_in_words_of_its_own),
         stage_test(test_what_makes_no_sense_is_told),
         stage_test(test_a_message_that_is_null_is_told_and_not_called_too_big),
+        stage_test(test_a_null_where_something_is_needed_is_told_with_its_function),
+        stage_test(test_a_place_for_a_result_that_is_null_is_told_with_its_function),
         stage_test(test_a_refusal_of_zero_or_below_is_no_answer),
     };
 
