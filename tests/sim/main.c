@@ -14,7 +14,9 @@ static const struct grove_simulation *const simulations[] = {
     &sim_ticks,          &sim_ticks_lent,
     &sim_duties,         &sim_duties_lent,
     &sim_trees,          &sim_readers,
-    &sim_stops,          &sim_storms,
+    &sim_stops,          &sim_stops_lent,
+    &sim_storms,         &sim_storms_lent,
+    &sim_names,          &sim_names_lent,
     &sim_streams,        &sim_kin,
     &sim_kin_lent,       NULL,
 };

@@ -384,9 +384,23 @@ static void prepare(void)
     SIM_CHECK(grove_service_register(&hand_service_table) == 0, "no service");
 }
 
+static void prepare_lent(void)
+{
+    prepare();
+    sim_option("loops", 3);
+    sim_option("lend", 2);
+}
+
 const struct sim_simulation sim_stops = {
     .name = "stops",
     .what = "actors stopped in the midst of everything: one answer each, clean-ups once",
     .run = run,
     .prepare = prepare,
+};
+
+const struct sim_simulation sim_stops_lent = {
+    .name = "stops_lent",
+    .what = "the same on three loops that lend each other whatever they can",
+    .run = run,
+    .prepare = prepare_lent,
 };

@@ -318,9 +318,23 @@ static void prepare(void)
     SIM_CHECK(grove_service_register(&link_service_table) == 0, "no service");
 }
 
+static void prepare_lent(void)
+{
+    prepare();
+    sim_option("loops", 3);
+    sim_option("lend", 2);
+}
+
 const struct sim_simulation sim_storms = {
     .name = "storms",
     .what = "callers that give up in chains down to workers: one outcome, no state lost",
     .run = run,
     .prepare = prepare,
+};
+
+const struct sim_simulation sim_storms_lent = {
+    .name = "storms_lent",
+    .what = "the same on three loops that lend each other whatever they can",
+    .run = run,
+    .prepare = prepare_lent,
 };
