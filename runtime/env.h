@@ -113,6 +113,14 @@ struct gv_page {
     int fd; /* to be inherited by the child; in simulation a number that only it understands */
 };
 
+/* Memory shared with one child, for what is large; zeroed. */
+struct gv_slab {
+    uint8_t *memory; /* NULL in a parent that had better not touch it: see host_slab.c */
+    size_t bytes;
+    int fd;         /* to be inherited by the child */
+    bool is_scarce; /* a page of it may be refused */
+};
+
 /* A set of signals: those with their bit. Numbers 1 to 64. */
 static inline uint64_t gv_signal_bit(int signal)
 {
@@ -205,6 +213,22 @@ struct gv_env {
     int (*page_open)(void *world, size_t bytes, struct gv_page *page);
     int (*page_inherit)(void *world, int fd, size_t bytes, struct gv_page *page);
     void (*page_close)(void *world, struct gv_page *page);
+
+    /*
+     * Slabs; NULL in a world that has none. inherit maps what a parent
+     * passed on as descriptor fd. write and read copy, and fail where the
+     * other side has taken the memory away. Whoever writes to memory
+     * reserves before. trim gives memory back that nobody needs: it is zero
+     * then. used is how much there is now.
+     */
+    int (*slab_open)(void *world, size_t bytes, struct gv_slab *slab);
+    int (*slab_inherit)(void *world, int fd, size_t bytes, struct gv_slab *slab);
+    int (*slab_write)(struct gv_slab *slab, size_t offset, const void *bytes, size_t n_bytes);
+    int (*slab_read)(struct gv_slab *slab, size_t offset, void *bytes, size_t n_bytes);
+    int (*slab_reserve)(struct gv_slab *slab, size_t offset, size_t n_bytes);
+    void (*slab_trim)(struct gv_slab *slab, size_t offset, size_t n_bytes);
+    uint64_t (*slab_used)(const struct gv_slab *slab);
+    void (*slab_close)(void *world, struct gv_slab *slab);
 
     /*
      * Signals. signals_open: from now on each signal of `set` comes as

@@ -224,6 +224,20 @@ int gv_host_page_open(void *world, size_t bytes, struct gv_page *page);
 int gv_host_page_inherit(void *world, int fd, size_t bytes, struct gv_page *page);
 void gv_host_page_close(void *world, struct gv_page *page);
 
+/* A descriptor of memory without a name, which is empty; or -errno. Its size can be sealed if it is a memfd. */
+int gv_host_memfd_open(void);
+
+/* host_slab.c */
+
+int gv_host_slab_open(void *world, size_t bytes, struct gv_slab *slab);
+int gv_host_slab_inherit(void *world, int fd, size_t bytes, struct gv_slab *slab);
+int gv_host_slab_write(struct gv_slab *slab, size_t offset, const void *bytes, size_t n_bytes);
+int gv_host_slab_read(struct gv_slab *slab, size_t offset, void *bytes, size_t n_bytes);
+int gv_host_slab_reserve(struct gv_slab *slab, size_t offset, size_t n_bytes);
+void gv_host_slab_trim(struct gv_slab *slab, size_t offset, size_t n_bytes);
+uint64_t gv_host_slab_used(const struct gv_slab *slab);
+void gv_host_slab_close(void *world, struct gv_slab *slab);
+
 /* host_signal.c */
 
 int gv_host_signals_open(struct gv_poller *poller, uint64_t set,

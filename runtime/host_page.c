@@ -32,7 +32,7 @@ static int open_unnamed(void)
     return n;
 }
 
-static int open_memory(void)
+int gv_host_memfd_open(void)
 {
     int fd = -1;
 
@@ -58,7 +58,7 @@ int gv_host_page_open(void *world, size_t bytes, struct gv_page *page)
     int fd, rc;
 
     (void)world;
-    fd = open_memory();
+    fd = gv_host_memfd_open();
     if (fd < 0)
         return fd;
     if (ftruncate(fd, (off_t)bytes) != 0) {

@@ -257,10 +257,12 @@ static void note_time(struct gv_pool *pool, uint32_t took_us)
         pool->mean_ns = (uint32_t)(((uint64_t)pool->mean_ns * (MEAN_OF - 1) + took_ns) / MEAN_OF);
 }
 
-const char *gv_job_answered(struct gv_child *child, const struct gv_frame *frame)
+const char *gv_job_answered(struct gv_child *child, const struct gv_frame *came)
 {
+    struct gv_frame opened = *came, *frame = &opened;
     struct gv_pool *pool = child->pool;
     struct gv_job *job = child->jobs.head;
+    const char *why = NULL;
 
     while (job != NULL && job->id != frame->call)
         job = job->next;
@@ -269,7 +271,14 @@ const char *gv_job_answered(struct gv_child *child, const struct gv_frame *frame
         pool->stats.dropped_frames++;
         return "it answered a job that it does not have";
     }
+    if (frame->flags & GV_FRAME_SLAB)
+        why = gv_slab_get(child, frame);
+    if (why != NULL) {
+        pool->stats.dropped_frames++;
+        return why; /* The job fares as if its worker had died. */
+    }
     gv_jobs_remove(&child->jobs, job);
+    gv_slab_leave(child, job);
     job->child = NULL;
     child->delay_ms = 0;
     child->n_answered++;

@@ -116,6 +116,7 @@ static int open_page(struct gv_child *child)
     memcpy(page->url, pool->url, sizeof page->url);
     page->memory_max = pool->memory_max;
     page->cpu_s = pool->cpu_s;
+    gv_slab_open(child);
     (void)snprintf(page->name, sizeof page->name, "%s", pool->name); /* Both have the same room. */
     return 0;
 }
@@ -132,22 +133,27 @@ int gv_child_spawn(struct gv_child *child)
     struct gv_pool *pool = child->pool;
     const struct gv_env *env = pool->env;
     struct gv_host_child prepared;
+    int descriptors[2];
     struct gv_process_options options = {
         .arguments = prepared.arguments,
         .environment = prepared.environment,
-        .descriptors = &child->page.fd,
-        .n_descriptors = 1,
+        .descriptors = descriptors,
         .nice = nice_of(pool),
     };
     int rc = open_page(child);
 
     if (rc == 0) {
+        descriptors[0] = child->page.fd;
+        descriptors[1] = child->slab.fd;
+        options.n_descriptors = child->slab.bytes != 0 ? 2 : 1;
         gv_host_child_prepare(&prepared, pool->program[0] != '\0' ? pool->program : NULL,
                               pool->name);
         options.program = prepared.program;
         rc = env->process_spawn(pool->loop->poller, &options, exited, child, &child->process);
-        if (rc != 0)
+        if (rc != 0) {
+            gv_slab_close(child);
             env->page_close(env->world, &child->page);
+        }
     }
     if (rc != 0) {
         gv_log(GV_LOG_WARN, "worker.spawn", "pool=%s program=%s error=%s", pool->name,
@@ -236,6 +242,10 @@ static const char *frame_came(void *owner, const struct gv_frame *frame)
 {
     struct gv_child *child = owner;
 
+    if (frame->flags & GV_FRAME_SLAB && frame->type != GV_FRAME_REPLY) {
+        child->pool->stats.dropped_frames++;
+        return "it points into shared memory where no message belongs";
+    }
     switch (frame->type) {
     case GV_FRAME_REPLY:
         return gv_job_answered(child, frame);
@@ -304,6 +314,7 @@ void gv_child_tick(struct gv_child *child, uint32_t now_ms, uint64_t now_ns)
      */
     if (child->has_link && child->jobs.n == 0)
         gv_link_tick(&child->link, now_ns);
+    gv_slab_tick(child, now_ms);
     switch (child->state) {
     case GV_CHILD_SPAWNING:
         if (waited_ms >= child->pool->birth_ms)

@@ -26,6 +26,7 @@
 #include "workers/job.h"
 #include "workers/page.h"
 #include "workers/progress.h"
+#include "workers/slab.h"
 
 #define GV_CHILD_CORPSE_MS \
     1000u /* from exit to the end of its stream, which a grandchild may hold open */
@@ -66,6 +67,11 @@ struct gv_child {
     uint64_t n_sent;                    /* CALLs on its link: seq of the newest */
     struct gv_process *process;
     struct gv_page page;
+    struct gv_slab slab;          /* bytes 0: there is none */
+    struct gv_slab_half requests; /* of the slab */
+    uint64_t n_taken;             /* answers copied out of it */
+    uint32_t slab_ms;             /* when it was used last */
+    bool slab_is_used;            /* since it was given back last */
     struct gv_roster *roster;
     struct gv_job_list jobs; /* sent and not answered, in order */
     struct gv_timer timer;   /* RESTING: spawn; of another machine: the next heartbeat */

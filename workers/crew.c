@@ -238,6 +238,7 @@ static void hand_out(struct gv_pool *pool, struct gv_child *child, struct gv_job
         .budget_us = budget_us(pool, job),
         .aux = job->deaths,
     };
+    uint8_t wire[GV_SLAB_WIRE_BYTES];
     const char *why = NULL;
     const uint8_t *body;
     uint64_t body_bytes;
@@ -248,8 +249,15 @@ static void hand_out(struct gv_pool *pool, struct gv_child *child, struct gv_job
     if (job->streams)
         gv_job_stream(job, &frame);
     rc = gv_roster_number(child->roster, job->request->method, &frame.method, &why);
+    if (rc == 0 && gv_slab_put(child, job, wire)) {
+        frame.flags |= GV_FRAME_SLAB;
+        body = wire;
+        body_bytes = sizeof wire;
+    }
     if (rc == 0)
         rc = gv_link_send(&child->link, &frame, body, body_bytes);
+    if (rc != 0)
+        gv_slab_leave(child, job);
     if (rc == GROVE_EDOWN) {
         gv_job_wait(&pool->queue, job, true); /* Its end is near but not seen: no more for it. */
         gv_child_kill(child);
@@ -309,9 +317,11 @@ static void settle_estate(struct gv_pool *pool, struct gv_child *child)
         struct gv_job *job = child->jobs.tail;
 
         gv_jobs_remove(&child->jobs, job);
+        gv_slab_leave(child, job);
         job->child = NULL;
         gv_job_bereaved(job, started);
     }
+    gv_slab_close(child);
     pool->env->page_close(pool->env->world, &child->page);
     gv_roster_free(child->roster);
     child->roster = NULL;
@@ -370,6 +380,7 @@ void gv_crew_tick(struct gv_pool *pool)
 
     for (unsigned i = 0; i < pool->n_places; i++)
         gv_child_tick(&pool->children[i], pool->loop->now_ms, now_ns);
+    gv_slab_tick_pool(pool, pool->loop->now_ms);
     if (pool->broken)
         gv_crew_spawn(pool);
     gv_size_tick(pool);

@@ -106,7 +106,7 @@ static int put(struct grove_answer *answer, const struct grove_shape *shape,
                const ProtobufCMessage *item)
 {
     struct gv_gate *gate = (struct gv_gate *)answer; /* Its first member. */
-    int rc = gv_given_take(&gate->item, item, "item");
+    int rc = gv_given_take(&gate->item, NULL, item, "item");
 
     (void)shape;
     if (rc != 0)

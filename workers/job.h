@@ -54,6 +54,8 @@ struct gv_job {
     uint32_t items_left;   /* of a stream: its worker may still send so many */
     int64_t bytes_left;    /* and so many bytes of them; the last one may go beyond */
     uint64_t n_items;      /* that were handed on to its caller */
+    bool is_in_slab;       /* its request lies in its worker's slab, at slab_at */
+    uint64_t slab_at;
 };
 
 struct gv_job_list {

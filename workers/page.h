@@ -28,8 +28,9 @@
 #include "links/peer.h"
 
 #define GV_WORKER_PAGE_BYTES 4096u
-#define GV_WORKER_PAGE_MAGIC UINT64_C(0x67726f7665303166) /* "grove01f" */
+#define GV_WORKER_PAGE_MAGIC UINT64_C(0x67726f7665303167) /* "grove01g" */
 #define GV_WORKER_PAGE_FD    3                            /* in the worker */
+#define GV_WORKER_SLAB_FD    4                            /* if slab_bytes is not 0 */
 #define GV_WORKER_VARIABLE   "GROVE_POOL_WORKER"          /* set in a worker's environment */
 #define GV_WORKER_URL_BYTES  128u
 #define GV_WORKER_NAME_BYTES 32u
@@ -45,9 +46,11 @@ struct gv_worker_page {
     char name[GV_WORKER_NAME_BYTES]; /* of the pool */
     uint64_t memory_max;             /* it may have so much more than at birth; 0 = no limit */
     uint32_t cpu_s;                  /* of one job; 0 = no limit */
+    uint64_t slab_bytes;             /* of the slab; 0 = there is none */
 
     /* Of the pool, while the worker works. */
     _Alignas(64) _Atomic uint64_t given_up; /* id of the last running job whose caller has left */
+    _Atomic uint64_t taken;                 /* answers that were copied out of the slab */
 
     /* Of the worker. */
     _Alignas(64) _Atomic uint64_t started; /* seq of the last job whose function was called */

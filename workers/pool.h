@@ -21,7 +21,7 @@
  *
  * Files: pool.c the task, pool_open.c its birth and the public functions,
  * crew.c who gets which job, size.c how many workers there are and for how
- * long, child.c one worker process, job.c the queue,
+ * long, child.c one worker process, job.c the queue, slab_pool.c large messages,
  * answer.c what comes back, remote.c workers of other machines, host_dir.c and host_child.c the door.
  *
  * Always: loop 0 alone touches a pool. Every filed job is answered exactly
@@ -96,6 +96,10 @@ struct gv_pool {
     struct gv_remote *remote; /* how other machines come in; NULL: they do not */
     struct gv_roster *roster; /* of the worker that came last */
     struct gv_queue queue;
+    uint64_t slab_bytes;    /* of each worker, 0 = none */
+    bool slab_is_missing;   /* it could not be made, and the log has it */
+    struct gv_bytes answer; /* copied out of a slab */
+    uint32_t answer_ms;     /* when that was used last */
     struct gv_flush flush;
     struct gv_timer tick;
     struct grove_pool_stats stats; /* what is counted, not what is measured when asked */
@@ -164,6 +168,31 @@ void gv_size_tick(struct gv_pool *pool);
 
 /* Nobody comes or goes for its sake any more. */
 void gv_size_end(struct gv_pool *pool);
+
+/* --- slab_pool.c ---------------------------------------------------------------------------------- */
+
+/* Before a worker is born: makes its slab, if it gets one, and notes that in its page. */
+void gv_slab_open(struct gv_child *child);
+void gv_slab_close(struct gv_child *child);
+
+/*
+ * Puts the job's request into its worker's slab if it is large and there is
+ * room; *wire is the body of its CALL then, with the flag SLAB.
+ */
+bool gv_slab_put(struct gv_child *child, struct gv_job *job, uint8_t wire[GV_SLAB_WIRE_BYTES]);
+
+/* The worker needs the request no longer. */
+void gv_slab_leave(struct gv_child *child, struct gv_job *job);
+
+/* Replaces the body of a frame with the flag SLAB by what it points at. Returns why the worker must go, or NULL. Lent. */
+const char *gv_slab_get(struct gv_child *child, struct gv_frame *frame);
+
+/* Now and then: gives memory back. */
+void gv_slab_tick(struct gv_child *child, uint32_t now_ms);
+void gv_slab_tick_pool(struct gv_pool *pool, uint32_t now_ms);
+
+/* Bytes of memory that the worker's slab holds now. */
+uint64_t gv_slab_used(const struct gv_child *child);
 
 /* --- pool_open.c ---------------------------------------------------------------------------------- */
 

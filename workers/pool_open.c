@@ -23,11 +23,12 @@
 #include "workers/pool.h"
 #include "workers/remote.h"
 
-#define QUEUE_MAX_DEFAULT 10000u
-#define BYTES_MAX_DEFAULT ((uint64_t)64 << 20)
-#define GRACE_MS_DEFAULT  100u
-#define MAILBOX_BYTES_MAX ((uint64_t)255 << 20)
-#define MAILBOX_DEPTH_MAX ((1u << 20) - 1)
+#define QUEUE_MAX_DEFAULT  10000u
+#define BYTES_MAX_DEFAULT  ((uint64_t)64 << 20)
+#define SLAB_BYTES_DEFAULT ((uint64_t)64 << 20)
+#define GRACE_MS_DEFAULT   100u
+#define MAILBOX_BYTES_MAX  ((uint64_t)255 << 20)
+#define MAILBOX_DEPTH_MAX  ((1u << 20) - 1)
 
 /* --- the door ------------------------------------------------------------------------------------- */
 
@@ -113,7 +114,20 @@ static const char *wrong(const struct grove_pool_options *options)
     if (options->program != NULL
         && strlen(options->program) >= sizeof((struct gv_pool *)0)->program)
         return "the path of the program is too long";
+    if (options->slab_bytes != 0 && options->slab_bytes != -1
+        && (options->slab_bytes < (int64_t)GV_SLAB_BYTES_LEAST
+            || options->slab_bytes > (int64_t)GV_SLAB_BYTES_MOST))
+        return "slab_bytes is 1 MiB to 4 GiB, or -1 for none: large messages go through the "
+               "stream then";
     return gv_size_wrong(options) != NULL ? gv_size_wrong(options) : gv_remote_wrong(options);
+}
+
+/* Both halves are whole grains. */
+static uint64_t slab_bytes(const struct grove_pool_options *options)
+{
+    uint64_t bytes = options->slab_bytes != 0 ? (uint64_t)options->slab_bytes : SLAB_BYTES_DEFAULT;
+
+    return options->slab_bytes < 0 ? 0 : bytes / (2 * GV_SLAB_GRAIN) * (2 * GV_SLAB_GRAIN);
 }
 
 static struct gv_pool *new_pool(struct gv_loop *loop, const struct grove_pool_options *options)
@@ -131,6 +145,7 @@ static struct gv_pool *new_pool(struct gv_loop *loop, const struct grove_pool_op
     pool->credits = options->credits;
     pool->queue_max = options->queue_max != 0 ? options->queue_max : QUEUE_MAX_DEFAULT;
     pool->bytes_max = options->bytes_max != 0 ? options->bytes_max : BYTES_MAX_DEFAULT;
+    pool->slab_bytes = slab_bytes(options);
     pool->grace_ms = options->grace_ms != 0 ? options->grace_ms : GRACE_MS_DEFAULT;
     pool->directory_fd = -1;
     (void)snprintf(pool->name, sizeof pool->name, "%s",
@@ -149,6 +164,7 @@ void gv_pool_free(struct gv_pool *pool)
     if (pool->directory_fd >= 0)
         gv_host_directory_close(pool->directory, pool->directory_fd);
     gv_roster_free(pool->roster);
+    gv_bytes_free(&pool->answer);
     gv_queue_deinit(&pool->queue);
     free(pool);
 }
@@ -320,6 +336,7 @@ int grove_pool_stats(grove_ref ref, struct grove_pool_stats *stats)
             stats->n_remote_workers += pool->children[i].capacity;
         }
         stats->n_parked += gv_job_is_parked(pool->children[i].jobs.tail);
+        stats->slab_used += gv_slab_used(&pool->children[i]);
     }
     return 0;
 }

@@ -12,7 +12,9 @@
 #include "workers/gate.h"
 #include "workers/given.h"
 #include "workers/page.h"
+#include "workers/request.h"
 #include "workers/served.h"
+#include "workers/slab.h"
 
 #define UNFLUSHED_NS        300000u
 #define UNWRITTEN_BYTES_MAX (64u << 10) /* answers on their way while a job begins */
@@ -41,11 +43,12 @@ struct gv_worker {
     struct gv_served served;
     struct gv_gate gate; /* of the running stream */
     struct task *head, *tail;
-    uint64_t n_came;        /* CALLs ever: the seq of the newest */
-    uint64_t now_ns;        /* when the last job ended: a look at the clock is not free */
-    uint64_t unflushed_ns;  /* when the oldest answer not yet flushed was made; 0 = none */
-    struct gv_bytes body;   /* of the running job, as its function takes it */
-    struct gv_bytes answer; /* packed */
+    uint64_t n_came;       /* CALLs ever: the seq of the newest */
+    uint64_t now_ns;       /* when the last job ended: a look at the clock is not free */
+    uint64_t unflushed_ns; /* when the oldest answer not yet flushed was made; 0 = none */
+    struct gv_slab_user slab;
+    struct gv_request request; /* of the running job */
+    struct gv_bytes answer;    /* packed */
     bool draining;
     bool ended;
 };
@@ -61,8 +64,10 @@ struct packer {
 static int put_answer(struct grove_answer *answer, const struct grove_shape *shape,
                       const ProtobufCMessage *response)
 {
+    struct gv_worker *worker = ((struct packer *)answer)->worker;
+
     (void)shape;
-    return gv_given_take(&((struct packer *)answer)->worker->answer, response, "response");
+    return gv_given_take(&worker->answer, &worker->slab, response, "response");
 }
 
 /* What is sent back about one job. */
@@ -80,7 +85,28 @@ static int pack_failure(struct gv_worker *worker, const struct outcome *outcome)
     failure.code = outcome->code;
     if (outcome->text != NULL)
         failure.text = (char *)outcome->text;
-    return gv_given_pack(&worker->answer, &failure.base);
+    return gv_given_pack(&worker->answer, NULL, &failure.base);
+}
+
+/* The body of the answer, and its flag. Returns false if there is no memory for one. */
+static bool answer_body(struct gv_worker *worker, const struct outcome *outcome,
+                        struct gv_frame *frame)
+{
+    if (outcome->code != 0) {
+        gv_slab_user_give(&worker->slab); /* It failed after it had a response. */
+        if (pack_failure(worker, outcome) != 0)
+            return false;
+    }
+    if (worker->slab.has_piece) {
+        frame->flags |= GV_FRAME_SLAB;
+        frame->body = gv_slab_user_sum(&worker->slab);
+        frame->body_bytes = GV_SLAB_WIRE_BYTES;
+        gv_slab_user_sent(&worker->slab);
+        return true;
+    }
+    frame->body = worker->answer.bytes;
+    frame->body_bytes = worker->answer.n_bytes;
+    return true;
 }
 
 static void send_answer(struct gv_worker *worker, const struct task *task,
@@ -95,8 +121,8 @@ static void send_answer(struct gv_worker *worker, const struct task *task,
     frame.aux = gv_frame_outcome(class, outcome->started, (unsigned)abs(outcome->code));
     frame.budget_us =
         outcome->took_ns / 1000 < UINT32_MAX ? (uint32_t)(outcome->took_ns / 1000) : UINT32_MAX;
-    if ((outcome->code != 0 && pack_failure(worker, outcome) != 0)
-        || gv_link_send(&worker->link, &frame, worker->answer.bytes, worker->answer.n_bytes) != 0) {
+    if (!answer_body(worker, outcome, &frame)
+        || gv_link_send(&worker->link, &frame, frame.body, frame.body_bytes) != 0) {
         /* A pool that never hears of a job would wait for ever: it shall see our end instead. */
         gv_link_close(&worker->link);
         return;
@@ -154,35 +180,6 @@ bool gv_worker_can_run(struct gv_worker *worker)
     return false;
 }
 
-/* Unpacks the request and lays it out as the function takes it. */
-static int lay_out(struct gv_worker *worker, const struct task *task,
-                   const struct grove_method *method, const char **why)
-{
-    struct gv_validate_error error;
-    struct gv_capped_arena arena;
-    ProtobufCMessage *request;
-    size_t n_bytes;
-    int rc;
-
-    rc =
-        gv_unpack(method->request->descriptor,
-                  (struct gv_packed){task->body, task->frame.body_bytes}, &arena, &request, &error);
-    if (rc != 0) {
-        *why = rc == GROVE_EPROTO ? error.why : NULL;
-        return rc;
-    }
-    n_bytes = grove_shape_bytes(method->request, request);
-    worker->body.n_bytes = 0;
-    if (n_bytes > GV_LINK_MESSAGE_MAX * GV_UNPACK_FACTOR)
-        rc = GROVE_ETOOBIG;
-    else if (!gv_bytes_grow(&worker->body, n_bytes))
-        rc = GROVE_ENOMEM;
-    else
-        method->request->copy(worker->body.bytes, request);
-    gv_capped_arena_deinit(&arena);
-    return rc;
-}
-
 /* A refusal must be of the service's own enum. */
 static int check_refusal(const struct grove_method *method, int code)
 {
@@ -193,7 +190,7 @@ static int check_refusal(const struct grove_method *method, int code)
 }
 
 static void call_function(struct gv_worker *worker, const struct task *task,
-                          struct gv_served_method *served, struct outcome *outcome)
+                          struct gv_served_method *served, void *body, struct outcome *outcome)
 {
     bool streams = served->method->kind == GROVE_SERVER_STREAM;
     struct packer packer = {.answer = {.put = put_answer}, .worker = worker};
@@ -215,7 +212,7 @@ static void call_function(struct gv_worker *worker, const struct task *task,
         hooks->begin(hooks->owner, served->method, task->deadline_ns);
     if (streams)
         gv_gate_open(&worker->gate, &task->frame, task->deadline_ns);
-    outcome->code = served->method->thunk(served->functions, NULL, worker->body.bytes,
+    outcome->code = served->method->thunk(served->functions, NULL, body,
                                           streams ? &worker->gate.items : &packer.answer);
     gv_gate_close(&worker->gate);
     if (hooks->end != NULL)
@@ -225,14 +222,13 @@ static void call_function(struct gv_worker *worker, const struct task *task,
     worker->job = 0;
     worker->now_ns = worker->env->now_ns(worker->env->world);
     outcome->took_ns = served->took_ns = worker->now_ns - began_ns;
-    if (worker->body.room_bytes > SCRATCH_BYTES_KEEP)
-        gv_bytes_free(&worker->body);
 }
 
 static void run(struct gv_worker *worker, const struct task *task)
 {
     struct outcome outcome = {.started = GROVE_STARTED_NO};
     struct gv_served_method *served = gv_served_at(&worker->served, task->frame.method);
+    void *body;
 
     worker->now_ns = worker->env->now_ns(worker->env->world);
     if (served == NULL)
@@ -242,10 +238,12 @@ static void run(struct gv_worker *worker, const struct task *task)
     else if (task->deadline_ns != 0 && worker->now_ns >= task->deadline_ns)
         outcome.code = GROVE_ETIMEDOUT;
     else
-        outcome.code = lay_out(worker, task, served->method, &outcome.text);
+        outcome.code = gv_request_open(&worker->request, &task->frame, served->method->request,
+                                       &body, &outcome.text);
     if (outcome.code == 0)
-        call_function(worker, task, served, &outcome);
+        call_function(worker, task, served, body, &outcome);
     send_answer(worker, task, &outcome);
+    gv_request_close(&worker->request); /* What a failure says may lie there. */
 }
 
 /* --- within a job --------------------------------------------------------------------------------- */
@@ -354,6 +352,7 @@ static const char *call_came(struct gv_worker *worker, const struct gv_frame *fr
             worker->env->now_ns(worker->env->world) + (uint64_t)frame->budget_us * 1000;
     if (frame->body_bytes > 0)
         memcpy(task->body, frame->body, frame->body_bytes);
+    task->frame.body = task->body;
     if (worker->tail != NULL)
         worker->tail->next = task;
     else
@@ -412,9 +411,10 @@ void gv_worker_close(struct gv_worker *worker)
         worker->head = task->next;
         free(task);
     }
-    gv_bytes_free(&worker->body);
+    gv_request_free(&worker->request);
     gv_bytes_free(&worker->answer);
     gv_bytes_free(&worker->gate.item);
+    gv_slab_user_close(&worker->slab);
     if (worker->page.memory != NULL)
         worker->env->page_close(worker->env->world, &worker->page);
     gv_served_deinit(&worker->served);
@@ -438,6 +438,7 @@ int gv_worker_open(const struct gv_worker_options *options, struct gv_worker **r
     worker->env = options->env;
     worker->poller = options->poller;
     worker->hooks = options->hooks;
+    worker->request.slab = &worker->slab;
     rc = gv_served_init(&worker->served, options->first, options->end);
     if (rc != 0)
         goto out;
@@ -448,6 +449,8 @@ int gv_worker_open(const struct gv_worker_options *options, struct gv_worker **r
     worker->status = worker->page.memory;
     gv_gate_init(&worker->gate, &worker->link, options->poller, &worker->status->given_up);
     rc = worker->status->magic == GV_WORKER_PAGE_MAGIC ? 0 : GROVE_EPROTO;
+    if (rc == 0)
+        rc = gv_slab_user_open(&worker->slab, worker->env, worker->status);
     if (rc == 0)
         rc = gv_link_dial(&worker->link, &link_options, options->poller, worker->status->url);
 

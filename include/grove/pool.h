@@ -88,6 +88,13 @@ struct grove_pool_options {
     unsigned heartbeat_ms; /* who is silent for three of them is gone; 50 to 60 000; default 1000 */
     unsigned remote_max;   /* machines at once; at most 256; default 64 */
     bool only_remote;      /* no worker is started here */
+
+    /*
+     * Memory that each worker shares with this program, for messages of 64 KiB and more: half
+     * for requests, half for answers. Only what is in use takes memory, and after a second
+     * without use none does. What finds no room goes through the stream, which is slower.
+     */
+    int64_t slab_bytes; /* for each worker; default 64 MiB; 1 MiB to 4 GiB; -1: none */
 };
 
 /*
@@ -116,8 +123,9 @@ struct grove_pool_stats {
     uint64_t restarts;       /* workers started again after a death */
     uint64_t recycled;       /* workers replaced by age, jobs done, or memory */
     uint64_t dropped_peers;  /* connections dropped for breaking the protocol */
-    uint64_t dropped_frames; /* late, doubled or unknown answers, items beyond credit, and
-                                progress that cannot be */
+    uint64_t dropped_frames; /* late, doubled or unknown answers, items beyond credit, progress
+                                that cannot be, messages in shared memory with a wrong place
+                                or sum */
     uint64_t progressed;     /* words on progress that workers have sent */
     uint64_t items;          /* of streams, handed on to their readers */
     unsigned n_parked;       /* workers whose stream waits for its reader */
@@ -127,6 +135,12 @@ struct grove_pool_stats {
     unsigned n_remote_workers; /* workers that they have */
     uint64_t remote_lost;      /* links that ended while jobs were on them, or without a farewell */
     uint64_t remote_refused;   /* peers that had a good certificate and were not let in */
+
+    /* Messages of 64 KiB and more, of workers of this machine. */
+    uint64_t slab_requests; /* large requests that went through shared memory */
+    uint64_t slab_answers;  /* and large answers */
+    uint64_t slab_full;     /* large requests that found no room there */
+    uint64_t slab_used;     /* bytes of it that the workers' memory takes now */
 };
 
 /* Fills *stats. On loop 0 only. Returns 0, GROVE_ENOACTOR or GROVE_EUSAGE. Never suspends. */
