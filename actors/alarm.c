@@ -272,7 +272,7 @@ static int make_sample(struct gv_loop *loop, const struct gv_task *own, uint16_t
     *sample = gv_message_take(&loop->blocks, sizeof(struct gv_tick) + bytes);
     if (*sample == NULL)
         return GROVE_ENOMEM;
-    if (gv_message_charge(*sample) > (uint32_t)own->bytes_max_64k << 16) {
+    if (gv_message_charge(*sample) > (uint32_t)own->bounds.bytes_max_64k << 16) {
         gv_message_give(&loop->blocks, *sample);
         return GROVE_ETOOBIG;
     }

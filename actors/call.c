@@ -236,7 +236,7 @@ static struct gv_message *make(struct gv_loop *loop, const struct gv_call_option
 
 int gv_call_begin(struct gv_loop *loop, const struct gv_call_options *options, uint64_t *id)
 {
-    struct gv_task *task = gv_mail_task(options->ref);
+    struct gv_task *task = gv_mail_task(loop, options->ref);
     struct gv_message *message;
     struct gv_call *call;
     int rc;

@@ -38,7 +38,7 @@ int gv_holding_owner(struct gv_loop *loop, const char *function, struct gv_holdi
 int gv_holding_heir(struct gv_loop *loop, const char *function, grove_ref ref,
                     struct gv_holding ***head)
 {
-    struct gv_task *task = gv_mail_task(ref);
+    struct gv_task *task = gv_mail_task(loop, ref);
 
     if (task == NULL)
         return gv_failed(GROVE_ENOACTOR, NULL);

@@ -97,7 +97,7 @@ static int check(struct gv_loop *loop, grove_ref ref, const struct grove_method 
 {
     if (method->kind != GROVE_SERVER_STREAM)
         return gv_usage("%s gives one answer; call its _await", method->name);
-    if (gv_ref_kind(ref) != GROVE_REF_POOL && gv_mail_task(ref) != NULL)
+    if (gv_ref_kind(ref) != GROVE_REF_POOL && gv_mail_task(loop, ref) != NULL)
         return gv_turn_failed(loop->turn, NULL, GROVE_ENOTSUP, GROVE_STARTED_NO,
                               "a stream comes from workers; open it at the ref of grove_pool_open");
     return 0;

@@ -83,8 +83,8 @@ static void push_anyway(struct gv_loop *loop, struct gv_task *task, struct gv_me
 static int push_out(struct gv_loop *loop, struct gv_task *task, struct gv_message *message)
 {
     uint64_t out = gv_task_is_out(task) ? gv_lend_charge(task) : 0;
-    uint32_t depth_max = task->depth_max + (uint32_t)(out >> 32);
-    uint32_t bytes_max = ((uint32_t)task->bytes_max_64k << 16) + (uint32_t)out;
+    uint32_t depth_max = task->bounds.depth_max + (uint32_t)(out >> 32);
+    uint32_t bytes_max = ((uint32_t)task->bounds.bytes_max_64k << 16) + (uint32_t)out;
     struct gv_message *dropped = NULL, **last = &dropped;
 
     if (!gv_mailbox_has_room(&task->mailbox, message, depth_max, bytes_max)
@@ -145,7 +145,7 @@ static int put(struct gv_loop *loop, struct gv_task *task, struct gv_message *me
         return GROVE_EDOWN;
     /* Whoever waits already was first, and may be an earlier call of this very sender. */
     rc = task->flags & GV_TASK_WAITED
-             ? gv_mailbox_refusal(message, (uint32_t)task->bytes_max_64k << 16)
+             ? gv_mailbox_refusal(message, (uint32_t)task->bounds.bytes_max_64k << 16)
              : gv_task_push(loop, task, message);
     if (gv_likely(rc == 0)) {
         gv_probe(&loop->probes, SEND, message->to, message->method);

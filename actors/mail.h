@@ -124,13 +124,17 @@ static GV_INLINE int gv_mail_post(struct gv_loop *loop, struct gv_task *task,
  * loop's core; so that is done once for all that leaves together. Whether it
  * still lives is checked where the messages arrive.
  */
-static inline struct gv_task *gv_mail_task(grove_ref ref)
+static inline struct gv_task *gv_mail_task(const struct gv_loop *loop, grove_ref ref)
 {
-    uint64_t id = gv_ref_id(ref);
+    uint64_t id = ref.slot_generation;
+    struct gv_task *task;
 
-    if (id == 0)
+    if (gv_unlikely(!gv_ref_is_ours(ref)) || gv_unlikely((id & 1) == 0))
         return NULL;
-    return id == gv_loop_here->far_to ? gv_slot_task(id) : gv_slot_find(id);
+    task = gv_slot_task(id);
+    if (gv_unlikely(task == NULL))
+        return NULL;
+    return gv_unlikely(id == loop->far_to) || gv_likely(gv_task_id(task) == id) ? task : NULL;
 }
 
 /*

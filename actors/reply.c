@@ -216,8 +216,9 @@ int grove_reply_defer(grove_token *token)
         return rc;
     turn = loop->turn;
     kept = gv_kept_find(loop, turn->task, true);
-    rc = kept != NULL ? make_room(loop, &kept->replies, gv_kept_task(loop, turn->task)->depth_max)
-                      : GROVE_ENOMEM;
+    rc = kept != NULL
+             ? make_room(loop, &kept->replies, gv_kept_task(loop, turn->task)->bounds.depth_max)
+             : GROVE_ENOMEM;
     if (rc != 0)
         return rc;
     envelope = gv_message_take(&loop->blocks, GV_WHY_BYTES);
@@ -414,7 +415,7 @@ static int check_types(const struct order *order)
 static int post(const struct order *order, const ProtobufCMessage *request, uint64_t *to)
 {
     struct gv_loop *loop = order->loop;
-    struct gv_task *task = gv_mail_task(order->ref);
+    struct gv_task *task = gv_mail_task(loop, order->ref);
     struct gv_call *call = gv_call_find(loop, order->duty->call);
     struct gv_cycle cycle;
     struct gv_message *message;

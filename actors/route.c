@@ -16,7 +16,7 @@ int grove_worker_route(grove_ref *ref, const struct grove_method *method)
     const char *pool = method->pool != NULL ? method->pool : GV_ROUTE_DEFAULT;
 
     /* To a pool; or to nobody, which the verb will say. */
-    if (loop == NULL || gv_ref_kind(*ref) == GROVE_REF_POOL || gv_mail_task(*ref) == NULL)
+    if (loop == NULL || gv_ref_kind(*ref) == GROVE_REF_POOL || gv_mail_task(loop, *ref) == NULL)
         return 0;
     (void)snprintf(name, sizeof name, GV_ROUTE_PREFIX "%.100s", pool); /* No pool's is longer. */
     if (grove_whereis(name, ref) == 0)

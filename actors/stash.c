@@ -85,8 +85,8 @@ int grove_stash(void)
     if (copy == NULL)
         return gv_turn_failed(turn, NULL, GROVE_ENOMEM, GROVE_STARTED_NO, NULL);
     own = gv_kept_task(loop, turn->task);
-    rc = gv_mailbox_push(&kept->stash.messages, copy, own->depth_max,
-                         (uint32_t)own->bytes_max_64k << 16);
+    rc = gv_mailbox_push(&kept->stash.messages, copy, own->bounds.depth_max,
+                         (uint32_t)own->bounds.bytes_max_64k << 16);
     if (rc != 0) {
         gv_message_give(&loop->blocks, copy);
         return gv_turn_failed(turn, NULL, rc, GROVE_STARTED_NO,

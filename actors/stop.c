@@ -30,7 +30,7 @@ static int make_stop(struct gv_loop *loop, grove_ref ref, enum grove_stop_mode m
         return gv_usage("%d is no way to stop: say GROVE_STOP_DRAIN, GROVE_STOP_NOW or "
                         "GROVE_STOP_KILL",
                         (int)mode);
-    *task = gv_mail_task(ref);
+    *task = gv_mail_task(loop, ref);
     if (*task == NULL)
         return gv_failed(GROVE_ENOACTOR, NULL);
     *message = gv_message_take(&loop->blocks, sizeof(struct gv_stop_body));
@@ -66,7 +66,7 @@ static GV_APART int stop_by_message(grove_ref ref, enum grove_stop_mode mode, ui
 int grove_stop(grove_ref ref, enum grove_stop_mode mode)
 {
     struct gv_loop *loop = gv_loop_here;
-    struct gv_task *task = loop != NULL ? gv_mail_task(ref) : NULL;
+    struct gv_task *task = loop != NULL ? gv_mail_task(loop, ref) : NULL;
 
     if (task == NULL || task->loop != loop->index || task->class != &gv_actor_class
         || (unsigned)mode > GROVE_STOP_KILL)

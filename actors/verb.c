@@ -150,7 +150,7 @@ static GV_RARE int not_found(struct gv_turn *turn, grove_ref ref)
 /* Finds the target. */
 static GV_INLINE int find(struct gv_verb *verb, grove_ref ref)
 {
-    verb->task = gv_mail_task(ref);
+    verb->task = gv_mail_task(verb->loop, ref);
     return gv_likely(verb->task != NULL) ? 0 : not_found(verb->turn, ref);
 }
 
@@ -174,7 +174,7 @@ static GV_INLINE int introduce(struct gv_verb *verb, const struct grove_service 
     gv_assert(method < service->n_methods);
     verb->index = gv_method_index(service, method);
     verb->method = &service->methods[method];
-    return verb->index != 0 ? 0 : GROVE_EUSAGE; /* The reason is noted. */
+    return gv_likely(verb->index != 0) ? 0 : GROVE_EUSAGE; /* The reason is noted. */
 }
 
 /*
@@ -241,7 +241,7 @@ int grove_send(grove_ref ref, const struct grove_service *service, uint32_t meth
         return rc;
     if (verb.turn != NULL)
         verb.turn->within_ms = 0;
-    verb.task = gv_mail_task(ref);
+    verb.task = gv_mail_task(verb.loop, ref);
     if (gv_unlikely(verb.task == NULL))
         return send_elsewhere(verb.turn, ref, service, method, request);
     rc = make(&verb, ref, request);

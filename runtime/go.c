@@ -92,15 +92,15 @@ int grove_yield_await(void)
 
 int gv_task_bound_to(struct gv_task *task, uint32_t depth_max, uint32_t bytes_max)
 {
-    uint64_t depth = depth_max != 0 ? depth_max : gv_runtime.usual_depth_max;
+    uint64_t depth = depth_max != 0 ? depth_max : gv_runtime.usual.depth_max;
     uint64_t units =
-        bytes_max != 0 ? gv_task_bytes_units(bytes_max) : gv_runtime.usual_bytes_max_64k;
+        bytes_max != 0 ? gv_task_bytes_units(bytes_max) : gv_runtime.usual.bytes_max_64k;
 
     if (depth >= 1u << 20 || units >= 1u << 12)
         return gv_usage("a mailbox has at most %u messages and %u MiB; not %u and %u bytes",
                         (1u << 20) - 1, 255u, depth_max, bytes_max);
-    task->depth_max = (uint32_t)depth;
-    task->bytes_max_64k = (uint32_t)units;
+    task->bounds.depth_max = (uint32_t)depth;
+    task->bounds.bytes_max_64k = (uint32_t)units;
     return 0;
 }
 
@@ -126,7 +126,7 @@ int gv_task_wait_for_room(struct gv_task *task, struct gv_message *message)
 
     if (list == NULL)
         return GROVE_ENOMEM;
-    rc = gv_waitlist_push(list, message, (uint32_t)task->bytes_max_64k << 16);
+    rc = gv_waitlist_push(list, message, (uint32_t)task->bounds.bytes_max_64k << 16);
     if (rc == 0)
         task->flags |= GV_TASK_WAITED;
     return rc;
@@ -152,7 +152,7 @@ void gv_task_let_in(struct gv_loop *loop, struct gv_task *task)
 {
     struct gv_waitlist *list = task->class->waitlist(task, false);
 
-    if (gv_mailbox_depth(&task->mailbox) > task->depth_max / 2)
+    if (gv_mailbox_depth(&task->mailbox) > task->bounds.depth_max / 2)
         return;
     while (task->flags & GV_TASK_WAITED) {
         struct gv_message *message = list->head, *after = message->next;

@@ -36,8 +36,7 @@ static inline int gv_task_bound(struct gv_task *task, uint32_t depth_max, uint32
 {
     if (depth_max != 0 || bytes_max != 0)
         return gv_task_bound_to(task, depth_max, bytes_max);
-    task->depth_max = gv_runtime.usual_depth_max;
-    task->bytes_max_64k = gv_runtime.usual_bytes_max_64k;
+    task->bounds = gv_runtime.usual;
     return 0;
 }
 
@@ -48,12 +47,12 @@ static inline int gv_task_bound(struct gv_task *task, uint32_t depth_max, uint32
 static inline int gv_task_push(struct gv_loop *loop, struct gv_task *task,
                                struct gv_message *message)
 {
-    int rc = gv_mailbox_push(&task->mailbox, message, task->depth_max,
-                             (uint32_t)task->bytes_max_64k << 16);
+    int rc = gv_mailbox_push(&task->mailbox, message, task->bounds.depth_max,
+                             (uint32_t)task->bounds.bytes_max_64k << 16);
 
     if (rc != 0)
         return rc;
-    if (task->flags & GV_TASK_RECEIVING)
+    if (gv_unlikely(task->flags & GV_TASK_RECEIVING))
         gv_task_mail_came(loop, task);
     else
         gv_sched_ready(loop, task);
@@ -108,7 +107,7 @@ static inline void gv_task_check_leave(const struct gv_task *task)
 }
 
 /* The parts of it, for who has more to free between: gives the slot of a task without mail back. */
-static inline void gv_task_leave(struct gv_loop *loop, struct gv_task *task)
+static GV_INLINE void gv_task_leave(struct gv_loop *loop, struct gv_task *task)
 {
     gv_task_check_leave(task);
     gv_probe(&loop->probes, STOP, gv_task_id(task), loop->index);

@@ -3,6 +3,15 @@
  */
 #include "runtime/mailbox.h"
 
+#define SHARE(bytes) ((uint64_t)1 << 32 | (bytes))
+
+const uint64_t gv_mailbox_shares[GV_BLOCK_CLASSES] = {
+    [GV_BLOCK_64] = SHARE(64),
+    [GV_BLOCK_128] = SHARE(128),
+    [GV_BLOCK_256] = SHARE(256),
+    [GV_BLOCK_1024] = SHARE(1024),
+};
+
 int gv_mailbox_refusal(const struct gv_message *message, uint32_t bytes_max)
 {
     gv_assert(bytes_max <= GV_MAILBOX_BYTES_MAX);

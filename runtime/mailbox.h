@@ -70,9 +70,14 @@ static inline bool gv_message_is_system(const struct gv_message *message)
     return message->method >= GV_SIGNAL_FIRST;
 }
 
+/* What a message adds to a load, by the class of its block. */
+extern const uint64_t gv_mailbox_shares[GV_BLOCK_CLASSES];
+
 static inline uint64_t gv_mailbox_share(const struct gv_message *message)
 {
-    return (uint64_t)1 << 32 | gv_message_charge(message);
+    if (gv_unlikely(message->block == GV_BLOCK_HEAP))
+        return (uint64_t)1 << 32 | gv_message_heap_bytes(message);
+    return gv_mailbox_shares[message->block & 3];
 }
 
 /* Why a push was refused. */

@@ -102,12 +102,16 @@ static inline unsigned gv_ref_kind(grove_ref ref)
     return ref.node_kind >> GV_REF_KIND_SHIFT & 0xff;
 }
 
+/* True if this process has made it. */
+static inline bool gv_ref_is_ours(grove_ref ref)
+{
+    return ref.node_kind >> (64 - GV_INCARNATION_BITS) == gv_runtime.incarnation;
+}
+
 /* The id of a task of this process that ref names, 0 if it is of another process or of nothing that has a task. */
 static inline uint64_t gv_ref_id(grove_ref ref)
 {
-    uint64_t incarnation = ref.node_kind >> (64 - GV_INCARNATION_BITS);
-
-    return incarnation == gv_runtime.incarnation ? ref.slot_generation : 0;
+    return gv_ref_is_ours(ref) ? ref.slot_generation : 0;
 }
 
 /* Hands a message to a task that may live anywhere: at once if here, else posted. Signals only. Owns message. */

@@ -104,9 +104,11 @@ int gv_runtime_open(const struct gv_env *env, const struct gv_upcalls *upcalls, 
     gv_runtime.env = env;
     gv_runtime.upcalls = upcalls;
     gv_runtime.epoch_ns = env->now_ns(env->world);
-    gv_runtime.usual_depth_max = (uint32_t)gv_option_number(GV_OPTION_MAILBOX_DEPTH);
-    gv_runtime.usual_bytes_max_64k =
-        (uint32_t)gv_task_bytes_units((uint64_t)gv_option_number(GV_OPTION_MAILBOX_BYTES));
+    gv_runtime.usual = (struct gv_bounds){
+        .depth_max = (uint32_t)gv_option_number(GV_OPTION_MAILBOX_DEPTH),
+        .bytes_max_64k =
+            (uint32_t)gv_task_bytes_units((uint64_t)gv_option_number(GV_OPTION_MAILBOX_BYTES)),
+    };
     do
         gv_runtime.incarnation = env->random(env->world) >> (64 - GV_INCARNATION_BITS);
     while (gv_runtime.incarnation == 0);

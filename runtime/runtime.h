@@ -52,11 +52,11 @@ struct gv_runtime {
     const struct gv_upcalls *upcalls;
     struct gv_loop *loops[GV_LOOPS_MAX];
     struct gv_blocks *pools[GV_LOOPS_MAX];
-    unsigned n_loops;                              /* 0 while closed */
-    uint32_t usual_depth_max, usual_bytes_max_64k; /* of a mailbox, as in struct gv_task */
-    uint64_t epoch_ns;                             /* millisecond 1 of all deadlines */
-    uint64_t incarnation;                          /* of this process; the high bits of its refs */
-    _Atomic bool closing;                          /* no new tasks */
+    unsigned n_loops;       /* 0 while closed */
+    struct gv_bounds usual; /* of a mailbox, where nobody asks for others */
+    uint64_t epoch_ns;      /* millisecond 1 of all deadlines */
+    uint64_t incarnation;   /* of this process; the high bits of its refs */
+    _Atomic bool closing;   /* no new tasks */
 };
 
 extern struct gv_runtime gv_runtime;

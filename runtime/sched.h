@@ -25,6 +25,8 @@
 #ifndef GV_SCHED_H
 #define GV_SCHED_H
 
+#include <string.h>
+
 #include "runtime/assert.h"
 #include "runtime/figure.h"
 #include "runtime/hint.h"
@@ -62,14 +64,7 @@ static inline void gv_turn_begin(struct gv_loop *loop, struct gv_turn *turn)
 {
     struct gv_task *task = turn->task;
 
-    turn->within_ms = 0;
-    turn->wait = NULL;
-    turn->below = NULL;
-    turn->held = NULL;
-    turn->letter = NULL;
-    turn->futures = NULL;
-    turn->arena.chunk = NULL;
-    turn->cancelled = turn->odd = turn->parked = turn->noted = turn->n_shields = turn->opens = 0;
+    memset(&turn->within_ms, 0, GV_TURN_BEGUN_BYTES);
     if (task != NULL)
         task->turn = turn;
     gv_loop_set_turn(loop, turn);
@@ -78,11 +73,10 @@ static inline void gv_turn_begin(struct gv_loop *loop, struct gv_turn *turn)
     gv_probe(&loop->probes, START, task != NULL ? gv_task_id(task) : 0, loop->index);
 }
 
-/* Ends it: frees the arena and the answers kept. Futures must be gone. */
-static inline void gv_turn_end(struct gv_loop *loop, struct gv_turn *turn)
+/* Ends the turn of a task, NULL for main: frees the arena and the answers kept. Futures must be gone. */
+static GV_INLINE void gv_turn_end_of(struct gv_loop *loop, struct gv_turn *turn,
+                                     struct gv_task *task)
 {
-    struct gv_task *task = turn->task;
-
     gv_probe(&loop->probes, END, task != NULL ? gv_task_id(task) : 0, loop->index);
     if (gv_unlikely(turn->held != NULL || turn->arena.chunk != NULL || turn->n_shields > 0))
         gv_turn_free_memory(loop, turn);
@@ -92,6 +86,11 @@ static inline void gv_turn_end(struct gv_loop *loop, struct gv_turn *turn)
     if (task != NULL)
         task->turn = NULL;
     gv_loop_set_turn(loop, NULL);
+}
+
+static inline void gv_turn_end(struct gv_loop *loop, struct gv_turn *turn)
+{
+    gv_turn_end_of(loop, turn, turn->task);
 }
 
 /*

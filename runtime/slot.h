@@ -83,7 +83,8 @@ static inline struct gv_task *gv_slot_find(uint64_t id)
 {
     struct gv_task *task = gv_slot_task(id);
 
-    return task != NULL && gv_task_id(task) == id && (id & 1) ? task : NULL;
+    return gv_likely(task != NULL) && gv_likely(gv_task_id(task) == id) && gv_likely(id & 1) ? task
+                                                                                             : NULL;
 }
 
 /* The rare ways of take and give below, and the size class of so many bytes. */
@@ -102,11 +103,8 @@ static inline void gv_slot_clear(struct gv_task *task, size_t bytes)
     task->class = NULL;
     task->turn = NULL;
     task->flags = 0;
-    task->arrived = task->anywhere = 0;
-    task->failed = task->killed = 0;
-    task->child = task->parent = 0;
-    task->depth_max = 0;
-    task->bytes_max_64k = 0;
+    task->marks = 0;
+    task->bounds = (struct gv_bounds){0};
     if (bytes <= GV_SLOT_BYTES_MIN)
         memset(task + 1, 0, GV_SLOT_BYTES_MIN - sizeof *task); /* a few stores, and no call */
     else

@@ -75,24 +75,34 @@ struct gv_task_class {
     bool fails_when_full; /* calls are answered GROVE_EFULL at once instead of waiting for room */
 };
 
+/* How much a mailbox may hold. */
+struct gv_bounds {
+    uint32_t depth_max     : 20; /* messages */
+    uint32_t bytes_max_64k : 12; /* units of 64 KiB */
+};
+
 struct gv_task {
     struct gv_mailbox mailbox; /* 24 bytes */
     struct gv_task *run_next;  /* run queue, and free list of slots; while it is out, its guest */
     _Atomic uint64_t id;       /* slot 28 | generation 36; generation odd while alive */
     const struct gv_task_class *class;
-    struct gv_turn *turn;        /* the turn that has begun, NULL while idle; gv_turn_out */
-    uint8_t loop;                /* home, for the life of the slot */
-    uint8_t flags;               /* enum gv_task_flag */
-    uint8_t size_class;          /* of its slot */
-    uint8_t arrived        : 1;  /* at its home: others may no longer touch it */
-    uint8_t anywhere       : 1;  /* its home was chosen for it */
-    uint8_t pinned         : 1;  /* never lent */
-    uint8_t failed         : 1;  /* ends because of a failure of its own */
-    uint8_t killed         : 1;  /* ends because it was killed */
-    uint8_t child          : 1;  /* has a parent: actors/kin.h */
-    uint8_t parent         : 1;  /* has, or had, children */
-    uint32_t depth_max     : 20; /* bound of the mailbox in messages */
-    uint32_t bytes_max_64k : 12; /* and in units of 64 KiB */
+    struct gv_turn *turn; /* the turn that has begun, NULL while idle; gv_turn_out */
+    uint8_t loop;         /* home, for the life of the slot */
+    uint8_t flags;        /* enum gv_task_flag */
+    uint8_t size_class;   /* of its slot */
+    union {
+        struct {
+            uint8_t arrived  : 1; /* at its home: others may no longer touch it */
+            uint8_t anywhere : 1; /* its home was chosen for it */
+            uint8_t pinned   : 1; /* never lent */
+            uint8_t failed   : 1; /* ends because of a failure of its own */
+            uint8_t killed   : 1; /* ends because it was killed */
+            uint8_t child    : 1; /* has a parent: actors/kin.h */
+            uint8_t parent   : 1; /* has, or had, children */
+        };
+        uint8_t marks; /* all of them */
+    };
+    struct gv_bounds bounds; /* of the mailbox */
 };
 
 static_assert(sizeof(struct gv_task) == 64, "the head of a task is one cache line");

@@ -24,6 +24,7 @@
 #define GV_TURN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include <grove/call.h>
 #include <grove/error.h>
@@ -113,7 +114,7 @@ struct gv_turn {
     struct gv_stack *stack;            /* while parked: on which one it is, NULL for main */
     uint32_t deadline_ms;              /* inherited, 0 = none */
     uint16_t index;                    /* of method, 0 if there is none */
-    /* From here to noted, gv_turn_begin writes zeros; side by side, so that it takes few stores. */
+    /* From here to opens, gv_turn_begin writes zeros; side by side, so that it takes few stores. */
     uint32_t within_ms;        /* of the next call, 0 = unset */
     struct gv_wait *wait;      /* what it is parked in */
     struct gv_wait *below;     /* runs inline: its caller's wait, on this same stack */
@@ -139,6 +140,8 @@ struct gv_turn {
     struct grove_failure failure; /* of the last await that did not return 0; no text yet: why */
     char why[GV_WHY_BYTES];       /* the failure's text */
 };
+
+#define GV_TURN_BEGUN_BYTES (offsetof(struct gv_turn, grants) - offsetof(struct gv_turn, within_ms))
 
 static inline bool gv_turn_has_failed(const struct gv_turn *turn)
 {

@@ -273,7 +273,7 @@ int grove_pool_open(const struct grove_pool_options *options, grove_ref *ref)
 /* The living pool that ref names, NULL if there is none. */
 static struct gv_task *find(grove_ref ref)
 {
-    struct gv_task *task = gv_mail_task(ref);
+    struct gv_task *task = gv_mail_task(gv_loop_here, ref);
 
     return task != NULL && task->class == &gv_pool_class ? task : NULL;
 }

@@ -262,14 +262,14 @@ static void test_bounds_beyond_the_fields_are_refused(void **state)
     (void)state;
     set_up();
     assert_int_equal(gv_task_bound(&task, 0, 0), 0);
-    assert_int_equal(task.depth_max, 1024);
-    assert_int_equal(task.bytes_max_64k, 16);
+    assert_int_equal(task.bounds.depth_max, 1024);
+    assert_int_equal(task.bounds.bytes_max_64k, 16);
     assert_int_equal(gv_task_bound(&task, (1u << 20) - 1, 255u << 20), 0);
-    assert_int_equal(task.depth_max, (1u << 20) - 1);
+    assert_int_equal(task.bounds.depth_max, (1u << 20) - 1);
     assert_int_equal(gv_task_bound(&task, 1u << 20, 0), GROVE_EUSAGE);
     assert_int_equal(gv_task_bound(&task, 0, 256u << 20), GROVE_EUSAGE);
     assert_int_equal(gv_task_bound(&task, 1, 1), 0);
-    assert_int_equal(task.bytes_max_64k, 1);
+    assert_int_equal(task.bounds.bytes_max_64k, 1);
     tear_down();
 }
 

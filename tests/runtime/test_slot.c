@@ -54,7 +54,7 @@ static void test_a_slot_is_zeroed_for_each_life(void **state)
                 assert_int_equal(rest[k], 0);
             memset(rest, 0xaa, sizes[i] - sizeof *task);
             task->flags = 0xff;
-            task->depth_max = 77;
+            task->bounds.depth_max = 77;
             gv_slot_give(&slots[0], task);
         }
 }
@@ -124,8 +124,8 @@ static void test_many_slots_given_in_any_order_come_back_once_each(void **state)
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < N; i++) {
             tasks[i] = born(0, 0, 300);
-            assert_int_equal(tasks[i]->depth_max, 0);
-            tasks[i]->depth_max = 1;
+            assert_int_equal(tasks[i]->bounds.depth_max, 0);
+            tasks[i]->bounds.depth_max = 1;
         }
         for (int i = 0; i < N; i++)
             gv_slot_give(&slots[0], tasks[(i * 7) % N]);

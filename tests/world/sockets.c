@@ -48,7 +48,7 @@ void open_server(void)
 
 void join(grove_ref who)
 {
-    while (gv_mail_task(who) != NULL)
+    while (gv_mail_task(gv_loop_here, who) != NULL)
         assert_int_equal(grove_sleep_await(1), 0);
 }
 
