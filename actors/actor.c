@@ -166,14 +166,12 @@ static GV_INLINE int spawn(struct gv_loop *loop, const struct order *order, grov
     }
     /* Until it is started, mail only queues: a far sender may be faster than INIT. */
     task->flags = GV_TASK_BUSY | GV_TASK_UNBORN;
-    if (order->parent != NULL) {
-        task->child = 1;
-        if (is_lent(order)) {
-            gv_kin_send_home(loop, order->parent, task, init, ref);
-            return 0;
-        }
-        gv_kin_link(order->parent, task);
+    if (is_lent(order)) {
+        gv_kin_send_home(loop, order->parent, task, init, ref);
+        return 0;
     }
+    if (order->parent != NULL)
+        gv_kin_link(order->parent, task, task->loop != loop->index ? GV_KIN_FAR : 0);
     if (task->loop == loop->index) {
         gv_place_here(loop, task, ref);
         start(loop, (struct gv_actor *)task, init);
@@ -227,8 +225,10 @@ static inline bool put_parent(const struct gv_loop *loop, struct order *order)
     return order->parent == NULL || !(loop->turn->odd & GV_ODD_LAST);
 }
 
-int grove_spawn(const struct grove_service *service, const void *functions, const void *argument,
-                const struct grove_spawn_options *options, grove_ref *ref)
+/* All that spawn_usual does not. */
+static GV_APART int spawn_otherwise(const struct grove_service *service, const void *functions,
+                                    const void *argument, const struct grove_spawn_options *options,
+                                    grove_ref *ref)
 {
     struct gv_loop *loop = gv_loop_now();
     struct order order = {
@@ -237,11 +237,81 @@ int grove_spawn(const struct grove_service *service, const void *functions, cons
     };
 
     order.type = type_for(loop, service, functions, order.options);
-    if (gv_unlikely(order.type == NULL))
+    if (order.type == NULL)
         return GROVE_EUSAGE;
-    if (gv_unlikely(!put_parent(loop, &order)))
+    if (!put_parent(loop, &order))
         return late_child();
     return spawn(loop, &order, ref);
+}
+
+/* Nobody wants of the new one what few do. */
+static inline bool is_usual(const struct gv_type *type, const struct grove_spawn_options *options)
+{
+    if (gv_unlikely(type == NULL) || gv_unlikely(!type->usual))
+        return false;
+    return options == NULL
+           || (options->place == GROVE_HERE
+               && (options->depth_max | options->bytes_max | options->passivate_after_ms) == 0
+               && options->label == NULL && options->argument_bytes == 0 && !options->pinned
+               && !options->detached);
+}
+
+/* Who spawns, if it will be the new one's parent; else NULL. False: that needs a closer look. */
+static inline bool find_parent(const struct gv_loop *loop, struct gv_task **parent)
+{
+    struct gv_task *task = loop->turn != NULL ? loop->turn->task : NULL;
+
+    *parent = NULL;
+    /* relaxed: a late one is stopped like the rest */
+    if (gv_unlikely(atomic_load_explicit(&gv_runtime.closing, memory_order_relaxed)))
+        return false;
+    if (task == NULL)
+        return true;
+    if (gv_unlikely(task->class != &gv_actor_class))
+        return task->class != gv_actor_class.guest;
+    if (gv_unlikely(loop->turn->odd & GV_ODD_LAST))
+        return false;
+    *parent = task;
+    return true;
+}
+
+/* Beside its spawner, which is at home, from a slot that holds all of it: the way of nearly all. */
+static GV_INLINE int spawn_usual(struct gv_loop *loop, const struct gv_type *type,
+                                 struct gv_task *parent, const void *argument, grove_ref *ref)
+{
+    struct gv_task *task = gv_slot_take(&loop->slots, loop->index, type->slot_bytes);
+    struct gv_actor *actor = (struct gv_actor *)task;
+
+    if (gv_unlikely(task == NULL))
+        return not_spawned(GROVE_ENOMEM);
+    task->class = &gv_actor_class;
+    task->bounds = gv_runtime.usual;
+    actor->type = type;
+    gv_slot_live(task);
+    if (parent != NULL)
+        gv_kin_link(parent, task, 0);
+    gv_place_here(loop, task, ref);
+    if (gv_likely(type->has_init)) {
+        gv_actor_birth(actor)->argument = argument;
+        task->flags = GV_TASK_UNBORN;
+        gv_sched_ready(loop, task);
+    }
+    return 0;
+}
+
+int grove_spawn(const struct grove_service *service, const void *functions, const void *argument,
+                const struct grove_spawn_options *options, grove_ref *ref)
+{
+    struct gv_loop *loop = gv_loop_here;
+    const struct gv_type *type;
+    struct gv_task *parent;
+
+    if (gv_unlikely(loop == NULL))
+        return spawn_otherwise(service, functions, argument, options, ref);
+    (void)gv_type_place(service, functions, &type); /* Where it stands does not matter. */
+    if (!is_usual(type, options) || gv_unlikely(!find_parent(loop, &parent)))
+        return spawn_otherwise(service, functions, argument, options, ref);
+    return spawn_usual(loop, type, parent, argument, ref);
 }
 
 /* Parks until the child's init has answered the call of `wait`. */

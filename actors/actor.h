@@ -42,6 +42,7 @@ struct gv_type {
     bool on_error;   /* a handler that returns < 0 has failed */
     bool stays;      /* some of its rpcs may be handled beside others: never lent */
     bool passivates; /* its actors give their state back while they are idle, see passivate.h */
+    bool usual;      /* none of: state_apart, stays, passivates */
     size_t state_bytes;
     const struct gv_type *_Atomic passivating; /* the same for those, NULL while there are none */
 };
@@ -136,8 +137,22 @@ void gv_actor_start(struct gv_loop *loop, struct gv_actor *actor, struct gv_mess
 /* The first turn of one that is GV_TASK_UNBORN; if init fails it is GV_TASK_NOW and still unborn. */
 void gv_actor_first_turn(struct gv_loop *loop, struct gv_actor *actor);
 
+/* The rare ways of the function below. */
+void gv_actor_stop_apart(struct gv_loop *loop, struct gv_task *task, enum grove_stop_mode mode);
+
 /* It is told to stop: its run sees to it; what it waits for ends at once if it is killed. On its home loop. */
-void gv_actor_stop(struct gv_loop *loop, struct gv_task *task, enum grove_stop_mode mode);
+static inline void gv_actor_stop(struct gv_loop *loop, struct gv_task *task,
+                                 enum grove_stop_mode mode)
+{
+    if (mode == GROVE_STOP_KILL || task->flags & GV_TASK_UNBORN || task->parent
+        || gv_task_is_out(task) || ((struct gv_actor *)task)->type->passivates) {
+        gv_actor_stop_apart(loop, task, mode);
+        return;
+    }
+    task->flags |= mode == GROVE_STOP_NOW ? GV_TASK_STOPPING | GV_TASK_NOW : GV_TASK_STOPPING;
+    /* Its run sees the flags and ends it; not here, inside somebody else's turn. */
+    gv_sched_ready(loop, task);
+}
 
 /* A turn of it was abandoned (task->turn is set). True if that was its last one, in which deinit had begun. */
 bool gv_actor_bury(struct gv_loop *loop, struct gv_actor *actor) GV_RARE;

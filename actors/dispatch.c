@@ -136,7 +136,7 @@ static GV_INLINE void handle(struct gv_loop *loop, struct gv_actor *actor, struc
         gv_envelope_send(loop, &envelope, message);
     else
         gv_envelope_fail(loop, &turn, &envelope, gv_actor_judge(&turn, code));
-    gv_turn_end(loop, &turn);
+    gv_turn_end_of(loop, &turn, task);
 }
 
 void gv_actor_handle_beside(struct gv_loop *loop, struct gv_side *side, struct gv_message *message)
@@ -253,23 +253,21 @@ static void run_apart(struct gv_loop *loop, struct gv_task *task)
 
 /* --- signals ---------------------------------------------------------------------------------- */
 
-void gv_actor_stop(struct gv_loop *loop, struct gv_task *task, enum grove_stop_mode mode)
+void gv_actor_stop_apart(struct gv_loop *loop, struct gv_task *task, enum grove_stop_mode mode)
 {
-    if (gv_unlikely(((struct gv_actor *)task)->type->passivates))
+    if (((struct gv_actor *)task)->type->passivates)
         gv_passivation_withdraw(loop, (struct gv_actor *)task);
-    task->flags |= GV_TASK_STOPPING;
-    if (mode != GROVE_STOP_DRAIN)
-        task->flags |= GV_TASK_NOW;
-    task->killed |= mode == GROVE_STOP_KILL;
-    if (mode == GROVE_STOP_KILL)
+    task->flags |= mode != GROVE_STOP_DRAIN ? GV_TASK_STOPPING | GV_TASK_NOW : GV_TASK_STOPPING;
+    if (mode == GROVE_STOP_KILL) {
+        task->killed = 1;
         gv_task_cancel(loop, task);
-    else if (mode == GROVE_STOP_NOW && gv_task_is_out(task))
+    } else if (mode == GROVE_STOP_NOW && gv_task_is_out(task)) {
         gv_lend_stop(loop, task, false);
-    if (gv_unlikely(task->flags & GV_TASK_UNBORN))
+    }
+    if (task->flags & GV_TASK_UNBORN)
         gv_post_is_stopped((struct gv_actor *)task);
-    if (gv_unlikely(task->parent))
+    if (task->parent)
         gv_kin_told(loop, (struct gv_actor *)task, mode);
-    /* Its run sees the flags and ends it; not here, inside somebody else's turn. */
     gv_sched_ready(loop, task);
 }
 

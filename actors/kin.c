@@ -71,6 +71,7 @@ bool gv_kin_descends(uint64_t id, const struct gv_task *ancestor)
 void gv_kin_send_home(struct gv_loop *loop, const struct gv_task *guest, struct gv_task *child,
                       struct gv_message *init, grove_ref *ref)
 {
+    child->child = 1;
     if (ref != NULL)
         *ref = gv_task_ref(child);
     /* relaxed: a figure for reports and placement. */
@@ -88,7 +89,7 @@ static void adopt(struct gv_loop *loop, struct gv_task *parent, struct gv_messag
 
     /* It has come before the guest of its parent. */
     gv_assert(parent != NULL);
-    gv_kin_link(parent, child);
+    gv_kin_link(parent, child, child->loop != loop->index ? GV_KIN_FAR : 0);
     message->method = GV_SIGNAL_INIT;
     message->to = message->from;
     message->from = 0;
@@ -146,7 +147,7 @@ static void tell(struct gv_loop *loop, struct gv_task *parent)
 }
 
 /* A child of one that lingers has ended, or it has just begun to. */
-void gv_kin_go_on(struct gv_loop *loop, struct gv_task *parent)
+static void go_on(struct gv_loop *loop, struct gv_task *parent)
 {
     struct gv_kin *kin = gv_kin_of(parent);
 
@@ -157,6 +158,11 @@ void gv_kin_go_on(struct gv_loop *loop, struct gv_task *parent)
     kin->first = 0;
     parent->flags &= (uint8_t)~GV_TASK_BUSY;
     gv_sched_ready(loop, parent);
+}
+
+void gv_kin_goes_on(struct gv_loop *loop, const struct gv_kin *above)
+{
+    go_on(loop, gv_kin_task((uint32_t)(above - gv_kin_table)));
 }
 
 static void retry(struct gv_timer *timer)
@@ -207,7 +213,7 @@ bool gv_kin_linger(struct gv_loop *loop, struct gv_actor *actor)
         gv_task_orphan_mail(loop, task, GROVE_ENOACTOR);
     else if (gv_actor_post(actor) != NULL)
         gv_post_lingers(loop, actor);
-    gv_kin_go_on(loop, task);
+    go_on(loop, task);
     return true;
 }
 
@@ -277,7 +283,7 @@ static void dead_came(struct gv_loop *loop, struct gv_task *parent, struct gv_me
     gv_kin_unlink(gv_kin_of(child), gv_kin_of(parent));
     post_dead(loop, message, GV_SIGNAL_DEAD_HOME, child);
     if (gv_kin_lingers(parent))
-        gv_kin_go_on(loop, parent);
+        go_on(loop, parent);
 }
 
 static void dead_is_home(struct gv_loop *loop, struct gv_message *message)

@@ -76,23 +76,24 @@ static inline struct gv_task *gv_kin_spawner(const struct gv_loop *loop)
                : NULL;
 }
 
-/* Makes a new task the newest child of an actor of this loop. Its own home may be another one. */
-static GV_INLINE void gv_kin_link(struct gv_task *parent, struct gv_task *child)
+/* Makes a new task the newest child of an actor of this loop; far: 0, or GV_KIN_FAR if its own home is another one. */
+static GV_INLINE void gv_kin_link(struct gv_task *parent, struct gv_task *child, uint32_t far)
 {
+    struct gv_kin *table = gv_kin_table;
     uint32_t parents = (uint32_t)(gv_task_id(parent) >> GV_SLOT_SHIFT) + 1;
     uint32_t childs = (uint32_t)(gv_task_id(child) >> GV_SLOT_SHIFT) + 1;
-    struct gv_kin *above = &gv_kin_table[parents], *kin = &gv_kin_table[childs];
+    struct gv_kin *above = &table[parents], *kin = &table[childs];
     uint32_t next = above->first & GV_KIN_NUMBER;
 
-    if (gv_unlikely(parent->loop != child->loop))
-        parents |= GV_KIN_FAR;
-    /* relaxed: who looks from elsewhere has had a message since. */
-    atomic_store_explicit(&kin->parent, parents, memory_order_relaxed);
-    kin->next = next;
-    if (next != 0)
-        gv_kin_table[next].before = childs;
-    above->first += childs - next;
+    child->child = 1;
     parent->parent = 1;
+    /* relaxed: who looks from elsewhere has had a message since. */
+    atomic_store_explicit(&kin->parent, parents | far, memory_order_relaxed);
+    kin->next = next;
+    kin->before = 0;
+    if (next != 0)
+        table[next].before = childs;
+    above->first += childs - next;
 }
 
 /* The slot of a number plus 1. */
@@ -150,34 +151,36 @@ static GV_INLINE void gv_kin_unlink(struct gv_kin *kin, struct gv_kin *above)
         above->first = (above->first & ~GV_KIN_NUMBER) | kin->next;
     if (kin->next != 0)
         gv_kin_table[kin->next].before = kin->before;
-    kin->next = kin->before = 0;
     atomic_store_explicit(&kin->parent, 0, memory_order_relaxed); /* as in gv_kin_link */
 }
 
-/* Its parent, which lives here, lingers: it goes on. */
-void gv_kin_go_on(struct gv_loop *loop, struct gv_task *parent);
+/* The parent that this is of lives here, lingers, and has a child less: it goes on. */
+void gv_kin_goes_on(struct gv_loop *loop, const struct gv_kin *above) GV_RARE;
 
 /* The end of a child whose parent lives elsewhere. */
 void gv_kin_leave_far(struct gv_loop *loop, struct gv_task *task, uint32_t parent) GV_RARE;
 
-/* The end of a child, in the stead of gv_task_leave: its parent forgets it. On its home. */
+/* The end of an actor, in the stead of gv_task_leave: its parent, if it has one, forgets it. On its home. */
 static GV_INLINE void gv_kin_leave(struct gv_loop *loop, struct gv_task *task)
 {
-    struct gv_kin *kin = gv_kin_of(task);
-    /* relaxed: see gv_kin_link. */
-    uint32_t parent = atomic_load_explicit(&kin->parent, memory_order_relaxed);
-    struct gv_kin *above;
+    struct gv_kin *above = gv_kin_table; /* Nobody's: number 0. */
 
-    gv_assert(kin->first == 0);
-    if (gv_unlikely(parent & GV_KIN_FAR)) {
-        gv_kin_leave_far(loop, task, parent);
-        return;
+    if (task->child) {
+        struct gv_kin *kin = gv_kin_of(task);
+        /* relaxed: see gv_kin_link. */
+        uint32_t parent = atomic_load_explicit(&kin->parent, memory_order_relaxed);
+
+        gv_assert(kin->first == 0);
+        if (gv_unlikely(parent & GV_KIN_FAR)) {
+            gv_kin_leave_far(loop, task, parent);
+            return;
+        }
+        above = &gv_kin_table[parent];
+        gv_kin_unlink(kin, above);
     }
-    above = &gv_kin_table[parent];
-    gv_kin_unlink(kin, above);
     gv_task_leave(loop, task);
     if (gv_unlikely(above->first & GV_KIN_LINGERS))
-        gv_kin_go_on(loop, gv_kin_task(parent));
+        gv_kin_goes_on(loop, above);
 }
 
 #endif

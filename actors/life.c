@@ -125,6 +125,13 @@ int gv_actor_judge(struct gv_turn *turn, int code)
     return GROVE_EDOWN;
 }
 
+/* Its init has done what few do. Returns what it is taken to have returned instead of rc. */
+static GV_RARE int end_oddly(struct gv_turn *turn, int rc)
+{
+    gv_turn_clean_up(turn);
+    return gv_turn_has_failed(turn) ? GROVE_EDOWN : rc;
+}
+
 void gv_actor_first_turn(struct gv_loop *loop, struct gv_actor *actor)
 {
     const struct gv_type *type = actor->type;
@@ -150,13 +157,12 @@ void gv_actor_first_turn(struct gv_loop *loop, struct gv_actor *actor)
         rc = gv_passivation_revive(actor);
     if (type->has_init && rc == 0)
         rc = type->service->init(type->functions, gv_actor_state(actor), argument);
-    gv_turn_clean_up(&turn);
+    if (gv_unlikely(turn.odd))
+        rc = end_oddly(&turn, rc);
     gv_turn_settle(loop, &turn);
-    if (gv_turn_has_failed(&turn))
-        rc = GROVE_EDOWN;
     if (message != NULL)
         answer_birth(loop, &turn, message, rc);
-    gv_turn_end(loop, &turn);
+    gv_turn_end_of(loop, &turn, &actor->task);
     if (rc == 0) {
         actor->task.flags &= (uint8_t)~GV_TASK_UNBORN;
         if (gv_unlikely(type->passivates) && gv_passivation_watch(loop, actor))
@@ -256,7 +262,8 @@ bool gv_actor_bury(struct gv_loop *loop, struct gv_actor *actor)
     return was_last;
 }
 
-void gv_actor_end(struct gv_loop *loop, struct gv_actor *actor)
+/* Of one whose end means more than that its slot is free. */
+static GV_APART void end_apart(struct gv_loop *loop, struct gv_actor *actor)
 {
     struct gv_task *task = &actor->task;
     struct gv_message *waiters = NULL;
@@ -271,10 +278,19 @@ void gv_actor_end(struct gv_loop *loop, struct gv_actor *actor)
     }
     if (task->mailbox.head != NULL || actor->rare != NULL || actor->type->state_apart)
         waiters = end_parts(loop, actor);
-    if (task->child)
-        gv_kin_leave(loop, task);
-    else
-        gv_task_leave(loop, task);
+    gv_kin_leave(loop, task);
     if (gv_unlikely(waiters != NULL))
         gv_task_ended(loop, waiters);
+}
+
+void gv_actor_end(struct gv_loop *loop, struct gv_actor *actor)
+{
+    struct gv_task *task = &actor->task;
+    const struct gv_type *type = actor->type;
+
+    if (task->turn != NULL || task->flags & GV_TASK_UNBORN || task->mailbox.head != NULL
+        || gv_actor_rare(actor) != NULL || type->has_deinit || type->state_apart)
+        end_apart(loop, actor);
+    else
+        gv_kin_leave(loop, task);
 }

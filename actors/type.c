@@ -82,6 +82,7 @@ static const struct gv_type *make_type(const struct grove_service *service, cons
                                        bool passivates)
 {
     const struct grove_actor_functions *head = functions;
+    bool apart = passivates || sizeof(struct gv_actor) + head->state_bytes > GV_SLOT_BYTES_MAX;
 
     types[n_types] = (struct gv_type){
         .service = service,
@@ -92,14 +93,14 @@ static const struct gv_type *make_type(const struct grove_service *service, cons
         .slot_bytes = slot_bytes(head, passivates),
         .first_index = gv_method_index(service, 0),
         .lacks = lacks_functions(service, functions),
-        .state_apart =
-            passivates || sizeof(struct gv_actor) + head->state_bytes > GV_SLOT_BYTES_MAX,
+        .state_apart = apart,
         .has_init = passivates || head->init != NULL, /* One that passes over a NULL init. */
         .has_deinit = head->deinit != NULL,
         .has_down = head->down != NULL,
         .on_error = head->restart_on_error,
         .stays = interleaves(service),
         .passivates = passivates,
+        .usual = !apart && !interleaves(service),
     };
     return &types[n_types++];
 }
