@@ -61,9 +61,8 @@ static inline void end_wait(const struct gv_verb *verb)
 /* With what the caller would have left by now, had it been able to; 0 if it would still be waiting. */
 static inline int left_with(const struct gv_verb *verb, const struct gv_turn *turn)
 {
-    if (gv_unlikely(turn->parked) && verb->deadline_ms != 0
-        && !gv_ms_before(verb->loop->now_ms, verb->deadline_ms))
-        return GROVE_ETIMEDOUT;
+    if (gv_unlikely(turn->parked) && verb->turn->wait->rc != 0)
+        return verb->turn->wait->rc; /* Its deadline has come before its answer. */
     return gv_unlikely(verb->turn->cancelled) ? GROVE_ECANCELED : 0;
 }
 

@@ -127,6 +127,8 @@ static void caller_expired(struct gv_timer *timer)
 {
     struct gv_wait *wait = (struct gv_wait *)((char *)timer - offsetof(struct gv_wait, timer));
 
+    wait->rc =
+        GROVE_ETIMEDOUT; /* What it is told in the end, whatever the handler above it returns. */
     gv_turn_cancel(gv_loop_here, wait->above);
 }
 

@@ -19,6 +19,13 @@
  * grove_within, and the method's timeout (5 s, WORKER 30 s unless the
  * .proto says otherwise).
  *
+ * Of its answer and its deadline that one counts which the caller's loop sees
+ * first, and the loop looks for answers before it looks at the time. So an
+ * answer that has come is never thrown away because the caller, or its whole
+ * loop, was busy while the deadline went by: 0 may be returned a little after
+ * it. GROVE_ETIMEDOUT means that there was no answer by then; one that comes
+ * later touches nothing.
+ *
  * A call to an actor that is idle and lives on the same loop may run at once,
  * on the caller's own stack, if its messages are flat and its method neither
  * waits nor takes long. A caller cannot tell, but for two things. It saves

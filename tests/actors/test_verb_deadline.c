@@ -3,6 +3,7 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -228,6 +229,145 @@ static void test_greenlets_start_without_a_deadline(void **state)
     assert_int_equal(stage_add(stage_spawn(NULL), 1, NULL), 0);
 }
 
+/* --- answers and deadlines -------------------------------------------------------------------- */
+
+static int take_50_ms(struct play *me, struct script *script)
+{
+    (void)me;
+    stage_pass_ms(50);
+    return stage_note(script, 0);
+}
+
+static void test_an_answer_that_came_while_the_loop_was_busy_counts(void **state)
+{
+    struct script slow = {.act = take_50_ms};
+    Play__V1__PerformResponse response;
+    struct grove_future future;
+    grove_ref ref = stage_spawn(NULL);
+
+    (void)state;
+    for (int round = 0; round < 2; round++) {
+        grove_within(20);
+        assert_int_equal(stage_perform(ref, &slow), 0);
+    }
+    grove_within(20);
+    assert_int_equal(stage_start(ref, &slow, &response, &future), 0);
+    assert_int_equal(grove_future_await(&future), 0);
+}
+
+static void test_an_answer_that_was_there_in_time_counts_whenever_it_is_awaited(void **state)
+{
+    struct script nothing = {.act = act_nothing};
+    Play__V1__PerformResponse response;
+    struct grove_future future;
+
+    (void)state;
+    grove_within(20);
+    assert_int_equal(stage_start(stage_spawn(NULL), &nothing, &response, &future), 0);
+    assert_int_equal(grove_sleep_await(100), 0);
+    assert_int_equal(grove_future_await(&future), 0);
+}
+
+static void test_an_answer_that_is_not_there_at_the_deadline_never_counts(void **state)
+{
+    struct script nap = {.act = act_nap, .ms = 25}, nothing = {.act = act_nothing};
+    Play__V1__PerformResponse response;
+    struct grove_future future;
+    grove_ref ref = stage_spawn(NULL);
+
+    (void)state;
+    for (int round = 0; round < 2; round++) {
+        grove_within(20);
+        assert_int_equal(stage_perform(ref, &nap), GROVE_ETIMEDOUT);
+        stage_settle();
+    }
+    grove_within(20);
+    assert_int_equal(stage_start(ref, &nap, &response, &future), 0);
+    assert_int_equal(grove_future_await(&future), GROVE_ETIMEDOUT);
+    stage_settle();
+    assert_int_equal(stage_perform(ref, &nothing), 0);
+}
+
+/* Behind a shield it goes on, waits for others, and returns 0 in the end. */
+static int nap_shielded(struct play *me, struct script *script)
+{
+    int rc;
+
+    (void)me;
+    rc = grove_shield_begin(1000);
+    if (rc == 0)
+        rc = grove_sleep_await(50);
+    stage_pass_ms(10);
+    if (rc == 0)
+        rc = grove_yield_await();
+    grove_shield_end();
+    return stage_note(script, rc);
+}
+
+static void test_a_caller_whose_time_was_over_is_told_so_whatever_its_handler_returns(void **state)
+{
+    struct script nap = {.act = nap_shielded};
+
+    (void)state;
+    grove_within(20);
+    assert_int_equal(stage_perform(stage_spawn(NULL), &nap), GROVE_ETIMEDOUT);
+    stage_settle();
+    assert_int_equal(nap.rc, 0);
+}
+
+static int nap_then_take_50_ms(struct play *me, struct script *script)
+{
+    (void)me;
+    if (grove_sleep_await(5) != 0)
+        return stage_note(script, GROVE_ECANCELED);
+    stage_pass_ms(50);
+    (void)grove_remaining_ms(); /* It looks at the clock. */
+    return stage_note(script, 0);
+}
+
+static void test_an_answer_that_came_before_the_deadline_was_seen_counts_after_a_wait(void **state)
+{
+    struct script nap = {.act = nap_then_take_50_ms};
+
+    (void)state;
+    grove_within(20);
+    assert_int_equal(stage_perform(stage_spawn(NULL), &nap), 0);
+    assert_int_equal(nap.rc, 0);
+}
+
+static atomic_int second_naps_over;
+
+static int nap_and_tell(struct play *me, struct script *script)
+{
+    int rc = act_nap(me, script);
+
+    atomic_store(&second_naps_over, 1);
+    return rc;
+}
+
+static void test_an_answer_from_another_loop_that_came_while_this_one_was_busy_counts(void **state)
+{
+    struct script nothing = {.act = act_nothing}, nap = {.act = nap_and_tell, .ms = 600};
+    Play__V1__PerformResponse response;
+    struct grove_future future;
+    grove_ref far;
+
+    (void)state;
+    stage_open_loops_unlent(2);
+    far = stage_spawn_on(1, NULL);
+    atomic_store(&second_naps_over, 0);
+    grove_within(500);
+    assert_int_equal(stage_start(far, &nothing, &response, &future), 0);
+    assert_int_equal(stage_send(far, &nap), 0);
+    assert_int_equal(grove_yield_await(), 0); /* Both leave. */
+    /* What the far one has done before its nap has come by now; this loop has not looked. */
+    while (atomic_load(&second_naps_over) == 0)
+        continue;
+    assert_int_equal(grove_future_await(&future), 0);
+    stage_settle();
+    stage_close();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,7 +381,16 @@ int main(void)
         stage_test(test_whose_time_is_over_may_send_but_not_call),
         stage_test(test_who_has_computed_past_its_deadline_begins_nothing),
         stage_test(test_greenlets_start_without_a_deadline),
+        stage_test(test_an_answer_that_came_while_the_loop_was_busy_counts),
+        stage_test(test_an_answer_that_was_there_in_time_counts_whenever_it_is_awaited),
+        stage_test(test_an_answer_that_is_not_there_at_the_deadline_never_counts),
+        stage_test(test_an_answer_that_came_before_the_deadline_was_seen_counts_after_a_wait),
+        stage_test(test_a_caller_whose_time_was_over_is_told_so_whatever_its_handler_returns),
     };
+    const struct CMUnitTest far_tests[] = {
+        cmocka_unit_test(test_an_answer_from_another_loop_that_came_while_this_one_was_busy_counts),
+    };
+    int n = cmocka_run_group_tests_name("deadlines", tests, stage_set_up, stage_tear_down);
 
-    return cmocka_run_group_tests_name("deadlines", tests, stage_set_up, stage_tear_down);
+    return n + cmocka_run_group_tests_name("deadlines, far", far_tests, NULL, NULL);
 }
