@@ -210,7 +210,7 @@ bool gv_kin_linger(struct gv_loop *loop, struct gv_actor *actor)
     kin->first |= GV_KIN_LINGERS | (uint32_t)mode_of(loop, actor) << GV_KIN_MODE_SHIFT;
     task->flags |= GV_TASK_BUSY | GV_TASK_NOW;
     if (task->flags & GV_TASK_STOPPING)
-        gv_task_orphan_mail(loop, task, GROVE_ENOACTOR);
+        gv_task_orphan_mail(loop, task, GROVE_ESTOPPING);
     else if (gv_actor_post(actor) != NULL)
         gv_post_lingers(loop, actor);
     go_on(loop, task);
@@ -225,7 +225,7 @@ void gv_kin_told(struct gv_loop *loop, struct gv_actor *actor, enum grove_stop_m
     if (!(kin->first & GV_KIN_LINGERS))
         return;
     if (task->flags & GV_TASK_STOPPING)
-        gv_task_orphan_mail(loop, task, GROVE_ENOACTOR);
+        gv_task_orphan_mail(loop, task, GROVE_ESTOPPING);
     if (mode <= (enum grove_stop_mode)((kin->first & GV_KIN_MODE) >> GV_KIN_MODE_SHIFT))
         return;
     kin->first = (kin->first & ~GV_KIN_MODE) | (uint32_t)mode << GV_KIN_MODE_SHIFT;

@@ -144,7 +144,7 @@ void gv_post_leave(struct gv_loop *loop, struct gv_actor *actor)
     task->flags |= GV_TASK_BUSY | GV_TASK_NOW | GV_TASK_UNBORN;
     post->down = true;
     if (task->flags & GV_TASK_STOPPING)
-        gv_task_orphan_mail(loop, task, GROVE_ENOACTOR);
+        gv_task_orphan_mail(loop, task, GROVE_ESTOPPING);
     /* The last thing done here: it may begin anew, or be gone, when this returns. */
     report_down(loop, actor);
 }

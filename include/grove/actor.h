@@ -95,8 +95,9 @@ enum grove_stop_mode {
 
 /*
  * Asks an actor, or a greenlet of grove_go, to stop. Goes before all queued
- * messages. From then on sends to it fail with GROVE_ESTOPPING, later with
- * GROVE_ENOACTOR. Returns 0 or GROVE_ENOACTOR. Never suspends.
+ * messages. From then on calls and sends to it fail with GROVE_ESTOPPING, and
+ * with GROVE_ENOACTOR once it is gone; what was queued by then, too. Returns 0
+ * or GROVE_ENOACTOR. Never suspends.
  */
 GROVE_API int grove_stop(grove_ref ref, enum grove_stop_mode mode);
 

@@ -194,6 +194,47 @@ test_to_await_the_end_of_who_waits_for_oneself_is_a_circle_unless_it_is_killed(v
     assert_int_equal(stop.rc, GROVE_ECANCELED); /* Nobody waits for b any more, either. */
 }
 
+static grove_ref kid;
+
+static int spawn_kid(struct play *me, struct script *script)
+{
+    int rc = play_spawn(&stage_player, NULL, NULL, &kid);
+
+    (void)me;
+    return stage_note(script, rc == 0 ? stage_send(kid, script->next) : rc);
+}
+
+static int nap_then_stop(struct play *me, struct script *script)
+{
+    int rc = grove_sleep_await(10);
+
+    return rc == 0 ? stop_target(me, script) : stage_note(script, rc);
+}
+
+/* It waits for its child without a turn of its own: that is no edge. */
+static void
+test_a_circle_through_one_that_waits_for_its_children_ends_at_their_deadlines(void **state)
+{
+    grove_ref parent = stage_spawn("parent"), stopper = stage_spawn("stopper");
+    struct script stop = {.act = nap_then_stop, .to = parent, .ms = GROVE_STOP_NOW};
+    struct script back = {.act = act_relay, .to = stopper, .next = &nothing};
+    struct script spawn = {.act = spawn_kid, .next = &back};
+    unsigned long long begin_ms = stage_now_ms();
+
+    (void)state;
+    nothing.n_runs = 0;
+    assert_int_equal(stage_send(stopper, &stop), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(stage_perform(parent, &spawn), 0);
+    stage_settle();
+    /* The child, which is to end, is the first whose time is over; then everything else goes on. */
+    assert_int_equal(back.rc, GROVE_ETIMEDOUT);
+    assert_int_equal(back.failure.started, GROVE_STARTED_NO);
+    assert_int_equal(stop.rc, 0);
+    assert_in_range(stage_now_ms() - begin_ms, 5000, 5020);
+    assert_int_equal(nothing.n_runs, 0);
+}
+
 static void test_a_long_wait_is_no_circle(void **state)
 {
     grove_ref refs[4];
@@ -379,6 +420,7 @@ int main(void)
         stage_test(test_an_any_with_another_arm_is_no_circle),
         stage_test(test_a_circle_through_a_full_mailbox_is_found),
         stage_test(test_to_await_the_end_of_who_waits_for_oneself_is_a_circle_unless_it_is_killed),
+        stage_test(test_a_circle_through_one_that_waits_for_its_children_ends_at_their_deadlines),
         stage_test(test_a_long_wait_is_no_circle),
         stage_test(test_who_has_its_answer_already_is_waited_for_without_a_circle),
         stage_test(test_a_child_whose_init_calls_its_waiting_spawner_is_told),

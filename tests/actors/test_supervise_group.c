@@ -167,6 +167,23 @@ static void test_a_supervisor_stops_its_children_in_reverse(void **state)
     assert_int_equal(stage_add(a, 1, NULL), GROVE_ENOACTOR);
 }
 
+static void test_a_supervisor_that_stops_takes_no_child_and_says_so(void **state)
+{
+    struct grove_child child = family_child('d');
+    struct script nap = {.act = act_nap, .ms = 5};
+    grove_ref d;
+
+    (void)state;
+    assert_int_equal(stage_send(c, &nap), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(grove_stop(top, GROVE_STOP_NOW), 0);
+    assert_int_equal(grove_supervisor_add_await(top, &child, &d), GROVE_ESTOPPING);
+    assert_int_equal(grove_stop_await(top, GROVE_STOP_NOW), 0);
+    assert_int_equal(grove_supervisor_add_await(top, &child, &d), GROVE_ENOACTOR);
+    stage_settle();
+    assert_string_equal(family.notes, "abcCBA");
+}
+
 static void test_a_supervisor_that_drains_lets_its_children_handle_what_they_have(void **state)
 {
     struct script nap = {.act = act_nap, .ms = 5}, later = {.act = act_nothing};
@@ -443,6 +460,7 @@ int main(void)
         all_test(test_messages_of_those_that_rest_stay),
         all_test(test_a_group_begins_again_when_one_fails_to_begin),
         one_test(test_a_supervisor_stops_its_children_in_reverse),
+        one_test(test_a_supervisor_that_stops_takes_no_child_and_says_so),
         one_test(test_a_supervisor_that_drains_lets_its_children_handle_what_they_have),
         one_test(test_too_many_failures_end_the_process_with_70),
         one_test(test_a_supervisor_that_gives_up_is_begun_anew_by_its_parent),
