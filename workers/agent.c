@@ -14,10 +14,11 @@
 #include "runtime/log.h"
 #include "workers/pool.h"
 
-#define LOOK_MS       20u   /* how often it looks whether a worker is there */
-#define STEADY_MS     5000u /* a link that lasts so long is a good one */
-#define FAILURE_BYTES 1024u
-#define SILENCES      3u /* heartbeats of patience with the last bytes */
+#define LOOK_MS             20u   /* how often it looks whether a worker is there */
+#define STEADY_MS           5000u /* a link that lasts so long is a good one */
+#define FAILURE_BYTES       1024u
+#define UNWRITTEN_BYTES_MAX (64u << 10) /* then words of progress are left out */
+#define SILENCES            3u          /* heartbeats of patience with the last bytes */
 
 /* A job of the other pool that is under way here. */
 struct errand {
@@ -192,6 +193,20 @@ static void cancel_came(struct gv_agent *agent, const struct gv_frame *frame)
         return; /* Its answer is on the way. */
     give_up(errand);
     fail(agent, frame->call, &outcome);
+}
+
+void gv_agent_progressed(struct gv_agent *agent, uint64_t call, const struct gv_frame *frame)
+{
+    struct gv_frame progress = *frame;
+    struct errand *errand = agent->errands;
+
+    while (errand != NULL && errand->here != call)
+        errand = errand->next;
+    if (errand == NULL || gv_link_unwritten(&agent->link) > UNWRITTEN_BYTES_MAX)
+        return; /* Nobody waits for it; or the next word may find the way free. */
+    progress.call = errand->there;
+    (void)gv_link_send(&agent->link, &progress, frame->body, frame->body_bytes); /* The same. */
+    flush_later(agent);
 }
 
 /* --- coming and going ------------------------------------------------------------------------------- */
@@ -438,6 +453,7 @@ void gv_agent_begin(struct gv_agent *agent, grove_ref pool, const char *url)
         .delay_ms = GV_AGENT_DELAY_MS,
     };
     gv_assert(agent->pool != NULL);
+    agent->pool->agent = agent;
     gv_timer_init(&agent->timer, tick);
     become(agent, GV_AGENT_WAITING);
     arm(agent, 1);

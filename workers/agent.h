@@ -82,6 +82,9 @@ void gv_agent_begin(struct gv_agent *agent, grove_ref pool, const char *url);
 /* Takes no more jobs, finishes what it has, and is GONE then; the state says when. */
 void gv_agent_leave(struct gv_agent *agent);
 
+/* A worker here tells how far the job of this call is. */
+void gv_agent_progressed(struct gv_agent *agent, uint64_t call, const struct gv_frame *frame);
+
 /* GONE soon, whatever it has. */
 void gv_agent_cut(struct gv_agent *agent);
 

@@ -217,6 +217,7 @@ static int join(const char *program, const struct words *words)
     gv_agent_begin(agent, pool, words->connect);
     rc = grove_terminated_await();
     leave_await(agent);
+    agent->pool->agent = NULL;
     failed = agent->error != 0;
     free(agent);
     return grove_deinit() == 0 && rc >= 0 && !failed ? 0 : STATUS_FAILED;

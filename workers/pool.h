@@ -50,6 +50,7 @@
 
 enum gv_pool_state { GV_POOL_OPEN, GV_POOL_DRAINING, GV_POOL_ENDING };
 
+struct gv_agent;
 struct gv_remote;
 
 struct gv_pool_task {
@@ -93,6 +94,7 @@ struct gv_pool {
     uint32_t stop_ms;  /* draining: when patience ends, 0 = never */
     uint32_t mean_ns;  /* of recent jobs */
     struct gv_listener *listener;
+    struct gv_agent *agent;   /* who passes on here what another pool asks for, NULL: nobody */
     struct gv_remote *remote; /* how other machines come in; NULL: they do not */
     struct gv_roster *roster; /* of the worker that came last */
     struct gv_queue queue;

@@ -7,6 +7,7 @@
 
 #include "actors/progress.h"
 #include "proto/codec.h"
+#include "workers/agent.h"
 #include "workers/pool.h"
 #include "workers/worker.h"
 
@@ -139,7 +140,10 @@ static const char *pass_on(const struct gv_job *job, const struct gv_frame *fram
     if (is_in_bounds(message)) {
         progress.fraction = message->fraction;
         memcpy(progress.note, message->note, strlen(message->note) + 1);
-        gv_progress_tell(job->pool->loop, job->request->call, &progress);
+        if (job->pool->agent != NULL)
+            gv_agent_progressed(job->pool->agent, job->request->call, frame);
+        else
+            gv_progress_tell(job->pool->loop, job->request->call, &progress);
     } else {
         why = "its progress is out of bounds";
     }
@@ -154,8 +158,8 @@ const char *gv_job_progressed(struct gv_child *child, const struct gv_frame *fra
     const char *why;
 
     /* Twice as often as it may, so that clocks may differ a little. */
-    if (!spend(&child->progress, pool->env->now_ns(pool->env->world), GV_PROGRESS_NS / 2,
-               GV_PROGRESS_HEAP))
+    if (!spend(&child->progress, pool->env->now_ns(pool->env->world),
+               GV_PROGRESS_NS / 2 / child->capacity, GV_PROGRESS_HEAP * child->capacity))
         why = "it tells of progress too often";
     else if (job == NULL)
         why = "it told the progress of a job that it does not have";

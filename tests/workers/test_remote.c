@@ -114,6 +114,32 @@ static void test_a_machine_that_is_asked_to_end_finishes_what_it_has(void **stat
     close_pool(pool);
 }
 
+static void test_progress_of_a_job_is_heard_from_there(void **state)
+{
+    grove_ref pool = open_remote();
+    struct grove_process *machine = machine_start(port_of(pool), 1, "ours", "worker");
+    Jobs__V1__TellRequest request = JOBS__V1__TELL_REQUEST__INIT;
+    Jobs__V1__TellResponse response = JOBS__V1__TELL_RESPONSE__INIT;
+    struct grove_progress progress = {.fraction = 0};
+    struct grove_future future;
+    unsigned n = 0;
+
+    (void)state;
+    request.n_steps = 4;
+    request.step_us = 1000;
+    request.text = "%";
+    assert_int_equal(job_tell_start(pool, &request, &response, &future), 0);
+    while (grove_progress_await(&future, &progress))
+        n++;
+    assert_int_equal(grove_future_await(&future), 0);
+    assert_true(n > 0);
+    assert_true(progress.fraction == 1);
+    assert_string_equal(progress.note, "4");
+    assert_int_equal(stats_of(pool).progressed, 4);
+    machine_stop(machine);
+    close_pool(pool);
+}
+
 /* --- a wire that is cut --------------------------------------------------------------------------- */
 
 static void test_a_cut_wire_leaves_one_job_unknown_and_the_other_is_done_elsewhere(void **state)
@@ -219,7 +245,8 @@ static void test_who_is_not_allowed_gets_no_job(void **state)
         assert_int_equal(grove_sleep_await(1), 0);
     assert_true(stats_of(pool).remote_refused > 0);
     assert_int_equal(stats_of(pool).n_remote, 0);
-    machine_stop(stranger);
+    grove_process_close(
+        stranger); /* It may not be up yet; what it was told, test_strangers tells. */
     machine_stop(other);
     assert_int_equal(stats_of(pool).n_remote, 0);
     close_pool(pool);
@@ -316,6 +343,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_job_that_kills_its_worker_fails_alone_and_the_machine_stays),
         cmocka_unit_test(test_an_overdue_job_is_killed_there_and_others_go_on),
         cmocka_unit_test(test_a_machine_that_is_asked_to_end_finishes_what_it_has),
+        cmocka_unit_test(test_progress_of_a_job_is_heard_from_there),
         cmocka_unit_test(test_a_cut_wire_leaves_one_job_unknown_and_the_other_is_done_elsewhere),
         cmocka_unit_test(test_a_stopped_machine_is_noticed_and_local_workers_take_over),
         cmocka_unit_test(
