@@ -112,6 +112,28 @@ static void test_a_ping_is_answered(void **state)
     end_both();
 }
 
+static void test_who_is_silent_for_two_whole_beats_is_left_and_who_answers_is_not(void **state)
+{
+    (void)state;
+    greet_both();
+    for (unsigned i = 0; i < 5; i++) {
+        gv_link_beat(&listener.link);
+        fake_run(); /* The dialler does not beat, but it answers. */
+    }
+    assert_int_equal(listener.link.state, GV_LINK_READY);
+    assert_int_equal(listener.n_frames, 0); /* That is no news. */
+
+    gv_link_beat(&listener.link); /* It has heard the last answer. */
+    gv_link_beat(&listener.link);
+    assert_int_equal(listener.link.state, GV_LINK_READY);
+    assert_false(listener.link.silent);
+    gv_link_beat(&listener.link);
+    assert_true(listener.link.silent);
+    assert_false(listener.link.dropped);
+    fake_run();
+    assert_true(listener.closed && dialler.closed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -121,6 +143,7 @@ int main(void)
         cmocka_unit_test(test_large_bodies_pass_the_window_in_parts),
         cmocka_unit_test(test_a_link_that_is_not_flushed_sends_nothing),
         cmocka_unit_test(test_a_ping_is_answered),
+        cmocka_unit_test(test_who_is_silent_for_two_whole_beats_is_left_and_who_answers_is_not),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

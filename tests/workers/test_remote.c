@@ -35,6 +35,27 @@ static void test_a_worker_of_another_machine_answers_and_leaves_when_asked(void 
     close_pool(pool);
 }
 
+/* In frames of 256 KiB on the wire, through shared memory on either side of it. */
+static void test_large_requests_and_answers_travel(void **state)
+{
+    enum { N_BYTES = 3 << 20 };
+    grove_ref pool = open_remote();
+    struct grove_process *machine = machine_start(port_of(pool), 1, "ours", "worker");
+    Jobs__V1__EchoResponse response = JOBS__V1__ECHO_RESPONSE__INIT;
+    char *text = malloc(N_BYTES + 1);
+
+    (void)state;
+    assert_non_null(text);
+    for (unsigned i = 0; i < N_BYTES; i++)
+        text[i] = (char)('a' + i % 23);
+    text[N_BYTES] = '\0';
+    assert_int_equal(echo(pool, text, &response), 0);
+    assert_string_equal(response.text, text);
+    free(text);
+    machine_stop(machine);
+    close_pool(pool);
+}
+
 /* --- jobs that end badly -------------------------------------------------------------------------- */
 
 static int crash(grove_ref pool)
@@ -340,6 +361,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_worker_of_another_machine_answers_and_leaves_when_asked),
+        cmocka_unit_test(test_large_requests_and_answers_travel),
         cmocka_unit_test(test_a_job_that_kills_its_worker_fails_alone_and_the_machine_stays),
         cmocka_unit_test(test_an_overdue_job_is_killed_there_and_others_go_on),
         cmocka_unit_test(test_a_machine_that_is_asked_to_end_finishes_what_it_has),
