@@ -215,6 +215,36 @@ static void test_a_label_is_copied_and_cut(void **state)
     assert_string_equal(text, "play/a-label-of-more-than-thirty-one");
 }
 
+/* --- fairness --------------------------------------------------------------------------------- */
+
+static struct script crowd[500], alone;
+
+static int note_crowd(struct play *me, struct script *script)
+{
+    (void)me;
+    for (unsigned i = 0; i < 500; i++)
+        script->number += crowd[i].n_ends;
+    return 0;
+}
+
+static void test_one_with_many_messages_does_not_make_the_next_one_wait_for_all(void **state)
+{
+    grove_ref many = stage_spawn(NULL), one = stage_spawn(NULL);
+
+    (void)state;
+    assert_int_equal(grove_yield_await(), 0); /* Both are born. */
+    alone = (struct script){.act = note_crowd};
+    for (unsigned i = 0; i < 500; i++) {
+        crowd[i] = (struct script){.act = act_nothing};
+        assert_int_equal(stage_send(many, &crowd[i]), 0);
+    }
+    assert_int_equal(stage_send(one, &alone), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(alone.n_ends, 1);
+    assert_in_range(alone.number, 0, 64);
+    assert_int_equal(crowd[499].n_ends, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +259,7 @@ int main(void)
         stage_test(test_a_state_larger_than_a_slot_begins_as_zeros_in_each_life),
         stage_test(test_a_state_in_a_slot_begins_as_zeros_in_each_life),
         stage_test(test_a_label_is_copied_and_cut),
+        stage_test(test_one_with_many_messages_does_not_make_the_next_one_wait_for_all),
     };
 
     return cmocka_run_group_tests_name("actor", tests, stage_set_up, stage_tear_down);

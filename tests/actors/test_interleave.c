@@ -129,6 +129,98 @@ static void test_many_readers_more_than_come_in_at_once(void **state)
     assert_in_range(stage_now_ms() - begin_ms, 50, 80);
 }
 
+/* A reader beside another that was let in, and has not begun. */
+static void let_in(grove_ref ref, struct visit *visit, struct grove_future *future)
+{
+    static Play__V1__ReadResponse response;
+    Play__V1__ReadRequest request = PLAY__V1__READ_REQUEST__INIT;
+
+    request.script = (uintptr_t)visit;
+    assert_int_equal(library_read_start(ref, &request, &response, future), 0);
+}
+
+static void
+test_a_reader_that_was_let_in_and_is_given_up_before_it_begins_never_begins(void **state)
+{
+    struct visit first = {.kind = READ, .act = library_nap, .ms = 10},
+                 second = {.kind = READ, .act = library_nothing};
+    struct grove_future future;
+    grove_ref ref = library_new(NULL, 0);
+
+    (void)state;
+    assert_int_equal(library_post(ref, &first), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    let_in(ref, &second, &future);
+    grove_future_cancel(&future);
+    library_settle();
+    assert_int_equal(second.begun, 0);
+}
+
+static void
+test_a_reader_that_was_let_in_before_a_stop_and_begins_behind_it_never_begins(void **state)
+{
+    struct visit first = {.kind = READ, .act = library_nap, .ms = 10},
+                 second = {.kind = READ, .act = library_nothing};
+    struct grove_future future;
+    grove_ref ref = library_new(NULL, 0);
+
+    (void)state;
+    assert_int_equal(library_post(ref, &first), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    let_in(ref, &second, &future);
+    assert_int_equal(grove_stop(ref, GROVE_STOP_NOW), 0);
+    assert_int_equal(grove_future_await(&future), GROVE_ENOACTOR);
+    assert_int_equal(grove_failure()->started, GROVE_STARTED_NO);
+    assert_int_equal(second.begun, 0);
+}
+
+static int leave_late(struct visit *visit)
+{
+    if (grove_shield_begin(1000) == 0)
+        (void)grove_sleep_await(visit->ms); /* Nothing ends it. */
+    grove_shield_end();
+    return 0;
+}
+
+static void test_while_those_inside_end_a_stopped_one_lets_nobody_in(void **state)
+{
+    enum { MANY = 65 }; /* one more than come in */
+    static struct visit readers[MANY];
+    grove_ref ref = library_new(NULL, 0);
+
+    (void)state;
+    for (unsigned i = 0; i < MANY; i++) {
+        readers[i] = (struct visit){.kind = READ, .act = leave_late, .ms = 10 + i};
+        assert_int_equal(library_post(ref, &readers[i]), 0);
+    }
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(grove_stop_await(ref, GROVE_STOP_KILL), 0);
+    assert_true(readers[MANY - 2].ended > 0);
+    assert_int_equal(readers[MANY - 1].begun, 0);
+}
+
+static void test_readers_that_come_in_make_room_for_those_who_wait_for_it(void **state)
+{
+    struct visit writer = {.kind = WRITE, .act = library_nap, .ms = 5}, readers[4];
+    struct grove_future futures[4];
+    grove_ref ref = GROVE_NOBODY;
+
+    (void)state;
+    assert_int_equal(library_spawn(&library_functions, NULL,
+                                   &(struct grove_spawn_options){.depth_max = 2}, &ref),
+                     0);
+    assert_int_equal(library_post(ref, &writer), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    for (unsigned i = 0; i < 4; i++) {
+        readers[i] = (struct visit){.kind = READ, .act = library_nap, .ms = 20};
+        let_in(ref, &readers[i], &futures[i]); /* Two are queued, two wait for room. */
+    }
+    assert_int_equal(grove_sleep_await(10), 0);
+    assert_int_equal(library_inside, 4);
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(grove_future_await(&futures[i]), 0);
+}
+
 /* --- circles ---------------------------------------------------------------------------------- */
 
 static void
@@ -193,6 +285,10 @@ int main(void)
         library_test(test_a_kill_cancels_all_of_them_and_nothing_is_begun_any_more),
         library_test(test_a_drain_waits_for_all_of_them_and_what_is_queued),
         library_test(test_many_readers_more_than_come_in_at_once),
+        library_test(test_a_reader_that_was_let_in_and_is_given_up_before_it_begins_never_begins),
+        library_test(test_a_reader_that_was_let_in_before_a_stop_and_begins_behind_it_never_begins),
+        library_test(test_while_those_inside_end_a_stopped_one_lets_nobody_in),
+        library_test(test_readers_that_come_in_make_room_for_those_who_wait_for_it),
         library_test(test_one_reader_in_a_circle_is_told_though_others_only_sleep),
         library_test(test_a_reader_behind_a_waiting_writer_may_close_a_circle),
     };
