@@ -281,8 +281,7 @@ static void log_letter(struct gv_loop *loop, struct notes *mine,
                        const struct grove_dead_letter *letter)
 {
     /* The others happen in the best of worlds, too. */
-    bool odd = letter->reason == GROVE_DEAD_CRASHED || letter->reason == GROVE_DEAD_UNSUPPORTED
-               || letter->reason == GROVE_DEAD_FULL;
+    bool odd = letter->reason == GROVE_DEAD_CRASHED || letter->reason >= GROVE_DEAD_UNSUPPORTED;
     char to[GROVE_REF_TEXT_BYTES];
 
     if (!may_log(mine, loop->now_ms)) {

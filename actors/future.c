@@ -46,8 +46,12 @@ static void future_expired(struct gv_timer *timer)
 {
     struct gv_loop *loop = gv_loop_here;
     struct gv_call *call = (struct gv_call *)((char *)timer - offsetof(struct gv_call, timer));
-    bool unseen = gv_call_withdraw(loop, call);
+    bool unseen;
 
+    /* A target here may answer at once, such as a pool: it is too late for that. */
+    call->answered = 1;
+    unseen = gv_call_withdraw(loop, call);
+    call->answered = 0;
     mark_done(loop, call, GROVE_ETIMEDOUT, unseen ? GROVE_STARTED_NO : GROVE_STARTED_UNKNOWN);
 }
 

@@ -406,6 +406,16 @@ int grove_call_await(grove_ref ref, const struct grove_service *service, uint32_
     return call_queued(&verb, ref, request, response);
 }
 
+int gv_verb_call_await(struct gv_verb *verb, ProtobufCMessage *response)
+{
+    struct gv_message *reply = NULL;
+    int rc;
+
+    verb->deadline_ms = deadline_of(verb->loop, verb->turn, default_timeout_ms(verb->method));
+    rc = post_and_park(verb, GV_WAIT_CALL, &reply);
+    return rc != 0 ? rc : take_answer(verb->loop, verb->turn, verb->method, reply, response);
+}
+
 int grove_send_await(grove_ref ref, const struct grove_service *service, uint32_t method,
                      const ProtobufCMessage *request)
 {

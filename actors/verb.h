@@ -39,6 +39,9 @@ uint32_t gv_turn_deadline(struct gv_loop *loop, struct gv_turn *turn, uint32_t t
 int gv_verb_begin(struct gv_verb *verb, grove_ref ref, const struct grove_service *service,
                   uint32_t method, const ProtobufCMessage *request);
 
+/* Calls with the verb's message, which is complete but for the call: suspends until the answer, as grove_call_await. Consumes grove_within. */
+int gv_verb_call_await(struct gv_verb *verb, ProtobufCMessage *response) GV_RARE;
+
 /*
  * The park in wait ended without an answer: the call is given up, if it is
  * still open. Notes and returns rc. On its caller's turn.

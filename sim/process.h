@@ -49,6 +49,7 @@ struct gv_process {
     bool immortal; /* the seed lets it live */
     bool lie_next; /* it lies as soon as it can */
     uint8_t phase; /* enum gv_sim_phase */
+    void *work;    /* of a worker: what runs its jobs, NULL before and after */
 };
 
 /* What a child runs; its value is the exit status. */

@@ -8,8 +8,10 @@
 #include "sim/chance.h"
 #include "sim/door.h"
 #include "sim/process.h"
+#include "sim/thread.h"
 #include "sim/world.h"
 #include "workers/page.h"
+#include "workers/progress.h"
 #include "workers/served.h"
 #include "workers/worker.h"
 
@@ -29,7 +31,22 @@ void gv_sim_workers_open(const struct grove_worker_entry *first,
 struct around {
     struct gv_process *self;
     const struct grove_method *method;
+    struct gv_worker *worker;
+    struct gv_progress_said said;
 };
+
+/* The worker whose job this code is part of: many processes share one address space here. */
+static struct gv_worker *serving(struct gv_progress_said **said)
+{
+    const struct gv_sim_thread *thread = gv_sim_thread_running();
+    struct around *around =
+        thread != NULL && thread->process != NULL ? thread->process->work : NULL;
+
+    if (around == NULL)
+        return NULL;
+    *said = &around->said;
+    return around->worker;
+}
 
 static void begin_job(void *owner, const struct grove_method *method, uint64_t deadline_ns)
 {
@@ -78,6 +95,9 @@ int gv_sim_worker_run(struct gv_process *self)
         return STATUS_FAILED;
     if (gv_worker_open(&options, &worker) != 0)
         return STATUS_FAILED;
+    around.worker = worker;
+    self->work = &around;
+    gv_progress_worker = serving;
     while (!gv_worker_has_ended(worker)) {
         gv_sim_env.poller_poll(options.poller, gv_worker_can_run(worker) ? 0 : -1);
         if (!gv_worker_can_run(worker))
@@ -87,6 +107,7 @@ int gv_sim_worker_run(struct gv_process *self)
         gv_sim_process_work(gv_sim_delay_ns(PAUSE_US));
         self->phase = GV_SIM_IDLE;
     }
+    self->work = NULL;
     gv_worker_close(worker);
     return 0;
 }

@@ -5,6 +5,7 @@
  * worker that sends others is dropped. All of this runs on the main stack,
  * inside upcalls.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include <grove/error.h>
@@ -29,6 +30,8 @@ void gv_job_fail(struct gv_job *job, int code, enum grove_started started, const
 
     if (job->has_run)
         started = GROVE_STARTED_YES; /* Whatever is true of its last try. */
+    gv_quarantine_left(pool, job);
+    gv_letters_note(job, code, started, text);
     gv_probe(&pool->loop->probes, JOB, job->id, (uint64_t)(int64_t)code);
     gv_wheel_disarm(&pool->loop->wheel, &job->timer);
     if (code < 0 && code != GROVE_EEND)
@@ -64,6 +67,7 @@ static void patience_ended(struct gv_job *job)
     if ((started == job->seq || stands || lost) && child->state != GV_CHILD_DYING) {
         gv_log(GV_LOG_WARN, "job.overdue", "pool=%s method=%s pid=%lld begun=%d", pool->name,
                job->method->name, (long long)child->pid, !stands);
+        job->is_overdue = started == job->seq;
         child->end_is_wanted = true;
         gv_child_kill(child);
         return;
@@ -110,16 +114,32 @@ void gv_job_give_up(struct gv_job *job, int code)
 
 /* --- deaths --------------------------------------------------------------------------------------- */
 
-static void ran_and_died(struct gv_job *job)
+/* How a worker has ended, for people. */
+static const char *cause_of(const struct gv_child *child, char text[64])
+{
+    if (child->is_remote)
+        (void)snprintf(text, 64, "its worker on another machine died");
+    else if (child->link.dropped)
+        (void)snprintf(text, 64, "its worker broke the rules of its link");
+    else if (child->signal != 0)
+        (void)snprintf(text, 64, "its worker was ended by signal %d, %s", child->signal,
+                       strsignal(child->signal)); /* A cut name is still a name. */
+    else
+        (void)snprintf(text, 64, "its worker ended with status %d", child->status);
+    return text;
+}
+
+static void ran_and_died(struct gv_job *job, const struct gv_child *child)
 {
     struct gv_pool *pool = job->pool;
+    char text[64];
 
     if (job->gave_up != 0) {
         gv_job_fail(job, job->gave_up, GROVE_STARTED_YES, NULL);
         return;
     }
-    if (gv_job_may_rerun(job) && job->deaths < GV_POOL_DEATHS_MAX
-        && pool->state != GV_POOL_ENDING) {
+    if (gv_job_may_rerun(job) && job->deaths < GV_POOL_DEATHS_MAX && pool->state != GV_POOL_ENDING
+        && gv_quarantine_holds(pool, job) == NULL) {
         pool->stats.retried++;
         gv_job_wait(&pool->queue, job, true);
         return;
@@ -127,10 +147,11 @@ static void ran_and_died(struct gv_job *job)
     if (job->deaths >= GV_POOL_DEATHS_MAX)
         gv_log(GV_LOG_ERROR, "job.dead", "pool=%s method=%s deaths=%u", pool->name,
                job->method->name, job->deaths);
-    gv_job_fail(job, GROVE_ECRASHED, GROVE_STARTED_YES, gv_job_items_text(job));
+    gv_job_fail(job, GROVE_ECRASHED, GROVE_STARTED_YES,
+                gv_job_items_text(job) != NULL ? gv_job_items_text(job) : cause_of(child, text));
 }
 
-void gv_job_bereaved(struct gv_job *job, uint64_t started)
+void gv_job_bereaved(struct gv_job *job, const struct gv_child *child, uint64_t started)
 {
     struct gv_pool *pool = job->pool;
 
@@ -140,7 +161,9 @@ void gv_job_bereaved(struct gv_job *job, uint64_t started)
         job->deaths += job->seq == started;
         job->has_run = true;
         job->n_begun++;
-        ran_and_died(job);
+        if (job->seq == started && job->gave_up == 0)
+            gv_quarantine_died(pool, job);
+        ran_and_died(job, child);
         return;
     }
     if (job->gave_up != 0) {
@@ -204,12 +227,17 @@ static const char *done(struct gv_job *job, const struct gv_frame *frame)
     struct gv_message *request, *reply;
     int rc = gv_job_make_reply(job, frame, &reply, &error);
 
+    if (rc == GROVE_EPROTO)
+        gv_quarantine_died(pool, job);
+    else
+        gv_quarantine_survived(pool, job);
     if (rc != 0) {
         gv_job_fail(job, rc == GROVE_EPROTO ? GROVE_EBROKEN : rc, GROVE_STARTED_YES,
                     rc == GROVE_EPROTO ? error.why : gv_mail_reason(rc));
         return rc == GROVE_EPROTO ? "its answer is not a valid message" : NULL;
     }
     gv_probe(&pool->loop->probes, JOB, job->id, 0);
+    gv_quarantine_left(pool, job);
     gv_wheel_disarm(&pool->loop->wheel, &job->timer);
     pool->stats.done++;
     request = gv_job_give(&pool->queue, job);
@@ -234,9 +262,12 @@ static const char *not_done(struct gv_job *job, const struct gv_frame *frame)
     if (gv_unpack(&grove__link__v1__failure__descriptor,
                   (struct gv_packed){frame->body, frame->body_bytes}, &arena, &message, NULL)
         != 0) {
+        gv_quarantine_died(job->pool, job);
         gv_job_fail(job, GROVE_EBROKEN, GROVE_STARTED_YES, NULL);
         return "its failure is not a valid message";
     }
+    if (started == GROVE_STARTED_YES)
+        gv_quarantine_survived(job->pool, job);
     failure = (const Grove__Link__V1__Failure *)message;
     if (failure->code != GROVE_EEND && (refused ? failure->code > 0 : failure->code < 0))
         gv_job_fail(job, failure->code, started, failure->text);

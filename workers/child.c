@@ -64,6 +64,8 @@ static void exited(void *owner, int status, int signal)
     struct gv_child *child = owner;
 
     child->has_exited = true;
+    child->status = status;
+    child->signal = signal;
     child->process = NULL;
     child->since_ms = child->pool->loop->now_ms;
     note_death(child, status, signal);

@@ -55,6 +55,7 @@ struct gv_child {
     bool is_remote;     /* another machine: it has no process here, no page, and no order of jobs */
     bool has_left;      /* another machine that was told to leave, or has said that it does */
     uint16_t capacity;  /* workers behind its link */
+    int status, signal; /* how it ended; of interest when it is dead */
     int64_t pid;
     int64_t pid_before; /* of its predecessor, whose connection may come late */
     uint32_t since_ms;  /* when it was spawned, or told to leave, or has exited */

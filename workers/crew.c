@@ -245,6 +245,8 @@ static void hand_out(struct gv_pool *pool, struct gv_child *child, struct gv_job
     int rc;
 
     gv_job_unwait(&pool->queue, job);
+    if (gv_quarantine_stops(pool, job))
+        return;
     body = gv_job_body(job, &body_bytes);
     if (job->streams)
         gv_job_stream(job, &frame);
@@ -319,7 +321,7 @@ static void settle_estate(struct gv_pool *pool, struct gv_child *child)
         gv_jobs_remove(&child->jobs, job);
         gv_slab_leave(child, job);
         job->child = NULL;
-        gv_job_bereaved(job, started);
+        gv_job_bereaved(job, child, started);
     }
     gv_slab_close(child);
     pool->env->page_close(pool->env->world, &child->page);
@@ -384,4 +386,5 @@ void gv_crew_tick(struct gv_pool *pool)
     if (pool->broken)
         gv_crew_spawn(pool);
     gv_size_tick(pool);
+    gv_quarantine_tick(pool);
 }

@@ -132,6 +132,7 @@ const char *gv_job_stream_ended(struct gv_job *job, const struct gv_frame *frame
         gv_job_fail(job, GROVE_EBROKEN, GROVE_STARTED_YES, NULL);
         return "its stream ends with a body";
     }
+    gv_quarantine_survived(job->pool, job);
     gv_job_fail(job, GROVE_EEND, GROVE_STARTED_YES, NULL);
     return NULL;
 }

@@ -41,6 +41,7 @@ struct gv_job {
     const struct grove_method *method;
     struct gv_timer timer; /* the deadline, then the patience after CANCEL */
     uint64_t id;           /* on the wire; never used twice in a pool */
+    uint64_t letter;       /* the dead letter whose retry it is, 0 = none's */
     uint64_t seq;          /* place in its worker's order */
     int gave_up;           /* 0, or the code its caller has got: GROVE_ETIMEDOUT, GROVE_ECANCELED */
     uint32_t gave_up_ms;   /* when that was */
@@ -56,6 +57,7 @@ struct gv_job {
     uint64_t n_items;      /* that were handed on to its caller */
     bool is_in_slab;       /* its request lies in its worker's slab, at slab_at */
     uint64_t slab_at;
+    bool is_overdue; /* it ran on after the grace, and its worker was killed for it */
 };
 
 struct gv_job_list {

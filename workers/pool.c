@@ -7,6 +7,7 @@
 #include <grove/error.h>
 
 #include "actors/call.h"
+#include "actors/deadletter.h"
 #include "actors/service.h"
 #include "runtime/assert.h"
 #include "runtime/go.h"
@@ -53,11 +54,17 @@ static void file(struct gv_pool *pool, struct gv_message *request)
 
     if (job == NULL) {
         pool->stats.failed++;
+        if (request->call == 0) /* Nobody else hears of it. */
+            gv_dead_note(pool->loop, request,
+                         rc == GROVE_ETIMEDOUT ? GROVE_DEAD_EXPIRED : GROVE_DEAD_FULL);
         gv_call_fail(pool->loop, request, rc != 0 ? rc : GROVE_ENOMEM, GROVE_STARTED_NO, NULL);
         return;
     }
     job->pool = pool;
     gv_timer_init(&job->timer, deadline_passed);
+    gv_letters_meet(job);
+    if (gv_quarantine_stops(pool, job))
+        return;
     if (request->deadline_ms != 0)
         gv_wheel_arm(&pool->loop->wheel, &job->timer, request->deadline_ms);
     gv_job_wait(&pool->queue, job, false);

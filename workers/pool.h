@@ -22,7 +22,9 @@
  * Files: pool.c the task, pool_open.c its birth and the public functions,
  * crew.c who gets which job, size.c how many workers there are and for how
  * long, child.c one worker process, job.c the queue, slab_pool.c large messages,
- * answer.c what comes back, remote.c workers of other machines, host_dir.c and host_child.c the door.
+ * answer.c what comes back, letters.c dead ones, quarantine.c those that
+ * kill their workers, remote.c workers of other machines, host_dir.c and
+ * host_child.c the door.
  *
  * Always: loop 0 alone touches a pool. Every filed job is answered exactly
  * once. The pool's slot is given back when no child and no job is left.
@@ -38,6 +40,8 @@
 #include "runtime/task.h"
 #include "workers/child.h"
 #include "workers/job.h"
+#include "workers/letters.h"
+#include "workers/quarantine.h"
 
 #define GV_POOL_WORKERS_MAX 256u
 #define GV_POOL_NAME_BYTES  32u
@@ -102,6 +106,8 @@ struct gv_pool {
     bool slab_is_missing;   /* it could not be made, and the log has it */
     struct gv_bytes answer; /* copied out of a slab */
     uint32_t answer_ms;     /* when that was used last */
+    struct gv_letters letters;
+    struct gv_quarantine quarantine;
     struct gv_flush flush;
     struct gv_timer tick;
     struct grove_pool_stats stats; /* what is counted, not what is measured when asked */
@@ -113,6 +119,9 @@ extern const struct gv_task_class gv_pool_class;
 /* Makes a pool with its directory and listener, but no task and no worker yet. */
 int gv_pool_make(struct gv_loop *loop, const struct grove_pool_options *options,
                  struct gv_pool **pool);
+
+/* The living pool that ref names, for who is on its loop; or a code, noted. function: who asks. */
+int gv_pool_find_here(const char *function, grove_ref ref, struct gv_pool **pool);
 
 /* Frees it: no child, no job, no listener may be left. */
 void gv_pool_free(struct gv_pool *pool);
@@ -222,7 +231,7 @@ int gv_job_make_reply(struct gv_job *job, const struct gv_frame *frame, struct g
                       struct gv_validate_error *error);
 
 /* The worker that had it is dead. started: the seq of its last job. The job is in no list. */
-void gv_job_bereaved(struct gv_job *job, uint64_t started);
+void gv_job_bereaved(struct gv_job *job, const struct gv_child *child, uint64_t started);
 
 /* --- items.c -------------------------------------------------------------------------------------- */
 

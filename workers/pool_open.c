@@ -119,6 +119,10 @@ static const char *wrong(const struct grove_pool_options *options)
             || options->slab_bytes > (int64_t)GV_SLAB_BYTES_MOST))
         return "slab_bytes is 1 MiB to 4 GiB, or -1 for none: large messages go through the "
                "stream then";
+    if (gv_letters_wrong(options) != NULL)
+        return gv_letters_wrong(options);
+    if (gv_quarantine_wrong(options) != NULL)
+        return gv_quarantine_wrong(options);
     return gv_size_wrong(options) != NULL ? gv_size_wrong(options) : gv_remote_wrong(options);
 }
 
@@ -142,6 +146,8 @@ static struct gv_pool *new_pool(struct gv_loop *loop, const struct grove_pool_op
     pool->n_places = n_places;
     pool->n_local = n_local;
     gv_size_init(pool, options);
+    gv_letters_init(&pool->letters, options);
+    gv_quarantine_init(&pool->quarantine, options);
     pool->credits = options->credits;
     pool->queue_max = options->queue_max != 0 ? options->queue_max : QUEUE_MAX_DEFAULT;
     pool->bytes_max = options->bytes_max != 0 ? options->bytes_max : BYTES_MAX_DEFAULT;
@@ -166,6 +172,8 @@ void gv_pool_free(struct gv_pool *pool)
     gv_roster_free(pool->roster);
     gv_bytes_free(&pool->answer);
     gv_queue_deinit(&pool->queue);
+    gv_letters_deinit(&pool->letters);
+    gv_quarantine_deinit(&pool->quarantine);
     free(pool);
 }
 
@@ -301,8 +309,7 @@ int grove_pool_close_await(grove_ref ref, uint32_t timeout_ms)
     return grove_stop_await(ref, mode);
 }
 
-/* The pool itself, for who is on its loop; or a code. */
-static int find_here(const char *function, grove_ref ref, struct gv_pool **pool)
+int gv_pool_find_here(const char *function, grove_ref ref, struct gv_pool **pool)
 {
     struct gv_task *task;
 
@@ -318,7 +325,7 @@ static int find_here(const char *function, grove_ref ref, struct gv_pool **pool)
 int grove_pool_stats(grove_ref ref, struct grove_pool_stats *stats)
 {
     struct gv_pool *pool = NULL;
-    int rc = find_here("grove_pool_stats", ref, &pool);
+    int rc = gv_pool_find_here("grove_pool_stats", ref, &pool);
 
     if (rc == 0 && stats == NULL)
         rc = gv_usage_null("grove_pool_stats", "the place for them");
@@ -359,7 +366,7 @@ int grove_pool_url(grove_ref ref, char *url, size_t room)
 int grove_pool_pids(grove_ref ref, int *pids, unsigned n)
 {
     struct gv_pool *pool = NULL;
-    int rc = find_here("grove_pool_pids", ref, &pool), n_pids = 0;
+    int rc = gv_pool_find_here("grove_pool_pids", ref, &pool), n_pids = 0;
 
     if (rc != 0)
         return rc;

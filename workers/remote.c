@@ -391,14 +391,14 @@ bool gv_remote_gave_back(struct gv_child *child, struct gv_job *job, const struc
         return false;
     code = code_of(frame);
     if (code == GROVE_ECRASHED) {
-        gv_job_bereaved(job, job->seq);
+        gv_job_bereaved(job, child, job->seq);
         return true;
     }
     /* It has no workers now, or ends, and has not begun: it shall come again when it can. */
     if (gv_frame_started(frame) != GROVE_STARTED_NO
         || (code != GROVE_ESTOPPING && code != GROVE_EUNAVAILABLE && code != GROVE_EFULL))
         return false;
-    gv_job_bereaved(job, job->seq - 1);
+    gv_job_bereaved(job, child, job->seq - 1);
     if (child->state == GV_CHILD_READY)
         gv_child_leave(child);
     return true;

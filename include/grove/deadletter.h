@@ -6,6 +6,8 @@
  * room there; its caller is told besides (`called`). A message that was
  * taken back, since its caller gave up, is none. One message counts though
  * its handler has begun: that which made the handler call grove_fail.
+ * Jobs of worker pools are told here too; pool.h says which ones, and how
+ * they are retried.
  *
  * They are counted by reason, the last 256 of each loop are kept, and who
  * wants to see them all subscribes. The log tells the first ten of a loop,
@@ -24,14 +26,20 @@
 #include <grove/ref.h>
 
 /* Why nobody will see it: name, words. Numbers are given in this order and never change. */
-#define GROVE_DEAD_TABLE(X)                                                   \
-    X(NOACTOR, "nobody lived at its ref when it came")                        \
-    X(STOPPED, "its receiver ended before its turn came")                     \
-    X(EXPIRED, "its deadline passed before its turn came")                    \
-    X(DROPPED, "a younger message of an rpc with DROP_OLDEST took its place") \
-    X(CRASHED, "its handler called grove_fail")                               \
-    X(UNSUPPORTED, "its receiver has no function for its method")             \
-    X(FULL, "it came from another loop, or from a group, and the mailbox was full")
+#define GROVE_DEAD_TABLE(X)                                                         \
+    X(NOACTOR, "nobody lived at its ref when it came")                              \
+    X(STOPPED, "its receiver ended before its turn came")                           \
+    X(EXPIRED, "its deadline passed before its turn came")                          \
+    X(DROPPED, "a younger message of an rpc with DROP_OLDEST took its place")       \
+    X(CRASHED, "its handler called grove_fail")                                     \
+    X(UNSUPPORTED, "its receiver has no function for its method")                   \
+    X(FULL, "it came from another loop, or from a group, and the mailbox was full") \
+    X(KILLED, "the workers that ran it died")                                       \
+    X(OVERDUE, "it still ran after its deadline, so its worker was killed")         \
+    X(BROKEN, "its worker's answer was no valid message")                           \
+    X(FAILED, "its function in a worker failed, and nobody waited for the answer")  \
+    X(UNAVAILABLE, "no worker could be started for it, and nobody waited")          \
+    X(QUARANTINED, "jobs like it have killed their workers, and nobody waited")
 
 enum grove_dead_reason {
 #define GROVE_DEAD_ENUM(name, text) GROVE_DEAD_##name,

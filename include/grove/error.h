@@ -72,7 +72,9 @@ enum grove_class {
     X(EYIELD, -4120, "internal", NO,                                                             \
       "an await inside a no-yield region: end the region first, or await before it")             \
     X(EEND, -4121, "out_of_range", YES,                                                          \
-      "the stream has ended and all its items were taken: this is no failure")
+      "the stream has ended and all its items were taken: this is no failure")                   \
+    X(EQUARANTINED, -4122, "unavailable", NO,                                                    \
+      "jobs like this one have killed their workers: mend its function, or wait for the next trial")
 
 enum grove_error {
 #define GROVE_ERROR_ENUM(name, number, connect, started, advice) GROVE_##name = number,

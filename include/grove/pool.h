@@ -33,9 +33,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <grove/deadletter.h>
 #include <grove/export.h>
 #include <grove/init.h>
 #include <grove/ref.h>
+
+/* For options whose default is not to be: never. */
+#define GROVE_POOL_NEVER UINT32_MAX
 
 /* Zero means the default. */
 struct grove_pool_options {
@@ -95,6 +99,16 @@ struct grove_pool_options {
      * without use none does. What finds no room goes through the stream, which is slower.
      */
     int64_t slab_bytes; /* for each worker; default 64 MiB; 1 MiB to 4 GiB; -1: none */
+
+    /* Dead letters. The oldest make room. */
+    unsigned dead_max;       /* how many are kept; default 256, at most 65 536 */
+    uint64_t dead_bytes_max; /* of their requests; a larger one is not kept; default 8 MiB */
+
+    /* Quarantine. */
+    uint32_t quarantine_deaths; /* workers that equal requests may kill in a row; default 3, at
+                                   most 1000; GROVE_POOL_NEVER: no quarantine, of methods neither */
+    unsigned quarantine_ms;     /* until one is tried again, twice as long after each trial that
+                                   dies, up to 10 minutes; default 30 000 */
 };
 
 /*
@@ -126,6 +140,9 @@ struct grove_pool_stats {
     uint64_t dropped_frames; /* late, doubled or unknown answers, items beyond credit, progress
                                 that cannot be, messages in shared memory with a wrong place
                                 or sum */
+    uint64_t dead;           /* jobs that became dead letters */
+    uint64_t dead_dropped;   /* of them, those that are kept no more, for want of room */
+    uint64_t quarantined;    /* jobs refused by a quarantine */
     uint64_t progressed;     /* words on progress that workers have sent */
     uint64_t items;          /* of streams, handed on to their readers */
     unsigned n_parked;       /* workers whose stream waits for its reader */
@@ -158,6 +175,85 @@ GROVE_API int grove_pool_pids(grove_ref pool, int *pids, unsigned n);
  * or GROVE_EUSAGE: it does not listen, or room is too short.
  */
 GROVE_API int grove_pool_url(grove_ref pool, char *url, size_t room);
+/* --- dead letters ------------------------------------------------------------------------------- */
+
+/*
+ * A dead letter of a pool is a job that its function will not answer any
+ * more, and that is kept with its request. Of a call these are
+ *
+ *     KILLED   the workers that ran it died: one, or two if it may run again
+ *     OVERDUE  it still ran at its deadline, and after the grace
+ *     BROKEN   its worker's answer was no message
+ *
+ * Its caller has been told. Of a job that was sent, so that nobody waits for
+ * it, also FAILED (its function returned a negative code), UNAVAILABLE,
+ * QUARANTINED, STOPPED. A job that its caller gave up is none. Each is a
+ * dead letter of the process as well: grove_dead_letters_subscribe tells of it.
+ */
+struct grove_pool_letter {
+    uint64_t id; /* in its pool; never used twice */
+    const struct grove_method *method;
+    enum grove_dead_reason reason;
+    int code;                 /* what its caller heard, if there was one */
+    unsigned attempts;        /* runs that began, of all its retries */
+    uint64_t bytes;           /* of its request, packed */
+    uint64_t fingerprint;     /* equal requests of a method have equal ones, in this pool */
+    bool is_called;           /* somebody waited for the answer, and has been told */
+    bool is_kept;             /* its request is there, so it can be retried */
+    unsigned long long at_ns; /* when it died the last time, as grove_now_ns tells */
+    char text[96];            /* the reason that was given, "" if none */
+};
+
+/*
+ * Copies the dead letters of a pool, newest first, at most n. Returns how
+ * many there are, or a negative code. On loop 0 only. Never suspends.
+ */
+GROVE_API int grove_pool_dead_letters(grove_ref pool, struct grove_pool_letter *letters,
+                                      unsigned n);
+
+/*
+ * Runs a dead letter's request as a new call, with a deadline of its own, as if by _await:
+ * the answer, which must be of the rpc's response type, or NULL, is the
+ * caller's of this function. When it has been answered the letter is gone; if the job
+ * fails it stays, with more attempts. Returns what the call does, or GROVE_EUSAGE: there is no
+ * such letter, it is being retried, or its request was not kept. On loop 0 only. Suspends.
+ */
+GROVE_API int grove_pool_retry_await(grove_ref pool, uint64_t letter, ProtobufCMessage *response);
+
+/*
+ * Forgets a dead letter, 0: all. Returns how many were forgotten, or a
+ * negative code. On loop 0 only. Never suspends.
+ */
+GROVE_API int grove_pool_forget(grove_ref pool, uint64_t letter);
+
+/* --- quarantine --------------------------------------------------------------------------------- */
+
+/*
+ * Jobs that kill their workers are refused for a while with
+ * GROVE_EQUARANTINED, started NO: at once, so that other jobs have the
+ * workers. That befalls equal requests of a method that have killed
+ * quarantine_deaths workers without one being answered between; and
+ * a method ten of whose jobs, and no fewer than were answered of late, have killed theirs.
+ * After quarantine_ms one of them is tried: if it is answered, all are
+ * let in again. Workers killed for a job's deadline, and by a caller that gave up, do not count.
+ */
+struct grove_pool_quarantine {
+    uint64_t id;
+    const struct grove_method *method;
+    bool is_whole;        /* the whole method; else requests of this fingerprint */
+    bool is_tried;        /* one of them is on trial now */
+    uint64_t fingerprint; /* as of dead letters */
+    unsigned deaths;      /* of workers */
+    unsigned rest_ms;     /* until one is tried, 0: the next one is */
+    uint64_t refused;     /* jobs */
+};
+
+/* Copies the quarantines of a pool, at most n. Returns how many there are, or a negative code. On loop 0 only. Never suspends. */
+GROVE_API int grove_pool_quarantines(grove_ref pool, struct grove_pool_quarantine *quarantines,
+                                     unsigned n);
+
+/* Lifts a quarantine, 0: all, and forgets its deaths. Returns how many, or a negative code. On loop 0 only. Never suspends. */
+GROVE_API int grove_pool_lift(grove_ref pool, uint64_t quarantine);
 
 /* What grove_worker_main calls; use grove_worker_main. */
 GROVE_API int grove_worker_main_with(int *argc, char ***argv,

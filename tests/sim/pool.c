@@ -8,12 +8,14 @@
  * Every call has one outcome, soon after its deadline at the latest. A job
  * that may not run twice never does. One that may is not lost: if it fails
  * by a crash it has run twice at least. Who is told that it never began is
- * told the truth. When the faults end, the pool works again, and after its
+ * told the truth. What is told of a job's progress is its own. A crash that
+ * was told is a dead letter, which can be retried. When the faults end, the pool works again, and after its
  * end nothing of it is left.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <grove.h>
@@ -35,6 +37,7 @@ struct job {
     bool poison;      /* it kills whoever runs it */
     bool never_began; /* its caller was told so */
     unsigned n_runs;
+    unsigned n_steps; /* it tells of its progress so often */
 };
 
 static struct {
@@ -42,6 +45,8 @@ static struct {
     struct job jobs[JOBS_MAX];
     unsigned n_jobs;
     unsigned n_ended; /* clients */
+    bool quarantines;
+    uint64_t n_crashed; /* calls that ended so */
 } play;
 
 /* --- in the workers ------------------------------------------------------------------------------- */
@@ -55,6 +60,12 @@ static void work(uint32_t number)
               number);
     job->n_runs++;
     sim_note("works", number, job->n_runs);
+    for (unsigned i = 1; i <= job->n_steps; i++) {
+        char note[32];
+
+        (void)snprintf(note, sizeof note, "%" PRIu32 " %u", number, i); /* It fits. */
+        grove_job_progress((double)i / job->n_steps, note);
+    }
     if (job->poison)
         (void)gv_sim_process_kill(gv_sim_thread_running()->process,
                                   SIGSEGV); /* It lives now, so it can die. */
@@ -86,8 +97,13 @@ GROVE_WORKER(job, &functions);
 
 static bool is_allowed(int rc)
 {
-    static const int codes[] = {
-        0, GROVE_EFULL, GROVE_ETIMEDOUT, GROVE_ECANCELED, GROVE_ECRASHED, GROVE_EUNAVAILABLE};
+    static const int codes[] = {0,
+                                GROVE_EFULL,
+                                GROVE_ETIMEDOUT,
+                                GROVE_ECANCELED,
+                                GROVE_ECRASHED,
+                                GROVE_EUNAVAILABLE,
+                                GROVE_EQUARANTINED};
 
     for (unsigned i = 0; i < sizeof codes / sizeof codes[0]; i++)
         if (codes[i] == rc)
@@ -104,8 +120,11 @@ static void check_outcome(uint32_t number, bool may_rerun, int rc)
     SIM_CHECK(is_allowed(rc), "job %u ended with %s (%d)", number, grove_error_name(rc), rc);
     SIM_CHECK(rc != 0 || job->n_runs >= 1, "job %u was answered, but never ran", number);
     if (rc == GROVE_ECRASHED)
-        SIM_CHECK(job->n_runs >= (may_rerun ? 2 : 1),
+        SIM_CHECK(job->n_runs >= (may_rerun && !play.quarantines ? 2 : 1),
                   "job %u has crashed, they say, but it ran %u times", number, job->n_runs);
+    SIM_CHECK(rc != GROVE_EQUARANTINED || (play.quarantines && started == GROVE_STARTED_NO),
+              "job %u was refused as deadly, and ran", number);
+    play.n_crashed += rc == GROVE_ECRASHED;
     if (rc != 0 && started == GROVE_STARTED_NO) {
         SIM_CHECK(job->n_runs == 0,
                   "job %u (%s) ran, although its caller was told that it never would", number,
@@ -122,6 +141,26 @@ static void check_answer(uint32_t number, uint32_t answered, const ProtobufCBina
               "job %u got the answer of another one", number);
 }
 
+/* Follows the job while it runs: it speaks of itself alone, and goes on but for its next run. */
+static int follow(uint32_t number, struct grove_future *future)
+{
+    struct grove_progress last = {.attempt = 0}, progress;
+
+    while (grove_progress_await(future, &progress)) {
+        unsigned job = 0, step = 0;
+
+        sim_note("progress", number, (uint64_t)(progress.fraction * 100));
+        SIM_CHECK(sscanf(progress.note, "%u %u", &job, &step) == 2 && job == number,
+                  "of job %u it was told: %s", number, progress.note);
+        SIM_CHECK(progress.attempt > last.attempt
+                      || (progress.attempt == last.attempt && progress.fraction > last.fraction),
+                  "job %u went back from %g of run %u to %g of run %u", number, last.fraction,
+                  last.attempt, progress.fraction, progress.attempt);
+        last = progress;
+    }
+    return grove_future_await(future);
+}
+
 static int call_once(uint32_t number, ProtobufCBinaryData ballast)
 {
     Sim__Jobs__V1__OnceRequest request = SIM__JOBS__V1__ONCE_REQUEST__INIT;
@@ -130,7 +169,14 @@ static int call_once(uint32_t number, ProtobufCBinaryData ballast)
 
     request.job = number;
     request.ballast = ballast;
-    rc = job_once_await(play.pool, &request, &response);
+    if (play.jobs[number].n_steps > 0) {
+        struct grove_future future;
+
+        rc = job_once_start(play.pool, &request, &response, &future);
+        rc = rc == 0 ? follow(number, &future) : rc;
+    } else {
+        rc = job_once_await(play.pool, &request, &response);
+    }
     if (rc == 0)
         check_answer(number, response.job, &ballast, &response.ballast);
     return rc;
@@ -144,7 +190,14 @@ static int call_again(uint32_t number, ProtobufCBinaryData ballast)
 
     request.job = number;
     request.ballast = ballast;
-    rc = job_again_await(play.pool, &request, &response);
+    if (play.jobs[number].n_steps > 0) {
+        struct grove_future future;
+
+        rc = job_again_start(play.pool, &request, &response, &future);
+        rc = rc == 0 ? follow(number, &future) : rc;
+    } else {
+        rc = job_again_await(play.pool, &request, &response);
+    }
     if (rc == 0)
         check_answer(number, response.job, &ballast, &response.ballast);
     return rc;
@@ -156,7 +209,8 @@ static uint32_t new_job(void)
 
     job->work_us =
         sim_draw(SIM_LOAD, 8) == 0 ? sim_draw(SIM_LOAD, 200000) : sim_draw(SIM_LOAD, 300);
-    job->poison = sim_draw(SIM_LOAD, 40) == 0;
+    job->poison = sim_draw(SIM_LOAD, play.quarantines ? 4 : 40) == 0;
+    job->n_steps = sim_draw(SIM_LOAD, 2) == 0 ? sim_draw(SIM_LOAD, 12) : 0;
     return play.n_jobs++;
 }
 
@@ -216,6 +270,56 @@ static void check_mending(void)
     SIM_CHECK(n <= MEND_TRIES, "the pool works no more");
 }
 
+/* Until no worker has a job: those that were given up end too, and may be letters then. */
+static void wait_idle(void)
+{
+    struct grove_pool_stats stats = {.running = 1};
+
+    for (unsigned i = 0; i < 10000 && stats.running + stats.queued > 0; i++) {
+        (void)grove_sleep_await(1); /* main is never stopped. */
+        SIM_CHECK(grove_pool_stats(play.pool, &stats) == 0, "there are no figures");
+    }
+    SIM_CHECK(stats.running + stats.queued == 0, "jobs are left");
+}
+
+/* Every crash that a caller heard of is a letter; those that may run again are retried, without faults. */
+static void check_letters(void)
+{
+    struct grove_pool_letter letters[JOBS_MAX];
+    struct grove_pool_stats stats;
+    int n, n_left;
+
+    wait_idle();
+    n = grove_pool_dead_letters(play.pool, letters, JOBS_MAX);
+    SIM_CHECK(grove_pool_stats(play.pool, &stats) == 0, "there are no figures");
+    SIM_CHECK(n >= 0 && (uint64_t)n + stats.dead_dropped == stats.dead,
+              "%d letters of %" PRIu64 ", %" PRIu64 " dropped", n, stats.dead, stats.dead_dropped);
+    SIM_CHECK(stats.dead >= play.n_crashed,
+              "%" PRIu64 " calls have crashed, %" PRIu64 " are letters", play.n_crashed,
+              stats.dead);
+    (void)grove_pool_lift(play.pool, 0); /* However many there are. */
+    SIM_CHECK(grove_pool_quarantines(play.pool, NULL, 0) == 0, "a quarantine is not lifted");
+    n_left = n;
+    for (int i = 0; i < n; i++) {
+        Sim__Jobs__V1__AgainResponse response = SIM__JOBS__V1__AGAIN_RESPONSE__INIT;
+        int rc;
+
+        SIM_CHECK(letters[i].attempts >= 1, "letter %d never ran", i);
+        if (letters[i].method != &job_service_table.methods[JOB_METHOD_AGAIN]) {
+            n_left -= grove_pool_forget(play.pool, letters[i].id);
+            continue;
+        }
+        rc = grove_pool_retry_await(play.pool, letters[i].id, &response.base);
+        sim_note("retried", (uint64_t)i, (uint64_t)(int64_t)rc);
+        SIM_CHECK(is_allowed(rc), "a retry ended with %s", grove_error_name(rc));
+        SIM_CHECK(rc != 0 || play.jobs[response.job].n_runs >= 2, "a retry did not run");
+        n_left -= rc == 0;
+    }
+    wait_idle();
+    n = grove_pool_dead_letters(play.pool, letters, JOBS_MAX);
+    SIM_CHECK(n == n_left, "%d letters are left, not %d", n, n_left);
+}
+
 /* Half of the pools grow and shrink, half of them change their workers. */
 static void draw_size(struct grove_pool_options *options)
 {
@@ -255,6 +359,12 @@ static void run(void)
     options.credits = sim_draw(SIM_LOAD, 4);
     options.queue_max = 1 + sim_draw(SIM_LOAD, 30);
     options.grace_ms = 1 + sim_draw(SIM_LOAD, 100);
+    play.quarantines = sim_draw(SIM_LOAD, 2) == 0;
+    options.quarantine_deaths = GROVE_POOL_NEVER;
+    if (play.quarantines) {
+        options.quarantine_deaths = 1 + sim_draw(SIM_LOAD, 3);
+        options.quarantine_ms = 1 + sim_draw(SIM_LOAD, 300);
+    }
     draw_size(&options);
     rc = grove_pool_open(&options, &play.pool);
     SIM_CHECK(rc == 0, "no pool: %s", grove_error_name(rc));
@@ -267,6 +377,7 @@ static void run(void)
     sim_wait_for(&play.n_ended, n_clients, 600000);
     check_size(&options);
     check_mending();
+    check_letters();
     check_size(&options);
     rc = grove_pool_close_await(play.pool, sim_draw(SIM_LOAD, 2) * 1000);
     SIM_CHECK(rc == 0, "the pool closes with %s", grove_error_name(rc));

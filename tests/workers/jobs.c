@@ -169,7 +169,13 @@ static int crash(const Jobs__V1__CrashRequest *request, Jobs__V1__CrashResponse 
 {
     static const char garbage[64] = "this is no frame but sixty-four bytes of something else!";
 
-    (void)response;
+    if (request->counts[0] != '\0') {
+        int rc = count(request->counts, 0);
+
+        response->n_runs = rc == 0 ? counts[0] : 0;
+        if (rc != 0 || counts[0] > request->n_crashes)
+            return rc;
+    }
     switch (request->how) {
     case 0:
         abort();

@@ -250,12 +250,33 @@ static void test_a_cancelled_job_that_does_not_ask_is_killed_after_the_grace(voi
     close_pool(pool);
 }
 
+static void test_a_future_ends_at_its_deadline_also_while_its_job_waits(void **state)
+{
+    grove_ref pool = open_pool(&(struct grove_pool_options){.n_workers = 1, .credits = 1});
+    Jobs__V1__OnceResponse first_done = JOBS__V1__ONCE_RESPONSE__INIT, done = first_done;
+    Jobs__V1__OnceRequest first = once_request(0, 400000), second = once_request(1, 0);
+    struct grove_future at_work, waiting;
+
+    (void)state;
+    reset_counts(2);
+    wait_ready(pool, 1);
+    assert_int_equal(job_once_start(pool, &first, &first_done, &at_work), 0);
+    grove_within(20);
+    assert_int_equal(job_once_start(pool, &second, &done, &waiting), 0);
+    assert_int_equal(grove_future_await(&waiting), GROVE_ETIMEDOUT);
+    assert_int_equal(grove_future_await(&at_work), 0);
+    assert_serves(pool);
+    assert_int_equal(count_of(1), 0);
+    close_pool(pool);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_thousand_calls_with_a_millisecond_each_through_slow_workers),
         cmocka_unit_test(test_a_job_that_asks_and_ends_in_time_keeps_its_worker),
         cmocka_unit_test(test_a_cancelled_job_that_does_not_ask_is_killed_after_the_grace),
+        cmocka_unit_test(test_a_future_ends_at_its_deadline_also_while_its_job_waits),
     };
 
     if (pools_begin(&argc, &argv) != 0)

@@ -116,7 +116,7 @@ static void bereave(struct gv_job *job, uint64_t seq, uint64_t started)
 {
     gv_job_unwait(&yard.pool->queue, job);
     job->seq = seq;
-    gv_job_bereaved(job, started);
+    gv_job_bereaved(job, yard.child, started);
 }
 
 static void test_a_job_that_had_not_begun_goes_back_to_the_head(void **state)

@@ -177,6 +177,8 @@ int yard_open(void **state)
     yard.pool->birth_ms = 10000;
     yard.pool->grace_ms = 100;
     yard.pool->directory_fd = -1;
+    gv_letters_init(&yard.pool->letters, &(struct grove_pool_options){0});
+    gv_quarantine_init(&yard.pool->quarantine, &(struct grove_pool_options){0});
     (void)snprintf(yard.pool->name, sizeof yard.pool->name, "yard");
     (void)snprintf(yard.pool->url, sizeof yard.pool->url, "ipc:///yard/s");
     yard.child = &yard.pool->children[0];
