@@ -358,7 +358,7 @@ struct gv_pool *gv_pool_find(grove_ref ref)
 int grove_pool_url(grove_ref ref, char *url, size_t room)
 {
     struct gv_pool *pool = NULL;
-    int rc = find_here("grove_pool_url", ref, &pool);
+    int rc = gv_pool_find_here("grove_pool_url", ref, &pool);
 
     return rc != 0 ? rc : gv_remote_url(pool, url, room);
 }
