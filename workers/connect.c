@@ -201,6 +201,10 @@ static int join(const char *program, const struct words *words)
         .program = words->program,
         .n_workers = words->n_workers != 0 ? words->n_workers : gv_option_cores(),
         .name = "agent",
+        /* The pool that asks sees to both: it hears of each death. */
+        .quarantine_deaths = GROVE_POOL_NEVER,
+        .dead_max = 1,
+        .dead_bytes_max = 1,
     };
     struct gv_agent *agent;
     grove_ref pool;
