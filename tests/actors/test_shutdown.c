@@ -154,6 +154,41 @@ static void test_the_drain_waits_for_mail_of_another_loop(void **state)
     stage_close();
 }
 
+static _Atomic bool is_computing;
+static struct script message_of_the_last_moment;
+
+/* On the CPU while the first look finds the other loop quiet; then gives that one work. */
+static int compute_and_send(struct play *me, struct script *script)
+{
+    unsigned long long began_ms = stage_now_ms();
+
+    (void)me;
+    is_computing = true;
+    while (stage_now_ms() - began_ms < script->ms)
+        continue;
+    return stage_send(script->to, script->next);
+}
+
+static void test_the_drain_looks_again_since_loops_are_not_seen_at_one_moment(void **state)
+{
+    static struct script sends;
+
+    (void)state;
+    stage_open_loops_unlent(2);
+    message_of_the_last_moment = (struct script){.act = act_nap, .ms = 30};
+    sends = (struct script){.act = compute_and_send,
+                            .ms = 20,
+                            .to = stage_spawn_on(0, NULL),
+                            .next = &message_of_the_last_moment};
+    is_computing = false;
+    assert_int_equal(stage_send(stage_spawn_on(1, NULL), &sends), 0);
+    while (!is_computing)
+        assert_int_equal(grove_yield_await(), 0);
+    assert_int_equal(grove_drain_await(60000), 0);
+    assert_int_equal(message_of_the_last_moment.n_ends, 1);
+    stage_close();
+}
+
 static grove_token later;
 
 static int act_answer(struct play *me, struct script *script)
@@ -386,6 +421,7 @@ int main(void)
         stage_test(test_only_main_waits_for_it),
         stage_test(test_what_is_under_way_ends_before_anything_is_stopped),
         stage_test(test_the_drain_waits_for_mail_of_another_loop),
+        stage_test(test_the_drain_looks_again_since_loops_are_not_seen_at_one_moment),
         stage_test(test_the_drain_waits_for_greenlets_that_wait_for_an_answer),
         stage_test(test_the_drain_does_not_wait_for_those_who_sleep_or_receive),
         stage_test(test_the_drain_ends_at_half_of_the_time_and_all_at_its_end),
