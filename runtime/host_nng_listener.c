@@ -21,6 +21,7 @@
 #include "runtime/host.h"
 #include "runtime/host_tls.h"
 #include "runtime/host_tls_file.h"
+#include "runtime/log.h"
 
 enum {
     RETRY_MS = 10 /* after an accept failed for want of descriptors or memory */
@@ -62,15 +63,11 @@ static void accept_next(struct door *door, bool after_pause)
 /* Tells the log of the first of several failures in a row. */
 static void note_failure(struct door *door, int rv)
 {
-    char line[128];
-    int n;
-
     if (door->failing)
         return;
     door->failing = true;
-    n = snprintf(line, sizeof(line), "a listener cannot accept: %s; it tries on", nng_strerror(rv));
-    gv_assert(n > 0 && (size_t)n < sizeof(line));
-    gv_host_log_write(NULL, line, (size_t)n);
+    gv_log(GV_LOG_ERROR, "listener.failing",
+           "why=\"%s\" advice=\"it tries on; raise ulimit -n, or close some\"", nng_strerror(rv));
 }
 
 static void on_accepted(void *owner)

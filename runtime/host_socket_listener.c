@@ -20,6 +20,7 @@
 
 #include "runtime/assert.h"
 #include "runtime/host.h"
+#include "runtime/log.h"
 
 enum {
     ACCEPTS_MAX = 64, /* in one poll */
@@ -57,18 +58,14 @@ static void on_rest_over(uv_timer_t *timer)
 /* Tells the log of the first of several failures in a row, and rests. */
 static void rest(struct door *door, int error)
 {
-    char line[128];
-    int n;
-
     door->resting = true;
     gv_assert(uv_poll_stop(&door->poll) == 0);
     gv_assert(uv_timer_start(&door->timer, on_rest_over, RETRY_MS, 0) == 0);
     if (door->failing)
         return;
     door->failing = true;
-    n = snprintf(line, sizeof(line), "a listener cannot accept: %s; it tries on", strerror(error));
-    gv_assert(n > 0 && (size_t)n < sizeof(line));
-    gv_host_log_write(NULL, line, (size_t)n);
+    gv_log(GV_LOG_ERROR, "listener.failing",
+           "why=\"%s\" advice=\"it tries on; raise ulimit -n, or close some\"", strerror(error));
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events)

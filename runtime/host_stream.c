@@ -14,6 +14,7 @@
 
 #include "runtime/assert.h"
 #include "runtime/host.h"
+#include "runtime/log.h"
 
 enum {
     /* The room for a path in a socket's address. */
@@ -34,11 +35,7 @@ static bool is_socket(const char *url)
 
 static int refuse(int error, const char *url, const char *why)
 {
-    char line[256];
-    int n = snprintf(line, sizeof(line), "refused %.150s: %s", url, why);
-
-    gv_assert(n > 0 && (size_t)n < sizeof(line));
-    gv_host_log_write(NULL, line, (size_t)n);
+    gv_log(GV_LOG_ERROR, "stream.refused", "url=%.150s why=\"%s\"", url, why);
     return error;
 }
 

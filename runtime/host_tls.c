@@ -23,11 +23,11 @@
 #include "runtime/assert.h"
 #include "runtime/host.h"
 #include "runtime/host_tls_file.h"
+#include "runtime/log.h"
 
 #define HOST_BYTES     256u
 #define LINES_A_SECOND 10u
 #define NS_A_SECOND    1000000000u
-#define LINE_BYTES     384u
 
 struct nng_tls_engine_config {
     SSL_CTX *context;
@@ -74,20 +74,14 @@ static const char *reason(const struct nng_tls_engine_conn *conn)
 
 static void refuse(struct nng_tls_engine_conn *conn, const char *why)
 {
-    char line[LINE_BYTES];
-    int n;
-
     if (conn->refused)
         return;
     conn->refused = true;
     if (!may_write())
         return;
-    n = snprintf(line, sizeof line, "tls: refused %s%s%s%s: %.200s",
-                 conn->server ? "a peer that dialled" : "the peer that was dialled",
-                 conn->subject[0] != '\0' ? " with a certificate of \"" : "", conn->subject,
-                 conn->subject[0] != '\0' ? "\"" : "", why);
-    gv_assert(n > 0 && (size_t)n < sizeof line);
-    gv_host_log_write(NULL, line, (size_t)n);
+    gv_log(GV_LOG_WARN, "tls.refused", "peer=\"%s%s%s\" why=\"%.200s\"",
+           conn->server ? "who dialled" : "who was dialled",
+           conn->subject[0] != '\0' ? ", with a certificate of " : "", conn->subject, why);
 }
 
 /* --- bytes ------------------------------------------------------------------------------------ */

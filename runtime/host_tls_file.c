@@ -20,6 +20,7 @@
 #include "runtime/env.h"
 #include "runtime/host.h"
 #include "runtime/host_tls.h"
+#include "runtime/log.h"
 #include "runtime/options.h"
 
 #define FILE_BYTES_MAX 1048576u
@@ -129,12 +130,9 @@ bool gv_host_tls_show(SSL_CTX *context, const char *chain, const char *key)
 static int complain(int error, enum gv_option option, const char *path, const char *what)
 {
     static const char *const names[] = {"GROVE_TLS_CERT", "GROVE_TLS_KEY", "GROVE_TLS_CA"};
-    char line[512];
-    int n = snprintf(line, sizeof line, "tls: %s%s%.200s: %.160s",
-                     names[option - GV_OPTION_TLS_CERT], path[0] != '\0' ? "=" : "", path, what);
 
-    gv_assert(n > 0 && (size_t)n < sizeof line);
-    gv_host_log_write(NULL, line, (size_t)n);
+    gv_log(GV_LOG_ERROR, "tls.file", "what=\"%s%s%.200s: %.160s\"",
+           names[option - GV_OPTION_TLS_CERT], path[0] != '\0' ? "=" : "", path, what);
     return error;
 }
 

@@ -1,6 +1,8 @@
 /* See host_world.h. */
 #include "tests/runtime/host_world.h"
 
+#include "runtime/log.h"
+
 const struct gv_env *env;
 struct gv_poller *poller;
 
@@ -8,6 +10,7 @@ int open_world(void **state)
 {
     (void)state;
     env = gv_env_host();
+    gv_log_open(env);
     return env->poller_open(env->world, 0, &poller);
 }
 

@@ -160,14 +160,14 @@ static void test_no_certificate(void **state)
 {
     (void)state;
     assert_nothing_for(NULL, NULL);
-    assert_one_line("tls: refused");
+    assert_one_line("tls.refused");
 }
 
 static void test_a_certificate_of_another_authority(void **state)
 {
     (void)state;
     assert_nothing_for("theirs", "worker");
-    assert_one_line("tls: refused");
+    assert_one_line("tls.refused");
 }
 
 static void test_a_certificate_that_its_owner_has_signed(void **state)
@@ -182,7 +182,7 @@ static void test_a_certificate_that_its_owner_has_signed(void **state)
     if (system(command) != 0)
         skip(); /* There is no openssl. */
     assert_nothing_for("ours", "self");
-    assert_one_line("tls: refused");
+    assert_one_line("tls.refused");
 }
 
 static void test_a_certificate_that_has_expired(void **state)
@@ -223,14 +223,14 @@ static void test_plain_tcp(void **state)
 
     (void)state;
     assert_int_equal(write(fd, hello, sizeof hello), sizeof hello);
-    for (unsigned i = 0; i < 5000 && n_lines("tls: refused") == 0; i++)
+    for (unsigned i = 0; i < 5000 && n_lines("tls.refused") == 0; i++)
         assert_int_equal(grove_sleep_await(1), 0);
     /* What comes is an alert of TLS, which says what is wrong and nothing else. */
     while ((n = recv(fd, bytes + n_all, sizeof bytes - (size_t)n_all, 0)) > 0)
         n_all += n;
     assert_true(n_all <= 7);
     assert_int_equal(close(fd), 0);
-    assert_one_line("tls: refused");
+    assert_one_line("tls.refused");
 }
 
 static void test_a_good_name_that_speaks_nonsense(void **state)

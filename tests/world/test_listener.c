@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "runtime/options.h"
 #include "tests/world/sockets.h"
 
 enum { BULK_BYTES = 8 * 1024 * 1024 };
@@ -340,13 +341,49 @@ static void test_a_descriptor_can_be_made_a_stream(void **state)
     assert_int_equal(grove_stream_from(-1, &none), -EBADF);
 }
 
+static void set_log_level(const char *level)
+{
+    char error[GV_OPTION_ERROR_BYTES];
+
+    assert_int_equal(gv_option_set("log_level", level, error), 0);
+}
+
+/* What is logged from here on; as a descriptor. */
+static int listen_to_log(int *old_stderr)
+{
+    char path[] = "/tmp/test-listener-XXXXXX";
+    int fd = mkstemp(path);
+
+    assert_int_equal(unlink(path), 0);
+    set_log_level("1");
+    *old_stderr = dup(STDERR_FILENO);
+    assert_true(fd >= 0 && *old_stderr >= 0 && dup2(fd, STDERR_FILENO) == STDERR_FILENO);
+    return fd;
+}
+
+/* It holds one record of this event, with its level. */
+static void check_logged_once(int log, int old_stderr, const char *record)
+{
+    char text[4096];
+    const char *found;
+    ssize_t n = pread(log, text, sizeof text - 1, 0);
+
+    set_log_level("0");
+    assert_int_equal(dup2(old_stderr, STDERR_FILENO), STDERR_FILENO);
+    assert_int_equal(close(log) | close(old_stderr), 0);
+    text[n > 0 ? n : 0] = '\0';
+    found = strstr(text, record);
+    assert_non_null(found);
+    assert_null(strstr(found + 1, record));
+}
+
 static void test_without_descriptors_a_server_waits_and_goes_on(void **state)
 {
     struct rlimit limit, none_left;
     struct grove_loop_stats before, after;
     struct grove_stream *stream;
     char bytes[4];
-    int peer, free_fd;
+    int peer, free_fd, old_stderr, log = listen_to_log(&old_stderr);
 
     (void)state;
     open_server();
@@ -370,6 +407,7 @@ static void test_without_descriptors_a_server_waits_and_goes_on(void **state)
     while (n_served < 1)
         assert_int_equal(grove_sleep_await(1), 0);
     close_server();
+    check_logged_once(log, old_stderr, "Z error listener.failing loop=");
 }
 
 static int set_up(void **state)
