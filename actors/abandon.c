@@ -10,9 +10,11 @@
 #include "actors/defer.h"
 #include "actors/job.h"
 #include "actors/kin.h"
+#include "actors/verb.h"
 #include "runtime/assert.h"
 #include "runtime/figure.h"
 #include "runtime/go.h"
+#include "runtime/leave.h"
 #include "runtime/log.h"
 #include "runtime/park.h"
 #include "runtime/place.h"
@@ -163,6 +165,20 @@ static void cancel(struct gv_loop *loop, struct gv_turn *turn)
         gv_job_end_soon(loop, turn->wait);
 }
 
+/* One above another on the same stack: it goes when it is resumed, in the midst of its stack. */
+static void leave_when_resumed(struct gv_loop *loop, struct gv_turn *turn,
+                               const struct gv_turn *top)
+{
+    gv_turn_leave_when_resumed(loop, turn);
+    if (turn != top) {
+        cancel(loop, turn); /* It is resumed when those above it have returned. */
+        return;
+    }
+    leave(loop, turn->wait);
+    if (turn->stack != NULL) /* main looks at `woken` itself. */
+        gv_ready_push(loop, turn->wait);
+}
+
 bool gv_abandon_turn(struct gv_loop *loop, struct gv_turn *turn)
 {
     struct gv_turn *top = turn;
@@ -173,8 +189,7 @@ bool gv_abandon_turn(struct gv_loop *loop, struct gv_turn *turn)
     }
     while (top->wait != NULL && top->wait->above != NULL)
         top = top->wait->above;
-    if (turn->below != NULL || top->wait == NULL || top->stack == NULL
-        || (top == turn && name_of(turn->wait) == NULL)) {
+    if (top->wait == NULL || (top == turn && name_of(turn->wait) == NULL)) {
         report(turn, "stop.cancelled");
         cancel(loop, turn);
         return false;
@@ -182,6 +197,10 @@ bool gv_abandon_turn(struct gv_loop *loop, struct gv_turn *turn)
     report(turn, "stop.abandoned");
     turn->odd |= GV_ODD_ABANDONED;
     turn->opens = 0;
+    if (turn->below != NULL) {
+        leave_when_resumed(loop, turn, top);
+        return false;
+    }
     if (top != turn) {
         leave_those_above(loop, turn);
     } else {
@@ -211,9 +230,27 @@ void gv_abandon(struct gv_loop *loop, struct gv_task *task)
 
 /* --- its end ---------------------------------------------------------------------------------- */
 
+static const char why[] = "abandoned at its stop deadline, while it waited";
+
+void gv_abandon_resumed(struct gv_loop *loop, struct gv_turn *turn)
+{
+    struct gv_leave caller;
+
+    /* The frame that called the handler, see inline.c: the turn lies in it. */
+    if (!gv_leave_find(turn, &caller))
+        return; /* It goes on, and all its awaits fail. */
+    if (turn->n_shields > 0)
+        gv_shields_end(loop, turn);
+    turn->cancelled = 1;
+    gv_probe(&loop->probes, RESUME, gv_task_id(turn->task), (uint64_t)(int64_t)GROVE_ECANCELED);
+    gv_turn_clean_up(turn); /* On top of the handler's frames, so that it finds its locals. */
+    gv_turn_settle(loop, turn);
+    (void)gv_turn_failed(turn, NULL, GROVE_EDOWN, GROVE_STARTED_YES, why);
+    gv_leave_to(&caller, GROVE_EDOWN);
+}
+
 void gv_bury_turn(struct gv_loop *loop, struct gv_turn *turn)
 {
-    static const char why[] = "abandoned at its stop deadline, while it waited";
     const struct gv_task *task = turn->task;
     struct gv_stack *stack = turn->stack;
 

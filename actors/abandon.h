@@ -10,13 +10,16 @@
  * The turn and all locals of the handler lie on the stack left behind, which
  * is given back last: so clean-ups find what their arguments point to.
  *
- * Turns stacked by inline calls. Only the one at the bottom of a stack of
- * the pool can be taken away:
+ * Turns stacked by inline calls: their frames lie on one stack, and it
+ * depends on the place who has to go first:
  *
- *     ┌─ C  parked    C or B: its awaits fail from now on, and it returns by itself, as a frame
- *     ├─ B  waits     below it belongs to somebody else. It has parked inline, which a method does
- *     ┝━ A  waits     once; from then on it is queued.
- *   dispatcher        A: B goes on alone with its awaits cancelled, and the stack ends with it.
+ *     ┌─ C  parked    C: is resumed, and before anything of it goes on its clean-ups run on top of
+ *     ├─ B  waits        its frames; then its caller's one goes on as if C had returned (leave.h)
+ *     ┝━ A  waits     B: its awaits fail, as C's do; when C has returned it goes like C
+ *   dispatcher        A: B goes on alone with its awaits cancelled, and the stack ends with it
+ *
+ * Where frames cannot be walked, B and C return by themselves, and all their
+ * awaits fail.
  *
  * Of the outside, what its function would have undone on its way out is
  * undone (io.h). Of several open turns of an actor each is abandoned by
@@ -42,6 +45,9 @@ void gv_abandon(struct gv_loop *loop, struct gv_task *task);
  * a call on a thread that it waits for must return soon.
  */
 bool gv_abandon_turn(struct gv_loop *loop, struct gv_turn *turn);
+
+/* The upcall `leave`: such a turn above another one has been resumed. Returns only if it cannot be taken away. */
+void gv_abandon_resumed(struct gv_loop *loop, struct gv_turn *turn);
 
 /* In the run that ends the task, if task->turn names an abandoned turn: ends that. Sets task->turn to NULL. */
 void gv_bury(struct gv_loop *loop, struct gv_task *task);

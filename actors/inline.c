@@ -220,6 +220,19 @@ static int await_answer(const struct gv_verb *verb, struct gv_wait *wait, int le
     return gv_turn_take_answer(loop, verb->turn, verb->method, wait->message, response);
 }
 
+/* The caller is abandoned: nobody takes the answer, nor waits for it. */
+static void forget_answer(struct gv_loop *loop, struct gv_wait *wait)
+{
+    struct gv_call *call = wait->call != 0 ? gv_call_find(loop, wait->call) : NULL;
+
+    if (call != NULL)
+        gv_call_give(loop, call);
+    if (wait->message != NULL)
+        gv_message_give(&loop->blocks, wait->message);
+    wait->call = 0;
+    wait->message = NULL;
+}
+
 /* The handler of a call that became a message has returned. */
 static GV_RARE int end_converted(const struct gv_verb *verb, struct frame *frame, int code,
                                  ProtobufCMessage *response)
@@ -241,6 +254,8 @@ static GV_RARE int end_converted(const struct gv_verb *verb, struct frame *frame
         gv_message_give(&loop->blocks, message);
     gv_turn_end(loop, &frame->turn);
     gv_actor_rest(loop, (struct gv_actor *)verb->task);
+    if (verb->turn->odd & GV_ODD_ABANDONED)
+        forget_answer(loop, &frame->wait); /* Below, its turn may end for good. */
     end_wait(verb);
     if (!answers)
         return await_answer(verb, &frame->wait, left, response);

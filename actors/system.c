@@ -96,6 +96,7 @@ static const struct gv_upcalls upcalls = {
     .watched_ended = watched_ended,
     .forgotten = gv_kept_forget,
     .abandon = gv_abandon,
+    .leave = gv_abandon_resumed,
     .bury = gv_bury,
     .loop_opened = loop_opened,
     .loop_closing = loop_closing,

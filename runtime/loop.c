@@ -374,6 +374,8 @@ void gv_loop_step(struct gv_loop *loop, bool may_wait)
     gv_loop_look(loop);
     if (loop->n_ticks++ == 0)
         loop->polled_ns = loop->now_ns;
+    if (gv_unlikely(loop->times_wanted))
+        gv_turn_clock_sample(loop);
     drain_inbox(loop);
     gv_wheel_advance(&loop->wheel, gv_epoch_grains(loop->now_ns));
     loop->tick_ns = loop->now_ns;

@@ -46,6 +46,8 @@
 
 #define GV_TURN_CLOCK_ALL    1u /* by an option */
 #define GV_TURN_CLOCK_SAMPLE 2u /* the next ones, as the stall watch asked */
+#define GV_TURN_CLOCK_LEAVES \
+    4u /* of those that go on one may be abandoned: no clock, the same test */
 
 #define GV_WAIT_LOOP_SHIFT 56u /* no two loops give a wait the same number */
 
@@ -148,6 +150,8 @@ struct gv_loop {
     uint8_t handover;   /* 0: parked handlers resume through a dispatcher */
     uint8_t shuffled;   /* the run queue is drawn by env->choose */
     uint8_t turn_clock; /* GV_TURN_CLOCK_*: turns are timed */
+    uint8_t
+        times_wanted; /* by the stall watch, which sets it: GV_TURN_CLOCK_SAMPLE from the next round on */
     uint8_t inline_all; /* also methods that park */
     uint8_t *inlined;   /* by method: GV_INLINE_NEVER, or a count of its inline calls */
     struct gv_probes probes;
@@ -174,6 +178,7 @@ struct gv_loop {
     uint64_t n_stalls, stalled_ns;      /* written by the monitor */
     _Atomic(struct gv_thread *) thread; /* as the monitor sees it; NULL: it does not */
     uint64_t n_waits;                   /* numbers of waits given out; begins with the loop's own */
+    uint32_t n_spawned;                 /* here, nobody's children: numbers for actors/roll.h */
     uint64_t n_monitors;                /* ever made here */
     uint64_t spin_ns;                   /* 0: never */
     uint64_t slept_ns;                  /* waited for the world, in all */
@@ -186,6 +191,7 @@ struct gv_loop {
     uint32_t tick;                      /* messages per tick, adaptive */
     uint32_t tick_us;                   /* how often the world is looked at */
     uint32_t n_parked;
+    uint32_t n_leaving;            /* turns with GV_PARKED_LEAVES */
     uint32_t n_noyield;            /* regions of the running turn in which it may not park */
     uint32_t inline_kept;          /* inline_left, for when they have ended */
     bool started;                  /* has a thread of its own that must be joined */

@@ -145,7 +145,7 @@ static inline void gv_park_leave(struct gv_loop *loop, struct gv_turn *turn, str
     if (gv_unlikely(loop->turn_clock))
         gv_turn_clock_end(loop);
     turn->stack = loop->stack;
-    turn->parked = 1;
+    turn->parked = GV_PARKED;
     if (gv_unlikely(turn->below != NULL || turn->opens != 0))
         gv_park_apart(loop, turn);
     loop->inlined[turn->index] = GV_INLINE_NEVER;

@@ -40,6 +40,8 @@ struct gv_upcalls {
     void (*forgotten)(struct gv_loop *loop, struct gv_task *task, uint64_t call);
     /* The stop deadline of a task has come while a turn of it is parked, see doom.h. NULL: it is only cancelled. */
     void (*abandon)(struct gv_loop *loop, struct gv_task *task);
+    /* A turn of gv_turn_leave_when_resumed is running again. Does not return, if it can. */
+    void (*leave)(struct gv_loop *loop, struct gv_turn *turn);
     /* Ends the turn of an abandoned task, that task->turn still names, in the run that ends the task. */
     void (*bury)(struct gv_loop *loop, struct gv_task *task);
     /* A loop was opened, or is about to be closed: make or free what hangs on it. Returns 0 or a code. */

@@ -80,9 +80,32 @@ void gv_sched_run(struct gv_loop *loop)
 
 /* --- turns ------------------------------------------------------------------------------------ */
 
+void gv_turn_leave_when_resumed(struct gv_loop *loop, struct gv_turn *turn)
+{
+    gv_assert(!(turn->parked & GV_PARKED_LEAVES));
+    turn->parked |= GV_PARKED_LEAVES;
+    loop->n_leaving++;
+    loop->turn_clock |= GV_TURN_CLOCK_LEAVES;
+}
+
+void gv_turn_clock_sample(struct gv_loop *loop)
+{
+    loop->times_wanted = 0;
+    loop->turn_clock |= GV_TURN_CLOCK_SAMPLE;
+}
+
 void gv_turn_clock_begin(struct gv_loop *loop)
 {
-    loop->turn_started_ns = loop->env->now_ns(loop->env->world);
+    struct gv_turn *turn = loop->turn;
+
+    if (loop->turn_clock & (GV_TURN_CLOCK_ALL | GV_TURN_CLOCK_SAMPLE))
+        loop->turn_started_ns = loop->env->now_ns(loop->env->world);
+    if (!(turn->parked & GV_PARKED_LEAVES))
+        return;
+    turn->parked &= (uint8_t)~GV_PARKED_LEAVES;
+    if (--loop->n_leaving == 0)
+        loop->turn_clock &= (uint8_t)~GV_TURN_CLOCK_LEAVES;
+    gv_runtime.upcalls->leave(loop, turn);
 }
 
 void gv_turn_clock_end(struct gv_loop *loop)
@@ -143,7 +166,7 @@ void gv_park_apart(struct gv_loop *loop, struct gv_turn *turn)
 {
     open_task(loop, turn);
     for (struct gv_wait *wait = turn->below; wait != NULL; wait = wait->turn->below) {
-        wait->turn->parked = 1;
+        wait->turn->parked |= GV_PARKED;
         open_task(loop, wait->turn);
         loop->inlined[wait->turn->index] = GV_INLINE_NEVER;
         if (wait->deadline_ms != 0 && !gv_timer_is_armed(&wait->timer)) {

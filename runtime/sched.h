@@ -49,8 +49,16 @@ static inline void gv_sched_ready(struct gv_loop *loop, struct gv_task *task)
 /* Lets dispatchers run until the tick is used up or nothing is runnable. On the main stack. */
 void gv_sched_run(struct gv_loop *loop);
 
+/*
+ * A parked turn that stands above another one on its stack is abandoned: it
+ * is handed to the upcall `leave` as soon as it is resumed, before anything
+ * of it goes on.
+ */
+void gv_turn_leave_when_resumed(struct gv_loop *loop, struct gv_turn *turn);
+
 /* Around each part of a turn that runs without a pause, if loop->turn_clock: notes how long it took. */
 void gv_turn_clock_begin(struct gv_loop *loop);
+void gv_turn_clock_sample(struct gv_loop *loop); /* the next ones, as the stall watch wants */
 void gv_turn_clock_end(struct gv_loop *loop);
 
 /* Frees the turn's arena and the answers it kept; takes the shields down that it has forgotten. */

@@ -73,7 +73,7 @@ UNWATCHED static void ask_to_look(struct gv_loop *loop)
 
 UNWATCHED static void ask_for_times(struct gv_loop *loop)
 {
-    *(volatile uint8_t *)&loop->turn_clock |= GV_TURN_CLOCK_SAMPLE;
+    *(volatile uint8_t *)&loop->times_wanted = 1;
 }
 
 /* --- who -------------------------------------------------------------------------------------- */

@@ -21,7 +21,7 @@
  * Twice as a by-product: a loop that has run turns for a whole look without
  * looking at the world is told to; and 64 turns are timed now and then.
  *
- * Always: the monitor writes nothing of a loop but `budget` and `turn_clock`,
+ * Always: the monitor writes nothing of a loop but `budget` and `times_wanted`,
  * which the loop may overwrite.
  */
 #ifndef GV_STALL_H

@@ -74,6 +74,11 @@ enum gv_turn_odd {
     GV_ODD_ABANDONED = 128, /* it goes on no more: what of it still runs is clean-ups */
 };
 
+enum gv_turn_parked {
+    GV_PARKED = 1,        /* it has parked, or a turn that runs inline above it */
+    GV_PARKED_LEAVES = 2, /* it is parked, and abandoned: it must not go on when it is resumed */
+};
+
 /* Whom a parked turn lets in beside it; actors/beside.h. */
 enum gv_turn_opens {
     GV_OPENS_READS = 1,  /* it only reads: others that do */
@@ -129,7 +134,7 @@ struct gv_turn {
         };
         uint16_t barred; /* both at once: 0 if nothing keeps it from parking */
     };
-    uint8_t parked;    /* it has parked, or a turn that runs inline above it */
+    uint8_t parked;    /* enum gv_turn_parked */
     uint8_t noted;     /* the rest holds the last failure; else it is not initialised */
     uint8_t n_shields; /* open ones; shield.h */
     uint8_t opens;     /* enum gv_turn_opens: others may be let in beside it while it is parked */

@@ -354,58 +354,77 @@ static void test_a_caller_below_on_the_same_stack_leaves_and_its_callee_goes_on_
     assert_int_equal(grove_stop_await(middle.to, GROVE_STOP_NOW), 0);
 }
 
-static void test_one_above_another_on_the_same_stack_must_return_by_itself(void **state)
+static void test_one_above_another_on_the_same_stack_is_taken_away_and_that_goes_on(void **state)
 {
-    struct script top = {.act = give_in}, base = {.act = act_relay, .next = &top};
-    grove_ref ref = stage_spawn("base");
-
     (void)state;
-    base.to = stage_spawn("top");
-    assert_int_equal(stage_send(ref, &base), 0);
-    assert_int_equal(grove_sleep_await(1), 0);
-    assert_int_equal(grove_stop_within_await(base.to, GROVE_STOP_NOW, 5), 0);
-    assert_int_equal(grove_sleep_await(1), 0);
-    assert_int_equal(base.n_ends, 1);
-    assert_true(base.rc == GROVE_ECANCELED || base.rc == GROVE_EDOWN);
-    assert_int_equal(stage_add(ref, 1, NULL), 0);
-    if (top.n_ends == 0) /* It was queued, and so had a stack of its own. */
-        stage_abandoned();
-    assert_int_equal(grove_stop_await(ref, GROVE_STOP_NOW), 0);
-}
+    for (int mode = GROVE_STOP_DRAIN; mode <= GROVE_STOP_KILL; mode++) {
+        struct script top = {.act = insist, .number = SLEEP};
+        struct script base = {.act = act_relay, .next = &top};
+        grove_ref ref = stage_spawn("base");
 
-/* Behind a shield of a minute; then without it. */
-static int give_in_behind_a_shield(struct play *me, struct script *script)
-{
-    (void)me;
-    if (grove_shield_begin(GROVE_SHIELD_MAX_MS) != 0)
-        return -EIO;
-    script->rc = grove_sleep_await(NEVER_MS);
-    script->number = grove_sleep_await(1);
-    grove_shield_end();
-    script->ms = (uint32_t)grove_sleep_await(1);
-    return script->rc;
-}
-
-static void test_who_must_return_by_itself_is_not_held_up_by_its_shields(void **state)
-{
-    struct script top = {.act = give_in_behind_a_shield}, base = {.act = act_relay, .next = &top};
-    grove_ref ref = stage_spawn("base");
-
-    (void)state;
-    base.to = stage_spawn("top");
-    assert_int_equal(stage_send(ref, &base), 0);
-    assert_int_equal(grove_sleep_await(1), 0);
-    assert_int_equal(grove_stop_within_await(base.to, GROVE_STOP_NOW, 5), 0);
-    assert_int_equal(grove_sleep_await(1), 0);
-    assert_int_equal(base.n_ends, 1);
-    if (top.n_ends == 0) { /* It was queued, and so had a stack of its own. */
-        stage_abandoned();
-    } else {
-        assert_int_equal(top.rc, GROVE_ECANCELED);
-        assert_int_equal(top.number, GROVE_ECANCELED);
-        assert_int_equal((int)top.ms, GROVE_ECANCELED);
+        n_cleaned = 0;
+        base.to = stage_spawn("top");
+        assert_int_equal(stage_send(ref, &base), 0);
+        assert_int_equal(grove_sleep_await(1), 0);
+        assert_int_equal(grove_stop_within_await(base.to, (enum grove_stop_mode)mode, 5), 0);
+        assert_int_equal(n_cleaned, 1);
+        assert_int_equal(grove_sleep_await(1), 0);
+        assert_int_equal(base.n_ends, 1);
+        assert_int_equal(base.rc, GROVE_EDOWN);
+        assert_int_equal(base.failure.started, GROVE_STARTED_YES);
+        assert_non_null(strstr(base.text, "stop deadline"));
+        assert_int_equal(stage_add(ref, 1, NULL), 0);
+        assert_int_equal(grove_stop_await(ref, GROVE_STOP_NOW), 0);
     }
+}
+
+static void test_one_between_two_others_goes_when_the_one_above_it_has_returned(void **state)
+{
+    struct script top = {.act = give_in}, middle = {.act = relay_and_insist, .next = &top};
+    struct script base = {.act = act_relay, .next = &middle};
+    grove_ref ref = stage_spawn("base");
+
+    (void)state;
+    n_cleaned = 0;
+    base.to = stage_spawn("middle");
+    middle.to = stage_spawn("top");
+    assert_int_equal(stage_send(ref, &base), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(top.n_runs, 1);
+    assert_int_equal(grove_stop_within_await(base.to, GROVE_STOP_NOW, 5), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(n_cleaned, 1);
+    assert_int_equal(top.rc, GROVE_ECANCELED);
+    assert_int_equal(middle.n_ends, 1); /* counted by its clean-up alone */
+    assert_int_equal(base.rc, GROVE_EDOWN);
+    assert_int_equal(stage_add(ref, 1, NULL), 0);
+    assert_int_equal(stage_add(middle.to, 1, NULL), 0);
+    assert_int_equal(grove_stop_await(middle.to, GROVE_STOP_NOW), 0);
     assert_int_equal(grove_stop_await(ref, GROVE_STOP_NOW), 0);
+}
+
+static void go_stop(void *argument)
+{
+    const grove_ref *ref = argument;
+
+    (void)grove_sleep_await(1);
+    (void)grove_stop_within(*ref, GROVE_STOP_NOW, 5);
+}
+
+static void test_one_that_main_has_called_on_its_own_stack(void **state)
+{
+    struct script top = {.act = insist, .number = SLEEP};
+    grove_ref ref = stage_spawn("top");
+
+    (void)state;
+    n_cleaned = 0;
+    assert_int_equal(grove_go(go_stop, &ref, NULL, NULL), 0);
+    grove_within(GROVE_INFINITE);
+    assert_int_equal(stage_perform(ref, &top), GROVE_EDOWN);
+    assert_non_null(strstr(grove_why(), "stop deadline"));
+    assert_int_equal(n_cleaned, 1);
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(stage_add(ref, 1, NULL), GROVE_ENOACTOR);
 }
 
 /* --- other loops ------------------------------------------------------------------------------ */
@@ -457,8 +476,9 @@ int main(void)
         left_test(test_a_greenlet_that_receives_and_whoever_waits_for_its_answer),
         left_test(test_waiting_for_the_birth_of_a_child_which_then_ends_too),
         left_test(test_a_caller_below_on_the_same_stack_leaves_and_its_callee_goes_on_alone),
-        left_test(test_one_above_another_on_the_same_stack_must_return_by_itself),
-        left_test(test_who_must_return_by_itself_is_not_held_up_by_its_shields),
+        left_test(test_one_above_another_on_the_same_stack_is_taken_away_and_that_goes_on),
+        left_test(test_one_between_two_others_goes_when_the_one_above_it_has_returned),
+        left_test(test_one_that_main_has_called_on_its_own_stack),
     };
     const struct CMUnitTest far_tests[] = {
         stage_test(test_far_and_lent_handlers_are_abandoned_where_they_run),
