@@ -172,6 +172,8 @@ static GV_INLINE int spawn(struct gv_loop *loop, const struct order *order, grov
     }
     if (order->parent != NULL)
         gv_kin_link(order->parent, task, task->loop != loop->index ? GV_KIN_FAR : 0);
+    else
+        gv_kin_number(loop, task);
     if (task->loop == loop->index) {
         gv_place_here(loop, task, ref);
         start(loop, (struct gv_actor *)task, init);

@@ -16,7 +16,8 @@
  * The tree lies in a table beside the slots, 16 bytes for each, so that an
  * actor's slot is not larger for it, and needs no memory:
  *
- *     of a slot: parent, next (older), before (newer)   written by the parent's home
+ *     of a slot: parent, next (older), before (newer)   written by the parent's home;
+ *                                       nobody's child: in `next` its number (roll.h)
  *                first (its newest child), how it lingers   written by its own home
  *
  * A child whose parent lives elsewhere therefore keeps its slot, dead, until
@@ -94,6 +95,12 @@ static GV_INLINE void gv_kin_link(struct gv_task *parent, struct gv_task *child,
     if (next != 0)
         table[next].before = childs;
     above->first += childs - next;
+}
+
+/* Numbers one that is nobody's child, in the place of its links: for the roll at the end, see roll.h. */
+static GV_INLINE void gv_kin_number(struct gv_loop *loop, const struct gv_task *task)
+{
+    gv_kin_of(task)->next = ++loop->n_spawned;
 }
 
 /* The slot of a number plus 1. */

@@ -9,7 +9,7 @@
 
 #include "actors/io.h"
 #include "actors/kin.h"
-#include "actors/post.h"
+#include "actors/roll.h"
 #include "runtime/doom.h"
 #include "runtime/go.h"
 #include "runtime/log.h"
@@ -327,11 +327,9 @@ static void stop_task(struct gv_loop *loop, struct gv_task *task, enum phase pha
     task->class->signal(loop, task, message);
 }
 
-static void stop_actor(struct gv_loop *loop, struct gv_task *task)
+void gv_roll_tell(struct gv_loop *loop, struct gv_task *task)
 {
-    /* What is supervised is stopped by its supervisor, when it is its turn, and a child by its parent. */
-    if (!is_pool(task) && !gv_post_is_supervised(task) && !task->child)
-        stop_task(loop, task, STOPPED);
+    stop_task(loop, task, STOPPED);
 }
 
 static void kill_actor(struct gv_loop *loop, struct gv_task *task)
@@ -406,6 +404,8 @@ static uint64_t n_alive(void)
 /* True when only pools are left. They live on this loop. */
 static bool actors_are_gone(struct gv_loop *loop)
 {
+    if (n_alive() > n_pools)
+        return false; /* There are no new pools any more. */
     n_pools = 0;
     gv_slots_each(loop, loop->index, count_pool);
     return n_alive() == n_pools;
@@ -413,7 +413,7 @@ static bool actors_are_gone(struct gv_loop *loop)
 
 /* When which phase begins. */
 struct plan {
-    uint32_t kill_ms, abandon_ms, end_ms;
+    uint32_t all_ms, kill_ms, abandon_ms, end_ms;
     bool hurried;
 };
 
@@ -431,11 +431,8 @@ static void hurry(struct gv_loop *loop, struct plan *plan)
 /* The next phase of the actors, if its time has come. */
 static enum phase go_on(struct gv_loop *loop, const struct plan *plan, enum phase phase)
 {
-    if (phase == RUNNING) {
-        for_all(loop, stop_actor);
-        return STOPPED;
-    }
     if (phase < KILLED && !gv_ms_before(loop->now_ms, plan->kill_ms)) {
+        gv_roll_close();
         for_all(loop, kill_actor);
         return KILLED;
     }
@@ -449,17 +446,21 @@ static enum phase go_on(struct gv_loop *loop, const struct plan *plan, enum phas
 bool gv_shutdown_tasks(struct gv_loop *loop)
 {
     uint32_t all_ms = left_ms(loop);
-    struct plan plan = {gv_deadline_in(loop, all_ms / 8), gv_deadline_in(loop, all_ms / 8 * 5),
-                        gv_deadline_in(loop, all_ms), false};
+    struct plan plan = {gv_deadline_in(loop, all_ms / 16), gv_deadline_in(loop, all_ms / 8),
+                        gv_deadline_in(loop, all_ms / 8 * 5), gv_deadline_in(loop, all_ms), false};
     enum phase actors = RUNNING, pools = RUNNING;
     unsigned n = 0;
 
     gv_watchdog_end_by(plan.end_ms + LATE_MS);
     everywhere(loop, close_ingress, NULL);
+    n_pools = 0;
+    gv_slots_each(loop, loop->index, count_pool);
     while (n_alive() > 0) {
         hurry(loop, &plan);
         if (!actors_are_gone(loop)) {
             actors = go_on(loop, &plan, actors);
+            if (actors == RUNNING && gv_roll_go_on(loop, !gv_ms_before(loop->now_ms, plan.all_ms)))
+                n = 0;
         } else if (pools == RUNNING) {
             gv_slots_each(loop, loop->index, stop_pool);
             pools = STOPPED;
@@ -483,6 +484,7 @@ void gv_shutdown_close(struct gv_loop *loop)
 {
     if (stop.watching)
         loop->env->signals_close(stop.signals);
+    gv_roll_end();
     stop.watching = false;
     stop.n_asked = 0;
     stop.signal = 0;

@@ -10,6 +10,7 @@
 #include <grove/error.h>
 
 #include "actors/call.h"
+#include "actors/kin.h"
 #include "actors/supervisor.h"
 #include "actors/verb.h"
 #include "runtime/go.h"
@@ -330,6 +331,7 @@ int grove_supervise(const struct grove_supervisor_options *options, grove_ref *r
     if (ref != NULL)
         *ref = gv_task_ref(task);
     task->flags = GV_TASK_BUSY;
+    gv_kin_number(loop, task);
     if (rc == 0)
         rc = grove_ref_is_nobody(options->parent) ? place_root(loop, task)
                                                   : place_child(loop, me, options);

@@ -15,8 +15,9 @@
  *     1 asked     grove_terminating() is true; grove_terminated_await returns
  *     2 ingress   listeners are closed: no new peers come                     ┐ grove_run_await,
  *     3 drain     until no request is under way, at most half of stop_ms      ┘ grove_drain_await
- *     4 stop      nothing more is spawned. All actors and greenlets are told  ┐
- *                 to stop: running handlers end, what is queued fails         │
+ *     4 stop      nothing more is spawned. Greenlets are told to stop, then   ┐
+ *                 actors: the newest of main's first, the next one when it    │
+ *                 has ended. Running handlers end, what is queued fails       │
  *     5 kill      after an eighth of the rest: awaits fail (GROVE_ECANCELED)  │ grove_deinit
  *     6 abandon   after five eighths: handlers that still wait are abandoned  │
  *     7 pools     when the actors are gone: workers end, sockets are removed  │

@@ -339,7 +339,8 @@ static void test_who_holds_out_is_abandoned_before_the_time_is_over(void **state
     stage_close();
 }
 
-static char ended[8];
+static char ended[16];
+static grove_ref letters_of[8];
 
 static int keep_letter(struct play *me, const void *argument)
 {
@@ -372,6 +373,62 @@ static void test_the_children_of_a_supervisor_end_in_reverse_order(void **state)
     }
     assert_int_equal(grove_deinit(), 0);
     assert_string_equal(ended, "dcba");
+    stage_close();
+}
+
+/* Its deinit calls the one that was spawned before it. */
+static void call_older(struct play *me)
+{
+    note_letter(me);
+    if (me->total > 'a' && stage_add(letters_of[me->total - 'b'], 0, NULL) != 0)
+        ended[strlen(ended)] = '!';
+}
+
+static void test_what_main_has_spawned_ends_the_newest_first_and_finds_the_older_ones(void **state)
+{
+    static struct play_service noting;
+
+    (void)state;
+    for (unsigned n_loops = 1; n_loops <= 2; n_loops++) {
+        memset(ended, 0, sizeof ended);
+        if (n_loops == 1)
+            stage_open();
+        else
+            stage_open_loops(n_loops);
+        noting = stage_player;
+        noting.init = keep_letter;
+        noting.deinit = call_older;
+        for (const char *letter = "abcd"; *letter != '\0'; letter++) {
+            struct grove_spawn_options options = {
+                .argument_bytes = 1, .place = GROVE_ON_LOOP((unsigned)(*letter - 'a') % n_loops)};
+
+            assert_int_equal(
+                play_spawn_await(&noting, letter, &options, &letters_of[*letter - 'a']), 0);
+            (void)stage_spawn(NULL); /* One without deinit between them. */
+        }
+        assert_int_equal(grove_deinit(), 0);
+        assert_string_equal(ended, "dcba");
+        stage_close();
+    }
+}
+
+static void test_one_that_takes_long_leaves_the_older_ones_half_of_the_time(void **state)
+{
+    struct script nap = {.act = act_nap, .ms = 100000}, older = {.act = act_nap, .ms = 700};
+    grove_ref ref;
+
+    (void)state;
+    stage_open();
+    ref = stage_spawn(NULL);
+    assert_int_equal(stage_send(ref, &older), 0);
+    assert_int_equal(stage_send(ref, &older), 0);
+    assert_int_equal(stage_send(stage_spawn(NULL), &nap), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(grove_deinit(), 0);
+    assert_int_equal(nap.rc, GROVE_ECANCELED); /* It was killed, after a second. */
+    /* Told after half a second, so its handler had its time, and was the last one. */
+    assert_int_equal(older.n_ends, 1);
+    assert_int_equal(older.rc, 0);
     stage_close();
 }
 
@@ -428,6 +485,8 @@ int main(void)
         stage_test(test_asking_again_ends_the_drain_at_once),
         stage_test(test_who_holds_out_is_abandoned_before_the_time_is_over),
         stage_test(test_the_children_of_a_supervisor_end_in_reverse_order),
+        stage_test(test_what_main_has_spawned_ends_the_newest_first_and_finds_the_older_ones),
+        stage_test(test_one_that_takes_long_leaves_the_older_ones_half_of_the_time),
         stage_test(test_what_lets_work_in_is_closed_first_and_once),
     };
 
