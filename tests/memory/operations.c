@@ -8,6 +8,9 @@
 #include <grove/refmessage.h>
 
 #include "memory.grove.h"
+#include "runtime/doom.h"
+#include "runtime/place.h"
+#include "runtime/runtime.h"
 
 #define WITHIN_MS 2000u
 #define NOTES     40u
@@ -270,6 +273,66 @@ static int monitor(void)
     return rc;
 }
 
+#define CHILDREN 3u
+#define HELD_MAX 40000u /* blocks of a STOP; more than lie about */
+
+static int spawn_children(struct party *me, const void *argument)
+{
+    struct grove_spawn_options options = {.place = GROVE_ON_LOOP(1)};
+    int rc = 0;
+
+    (void)me;
+    (void)argument;
+    for (unsigned i = 0; i < CHILDREN && rc == 0; i++)
+        rc = party_spawn(&functions, NULL, &options, NULL);
+    return rc;
+}
+
+/* Both loops have run a turn, so that each has a stack for the next one. */
+static int spawn_and_call_both(void)
+{
+    int rc = spawn_both();
+
+    rc = rc == 0 ? call(here) : rc;
+    return rc == 0 ? call(there) : rc;
+}
+
+/* A family ends while there is no memory to tell a far child: that is told when there is some again. */
+static int family(void)
+{
+    static struct party_service parents;
+    struct gv_loop *loop = gv_loop_now();
+    static struct gv_message *held[HELD_MAX];
+    struct gv_message *message = NULL;
+    unsigned n_held = 0;
+    bool none_left;
+    grove_ref ref;
+    int rc;
+
+    parents = functions;
+    parents.init = spawn_children;
+    rc = party_spawn_await(&parents, NULL, NULL, &ref);
+    if (rc != 0)
+        return rc;
+    (void)grove_sleep_await(5); /* What the births took has come home. */
+    while (n_held < HELD_MAX
+           && (message = gv_message_take(&loop->blocks, sizeof(struct gv_stop_body))) != NULL)
+        held[n_held++] = message;
+    none_left = n_held < HELD_MAX
+                && (message = gv_message_take(&loop->blocks, sizeof(struct gv_stop_body))) == NULL;
+    if (n_held < HELD_MAX && message != NULL)
+        held[n_held++] = message;
+    rc = grove_stop(ref, GROVE_STOP_NOW); /* Here that takes no memory. */
+    (void)grove_sleep_await(3);           /* main is not stopped. */
+    if (rc == 0 && none_left && gv_slot_find(gv_ref_id(ref)) == NULL)
+        rc = GROVE_ECORRUPT; /* It has not waited for its children. */
+    while (n_held > 0)
+        gv_message_give(&loop->blocks, held[--n_held]);
+    for (unsigned i = 0; rc == 0 && i < WITHIN_MS && gv_slot_find(gv_ref_id(ref)) != NULL; i++)
+        (void)grove_sleep_await(1);
+    return rc == 0 && gv_slot_find(gv_ref_id(ref)) != NULL ? GROVE_ECORRUPT : rc;
+}
+
 static int publish(void)
 {
     Memory__V1__NoteRequest request = MEMORY__V1__NOTE_REQUEST__INIT;
@@ -386,6 +449,7 @@ const struct operation operations[] = {
     {"timer", 1, NULL, timer},
     {"receive", 1, NULL, receive},
     {"monitor", 2, NULL, monitor},
+    {"family", 2, spawn_and_call_both, family},
     {"publish", 2, spawn_both, publish},
     {"pool", 1, NULL, pool},
     {"stream", 1, NULL, stream},
