@@ -50,6 +50,8 @@ int bench_bank_await(const int64_t *numbers,
                      struct bench_result *result); /* accounts, tellers, transfers */
 int bench_offload_await(const int64_t *numbers,
                         struct bench_result *result); /* jobs, at once, microseconds */
+int bench_upload_await(const int64_t *numbers,
+                       struct bench_result *result); /* jobs, bytes, at once */
 
 int bench_echo_await(const int64_t *numbers,
                      struct bench_result *result); /* connections, requests */

@@ -331,6 +331,7 @@ static const struct {
     {"spin", floor_spin, 1, "ROUND_TRIPS"},
     {"stream", floor_stream, 1, "MESSAGES"},
     {"socket", floor_socket, 1, "ROUND_TRIPS"},
+    {"upload", floor_upload, 3, "JOBS BYTES AT_ONCE"},
     {"echo", floor_echo, 2, "CONNECTIONS REQUESTS"},
 };
 

@@ -10,6 +10,7 @@
 void floor_spin(const int64_t *numbers, struct bench_result *result);   /* round trips */
 void floor_stream(const int64_t *numbers, struct bench_result *result); /* messages */
 void floor_socket(const int64_t *numbers, struct bench_result *result); /* round trips */
+void floor_upload(const int64_t *numbers, struct bench_result *result); /* jobs, bytes, at once */
 void floor_echo(const int64_t *numbers, struct bench_result *result);   /* connections, requests */
 
 /* The monotonic clock. */

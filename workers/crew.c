@@ -273,6 +273,9 @@ static void hand_out(struct gv_pool *pool, struct gv_child *child, struct gv_job
     job->child = child;
     job->seq = ++child->n_sent;
     gv_jobs_push(&child->jobs, job);
+    /* A large one takes so long to copy that its worker had better begin before the next one is. */
+    if (job->is_in_slab)
+        gv_link_flush(&child->link);
 }
 
 static bool nobody_will_come(const struct gv_pool *pool)

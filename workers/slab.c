@@ -48,27 +48,46 @@ const char *gv_slab_piece_read(struct gv_slab_piece *piece, const uint8_t *bytes
 /* --- sums ----------------------------------------------------------------------------------------- */
 
 /*
- * Four registers of sixteen bytes take a word of each line of 64 bytes, and
- * four more the sums of these sums, so that order counts. Additions alone:
- * it is as fast as the memory.
+ * A line of 64 bytes is eight words. Eight sums add up the words of their
+ * place in the line, and eight more these sums, so that order counts.
+ * Additions alone: with wide registers it is about as fast as copying.
  */
 #define LINE_BYTES 64u
+#define INLINE     static inline __attribute__((always_inline))
 
-typedef uint64_t words __attribute__((vector_size(16)));
+typedef uint64_t words __attribute__((vector_size(32)));
 
 struct sums {
-    words a[4], b[4];
+    words a, b, c, d; /* of the words, then of these sums */
 };
 
-static inline void add_line(struct sums *sums, const words line[4])
+INLINE void add_line(struct sums *sums, const uint8_t *line)
 {
-    for (unsigned i = 0; i < 4; i++) {
-        sums->a[i] += line[i];
-        sums->b[i] += sums->a[i];
-    }
+    words first, second;
+
+    memcpy(&first, line, sizeof first);
+    memcpy(&second, line + sizeof first, sizeof second);
+    sums->a += first;
+    sums->b += second;
+    sums->c += sums->a;
+    sums->d += sums->b;
 }
 
-static uint64_t settle(const struct sums *sums, size_t n_bytes)
+INLINE void copy_line(struct sums *sums, uint8_t *to, const uint8_t *line)
+{
+    words first, second;
+
+    memcpy(&first, line, sizeof first);
+    memcpy(&second, line + sizeof first, sizeof second);
+    memcpy(to, &first, sizeof first);
+    memcpy(to + sizeof first, &second, sizeof second);
+    sums->a += first;
+    sums->b += second;
+    sums->c += sums->a;
+    sums->d += sums->b;
+}
+
+INLINE uint64_t settle(const struct sums *sums, size_t n_bytes)
 {
     uint64_t lanes[16], sum = n_bytes;
 
@@ -81,49 +100,69 @@ static uint64_t settle(const struct sums *sums, size_t n_bytes)
 }
 
 /* The rest of less than a line counts as if zeros followed. */
-static void add_rest(struct sums *sums, const uint8_t *bytes, size_t n_bytes)
+INLINE void add_rest(struct sums *sums, const uint8_t *bytes, size_t n_bytes)
 {
     uint8_t rest[LINE_BYTES] = {0};
-    words line[4];
 
     memcpy(rest, bytes, n_bytes);
-    memcpy(line, rest, sizeof line);
-    add_line(sums, line);
+    add_line(sums, rest);
 }
 
-uint64_t gv_slab_sum(const uint8_t *bytes, size_t n_bytes)
+INLINE uint64_t sum_of(const uint8_t *bytes, size_t n_bytes)
 {
     size_t whole = n_bytes / LINE_BYTES * LINE_BYTES;
     struct sums sums = {0};
 
-    for (size_t i = 0; i < whole; i += LINE_BYTES) {
-        words line[4];
-
-        memcpy(line, bytes + i, sizeof line);
-        add_line(&sums, line);
-    }
+    for (size_t i = 0; i < whole; i += LINE_BYTES)
+        add_line(&sums, bytes + i);
     if (whole < n_bytes)
         add_rest(&sums, bytes + whole, n_bytes - whole);
     return settle(&sums, n_bytes);
 }
 
-uint64_t gv_slab_copy(uint8_t *to, const uint8_t *from, size_t n_bytes)
+INLINE uint64_t copy_of(uint8_t *to, const uint8_t *from, size_t n_bytes)
 {
     size_t whole = n_bytes / LINE_BYTES * LINE_BYTES;
     struct sums sums = {0};
 
-    for (size_t i = 0; i < whole; i += LINE_BYTES) {
-        words line[4];
-
-        memcpy(line, from + i, sizeof line);
-        memcpy(to + i, line, sizeof line);
-        add_line(&sums, line);
-    }
+    for (size_t i = 0; i < whole; i += LINE_BYTES)
+        copy_line(&sums, to + i, from + i);
     if (whole < n_bytes) {
         memcpy(to + whole, from + whole, n_bytes - whole);
         add_rest(&sums, to + whole, n_bytes - whole);
     }
     return settle(&sums, n_bytes);
+}
+
+#ifdef __x86_64__
+__attribute__((target("avx2"))) static uint64_t wide_sum(const uint8_t *bytes, size_t n_bytes)
+{
+    return sum_of(bytes, n_bytes);
+}
+
+__attribute__((target("avx2"))) static uint64_t wide_copy(uint8_t *to, const uint8_t *from,
+                                                          size_t n_bytes)
+{
+    return copy_of(to, from, n_bytes);
+}
+#endif
+
+uint64_t gv_slab_sum(const uint8_t *bytes, size_t n_bytes)
+{
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("avx2"))
+        return wide_sum(bytes, n_bytes);
+#endif
+    return sum_of(bytes, n_bytes);
+}
+
+uint64_t gv_slab_copy(uint8_t *to, const uint8_t *from, size_t n_bytes)
+{
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("avx2"))
+        return wide_copy(to, from, n_bytes);
+#endif
+    return copy_of(to, from, n_bytes);
 }
 
 /* --- pieces of a half ----------------------------------------------------------------------------- */

@@ -243,6 +243,9 @@ static void run(struct gv_worker *worker, const struct task *task)
     if (outcome.code == 0)
         call_function(worker, task, served, body, &outcome);
     send_answer(worker, task, &outcome);
+    /* Its pool may copy while the next one runs: writing costs little beside that. */
+    if (task->frame.flags & GV_FRAME_SLAB)
+        flush(worker);
     gv_request_close(&worker->request); /* What a failure says may lie there. */
 }
 
