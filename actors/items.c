@@ -131,6 +131,8 @@ int grove_items_open(grove_ref ref, const struct grove_service *service, uint32_
     struct gv_call *call;
     int rc;
 
+    if (stream == NULL)
+        return gv_usage("open of a stream: the stream is NULL; give a struct to keep it in");
     *stream = (struct grove_item_stream){0};
     if (verb.loop == NULL || verb.loop->turn == NULL)
         return not_opened(stream, gv_usage_wait("open of a stream"));
@@ -291,6 +293,8 @@ int grove_items_next_await(struct grove_item_stream *stream, ProtobufCMessage *i
 
     if (loop == NULL || loop->turn == NULL)
         return gv_usage_wait("await of an item");
+    if (stream == NULL || item == NULL)
+        return gv_usage("_next_await: the %s is NULL", stream == NULL ? "stream" : "item");
     call = find(loop, stream);
     if (call == NULL)
         return not_open(loop, stream);
@@ -315,8 +319,10 @@ int grove_items_next_await(struct grove_item_stream *stream, ProtobufCMessage *i
 void grove_items_close(struct grove_item_stream *stream)
 {
     struct gv_loop *loop = gv_loop_here;
-    struct gv_call *call = loop != NULL && loop->turn != NULL ? find(loop, stream) : NULL;
+    struct gv_call *call = NULL;
 
+    if (stream != NULL && loop != NULL && loop->turn != NULL)
+        call = find(loop, stream);
     if (call == NULL)
         return;
     unlink_call(loop->turn, call);

@@ -80,7 +80,7 @@ struct grove_item_stream {
  * Sends the request; items are waited for later. Returns 0 with *stream open,
  * or as grove_call_start: GROVE_EFULL, GROVE_ENOACTOR, GROVE_ESTOPPING,
  * GROVE_EUNAVAILABLE, GROVE_ETIMEDOUT, GROVE_ECANCELED, GROVE_ETOOBIG, GROVE_ENOMEM, or
- * GROVE_ENOTSUP if ref is no pool's. *stream has ended with that code then. Never suspends.
+ * GROVE_ENOTSUP if ref is no pool's, GROVE_EUSAGE. *stream has ended with that code then. Never suspends.
  */
 GROVE_API int grove_items_open(grove_ref ref, const struct grove_service *service, uint32_t method,
                                const ProtobufCMessage *request, struct grove_item_stream *stream);
@@ -114,10 +114,10 @@ struct grove_item_sink {
 /*
  * Gives an item, which is lent until this returns. Waits while credit is used up:
  * the worker does nothing else meanwhile. On 0 it is on its way. Else it is
- * not, and unless you know better, return the code: GROVE_ECANCELED, nobody
- * takes items any more; GROVE_ETIMEDOUT, the stream's deadline is over; GROVE_ETOOBIG,
- * it has more than 16 MiB, packed; GROVE_EUSAGE, it has NULL where a text, a message or an
- * element belongs; GROVE_ENOMEM; GROVE_EDOWN, the program that has this worker is gone.
+ * not, and unless you know better, return the code: GROVE_ECANCELED or
+ * GROVE_ETIMEDOUT, nobody takes items any more; GROVE_ETOOBIG,
+ * it has more than 16 MiB, packed; GROVE_EUSAGE, it has NULL where an array or one of its
+ * elements belongs; GROVE_ENOMEM; GROVE_EDOWN, the program that has this worker is gone.
  */
 GROVE_API int grove_items_emit_await(struct grove_item_sink *sink, const ProtobufCMessage *item);
 

@@ -8,8 +8,11 @@
  * Every call has one outcome, soon after its deadline at the latest. A job
  * that may not run twice never does. One that may is not lost: if it fails
  * by a crash it has run twice at least. Who is told that it never began is
- * told the truth. What is told of a job's progress is its own. A crash that
- * was told is a dead letter, which can be retried. When the faults end, the pool works again, and after its
+ * told the truth. What is told of a job's progress is its own. A stream
+ * brings the right items in order from the first on, and one end, which is
+ * the good one only if all have come; once an item has come it never begins
+ * anew. A crash that was told is a dead letter, which can be retried. When
+ * the faults end, the pool works again, and after its
  * end nothing of it is left.
  */
 #include <errno.h>
@@ -38,6 +41,7 @@ struct job {
     bool never_began; /* its caller was told so */
     unsigned n_runs;
     unsigned n_steps; /* it tells of its progress so often */
+    unsigned n_items; /* of a stream, that its reader has got */
 };
 
 static struct {
@@ -90,7 +94,27 @@ static int again(const Sim__Jobs__V1__AgainRequest *request, Sim__Jobs__V1__Agai
     return 0;
 }
 
-static const struct job_service functions = {.once = once, .again = again};
+static int feed(const Sim__Jobs__V1__FeedRequest *request, struct job_feed_sink *sink)
+{
+    Sim__Jobs__V1__FeedItem item = SIM__JOBS__V1__FEED_ITEM__INIT;
+    const struct job *job = &play.jobs[request->job];
+    static uint8_t ballast[BALLAST_MAX];
+    int rc = 0;
+
+    work(request->job);
+    SIM_CHECK(job->n_items == 0, "stream %u began anew after %u items had come", request->job,
+              job->n_items);
+    item.job = request->job;
+    for (uint32_t i = 0; rc == 0 && i < request->n; i++) {
+        item.number = i;
+        item.ballast = (ProtobufCBinaryData){request->job * 31 % BALLAST_MAX, ballast};
+        gv_sim_process_work((uint64_t)job->work_us * 10);
+        rc = job_feed_emit_await(sink, &item);
+    }
+    return rc;
+}
+
+static const struct job_service functions = {.once = once, .again = again, .feed = feed};
 GROVE_WORKER(job, &functions);
 
 /* --- in the program ------------------------------------------------------------------------------- */
@@ -214,6 +238,77 @@ static uint32_t new_job(void)
     return play.n_jobs++;
 }
 
+/* Takes items until the end, or until `most` have come. Returns how it has ended. */
+static int take_items(uint32_t number, struct job_feed_stream *stream, uint32_t most)
+{
+    Sim__Jobs__V1__FeedItem item = SIM__JOBS__V1__FEED_ITEM__INIT;
+    int rc;
+
+    while (play.jobs[number].n_items < most) {
+        rc = job_feed_next_await(stream, &item);
+        if (rc != 0)
+            return rc;
+        SIM_CHECK(item.job == number && item.number == play.jobs[number].n_items
+                      && item.ballast.len == number * 31 % BALLAST_MAX,
+                  "stream %u brought item %u of %u instead of %u", number, item.number, item.job,
+                  play.jobs[number].n_items);
+        play.jobs[number].n_items++;
+        if (sim_draw(SIM_LOAD, 8) == 0)
+            (void)grove_sleep_await(sim_draw(SIM_LOAD, 20)); /* A slow reader, whom nobody stops. */
+    }
+    job_feed_close(stream);
+    return GROVE_ECANCELED;
+}
+
+static int call_feed(uint32_t number)
+{
+    Sim__Jobs__V1__FeedRequest request = SIM__JOBS__V1__FEED_REQUEST__INIT;
+    Sim__Jobs__V1__FeedItem item = SIM__JOBS__V1__FEED_ITEM__INIT;
+    struct job_feed_stream stream;
+    uint32_t most;
+    int rc;
+
+    request.job = number;
+    request.n = sim_draw(SIM_LOAD, 40);
+    most = sim_draw(SIM_LOAD, 4) == 0 ? sim_draw(SIM_LOAD, 20) : UINT32_MAX;
+    rc = job_feed_open(play.pool, &request, &stream);
+    if (rc != 0)
+        return rc;
+    rc = take_items(number, &stream, most);
+    SIM_CHECK(rc != GROVE_EEND || play.jobs[number].n_items == request.n,
+              "stream %u has ended well, they say, after %u of %u items", number,
+              play.jobs[number].n_items, request.n);
+    SIM_CHECK(job_feed_next_await(&stream, &item) == rc, "stream %u ends twice", number);
+    return rc;
+}
+
+/* Streams have an end, and take as long as their readers. */
+static void read_stream(void)
+{
+    enum grove_started started;
+    uint32_t number;
+    int rc;
+
+    if (play.n_jobs == JOBS_MAX)
+        return;
+    number = new_job();
+    grove_within(1 + sim_draw(SIM_LOAD, sim_draw(SIM_LOAD, 2) == 0 ? 50 : 5000));
+    rc = call_feed(number);
+    started = grove_failure()->started;
+    sim_note("stream", number, (uint64_t)(int64_t)rc);
+    SIM_CHECK(rc == GROVE_EEND || (rc != 0 && is_allowed(rc)), "stream %u ended with %s (%d)",
+              number, grove_error_name(rc), rc);
+    if (rc == GROVE_ECRASHED)
+        SIM_CHECK(play.jobs[number].n_runs
+                      >= (play.jobs[number].n_items > 0 || play.quarantines ? 1 : 2),
+                  "stream %u has crashed, they say, but it ran %u times", number,
+                  play.jobs[number].n_runs);
+    if (rc != GROVE_ECANCELED && started == GROVE_STARTED_NO) {
+        SIM_CHECK(play.jobs[number].n_runs == 0, "stream %u ran, although it never would", number);
+        play.jobs[number].never_began = true;
+    }
+}
+
 static int call_await(bool mending)
 {
     uint8_t ballast[BALLAST_MAX];
@@ -253,7 +348,10 @@ static void act_as_client(void *argument)
         if (sim_draw(SIM_LOAD, 3) == 0)
             (void)grove_sleep_await(sim_draw(SIM_LOAD, 200)); /* Nobody stops us. */
         grove_scope_begin(&scope);
-        (void)call_await(false); /* It was checked. */
+        if (sim_draw(SIM_LOAD, 4) == 0)
+            read_stream();
+        else
+            (void)call_await(false); /* It was checked. */
         grove_scope_end(&scope);
     }
     play.n_ended++;

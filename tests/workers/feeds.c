@@ -83,7 +83,7 @@ int feeds_count(const Feeds__V1__CountRequest *request, struct feed_count_sink *
         if (request->how != 0 && i == request->at)
             rc = happen(request);
         if (request->how == FEEDS__V1__COUNT_REQUEST__HOW__HOW_NULL)
-            item.text = i == request->at ? NULL : text;
+            item.n_parts = i == request->at; /* and no array of them */
         if (rc != 0)
             return rc;
         rc = feed_count_emit_await(sink, &item);

@@ -221,7 +221,15 @@ static int once(const Jobs__V1__OnceRequest *request, Jobs__V1__OnceResponse *re
     return 0;
 }
 
-static const struct job_service functions = {.echo = echo, .once = once};
+static int feed(const Jobs__V1__FeedRequest *request, struct job_feed_sink *sink)
+{
+    Jobs__V1__FeedItem item = JOBS__V1__FEED_ITEM__INIT;
+
+    (void)request;
+    return job_feed_emit_await(sink, &item);
+}
+
+static const struct job_service functions = {.echo = echo, .once = once, .feed = feed};
 static const struct grove_worker_entry entry = {.service = &job_service_table,
                                                 .functions = &functions};
 
