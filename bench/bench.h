@@ -48,6 +48,7 @@ int bench_sleeps_await(const int64_t *numbers,
 int bench_blocks_await(const int64_t *numbers, struct bench_result *result); /* bytes, messages */
 int bench_bank_await(const int64_t *numbers,
                      struct bench_result *result); /* accounts, tellers, transfers */
+int bench_items_await(const int64_t *numbers, struct bench_result *result); /* items */
 int bench_offload_await(const int64_t *numbers,
                         struct bench_result *result); /* jobs, at once, microseconds */
 int bench_upload_await(const int64_t *numbers,

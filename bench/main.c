@@ -102,6 +102,7 @@ static const struct bench {
      bench_upload_await,
      "1",
      {{"JOBS", 1, 10000000, 2000}, {"BYTES", 16, 16000000, 1 << 20}, {"AT_ONCE", 1, 64, 4}}},
+    {"items", bench_items_await, "1", {{"ITEMS", 1, 1000000000, 200000}}},
     {"echo", bench_serve_await, "1", {{"PORT", 1, 65535, NO_USUAL}}},
     {"echo_cpu",
      bench_echo_await,
