@@ -132,6 +132,24 @@ static void test_breaking_differences_are_refused_with_the_reason(void **state)
     gv_roster_free(roster);
 }
 
+/* The messages are the same: an answer, or items. */
+static void test_a_stream_there_and_one_answer_here_is_refused(void **state)
+{
+    struct gv_roster *roster = make_roster();
+    const char *why = NULL;
+    uint16_t number;
+
+    (void)state;
+    offers[0].streams = true;
+    assert_false(gv_roster_matches(roster, &hello));
+    gv_roster_free(roster);
+    roster = gv_roster_new(&hello);
+    assert_non_null(roster);
+    assert_int_equal(gv_roster_number(roster, index_of("/Flat"), &number, &why), GROVE_ENOTSUP);
+    assert_string_equal(why, "the other side answers with a stream of items");
+    gv_roster_free(roster);
+}
+
 static void test_a_method_that_was_not_offered_is_refused(void **state)
 {
     struct gv_roster *roster = make_roster();
@@ -226,6 +244,7 @@ int main(void)
         TEST(test_what_fits_has_the_number_of_its_place),
         TEST(test_additive_differences_pass),
         TEST(test_breaking_differences_are_refused_with_the_reason),
+        TEST(test_a_stream_there_and_one_answer_here_is_refused),
         TEST(test_a_method_that_was_not_offered_is_refused),
         TEST(test_a_difference_that_nobody_described_is_refused),
         TEST(test_a_verdict_is_kept_and_logged_once),
