@@ -101,12 +101,34 @@ static void test_a_sum_tells_every_bit_and_the_order(void **state)
             assert_int_not_equal(gv_slab_sum(bytes, n - 1), sum);
     }
     sum = gv_slab_sum(bytes, 640);
-    memcpy(copy, bytes + 64, 64); /* Two lines change places. */
-    memcpy(copy + 64, bytes, 64);
-    memcpy(copy + 128, bytes + 128, 640 - 128);
-    assert_int_not_equal(gv_slab_sum(copy, 640), sum);
+    for (size_t word = 0; word < 64;
+         word += 8) { /* A word changes places with that of the next line. */
+        memcpy(copy, bytes, 640);
+        memcpy(copy + word, bytes + 64 + word, 8);
+        memcpy(copy + 64 + word, bytes + word, 8);
+        assert_int_not_equal(gv_slab_sum(copy, 640), sum);
+    }
     memset(copy, 0, sizeof copy);
     assert_int_not_equal(gv_slab_sum(copy, 64), gv_slab_sum(copy, 128));
+}
+
+/* --- what a frame says ------------------------------------------------------------------------------ */
+
+static void test_a_piece_is_read_as_it_was_written_and_is_no_longer_than_a_message(void **state)
+{
+    struct gv_slab_piece piece = {64 << 20, (16 << 20) + 1, UINT64_C(0x123456789abcdef0)}, read;
+    uint8_t wire[GV_SLAB_WIRE_BYTES];
+
+    (void)state;
+    gv_slab_piece_write(wire, &piece);
+    assert_string_equal(gv_slab_piece_read(&read, wire, sizeof wire, 256 << 20),
+                        "a message in shared memory is longer than may be");
+    piece.n_bytes--;
+    gv_slab_piece_write(wire, &piece);
+    assert_null(gv_slab_piece_read(&read, wire, sizeof wire, 256 << 20));
+    assert_memory_equal(&read, &piece, sizeof piece);
+    assert_null(gv_slab_piece_read(&read, wire, sizeof wire, 80 << 20));
+    assert_non_null(gv_slab_piece_read(&read, wire, sizeof wire, (80 << 20) - 1));
 }
 
 /* --- a pool and its worker ------------------------------------------------------------------------ */
@@ -302,6 +324,9 @@ static void test_a_place_that_cannot_be_costs_the_worker(void **state)
             assert_int_equal(close_all(state) + open_mapped(state), 0);
         gv_slab_piece_write(wire, &wrong[i]);
         (void)answer_with(GV_FRAME_REPLY, wire, sizeof wire);
+        /* For its place, and not because the sum of what lies there is another one. */
+        assert_true(strstr(yard_log(), "lies outside") != NULL
+                    || strstr(yard_log(), "longer than may be") != NULL);
         assert_dropped();
     }
 }
@@ -443,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_pieces_never_overlap_whatever_comes_and_goes),
         cmocka_unit_test(test_there_are_no_more_pieces_than_have_a_place_in_the_list),
         cmocka_unit_test(test_a_sum_tells_every_bit_and_the_order),
+        cmocka_unit_test(test_a_piece_is_read_as_it_was_written_and_is_no_longer_than_a_message),
         mapped_test(test_an_answer_in_the_slab_is_taken_and_its_worker_told),
         unmapped_test(test_an_answer_in_the_slab_is_taken_and_its_worker_told),
         mapped_test(test_a_place_that_cannot_be_costs_the_worker),
