@@ -173,13 +173,18 @@ static bool no_window_is_charged(void)
     return out->ahead.n_sent == out->n_ahead_done && out->plain.n_sent == out->n_plain_done;
 }
 
-/* So many sends that are all taken: whatever was before, nobody is held to flood any more. */
+/*
+ * So many sends that are all taken: whatever was before, nobody is held to
+ * flood any more. That is judged each time a window has been sent, over what
+ * was done since the last time; so two of them.
+ */
 static void behave(void)
 {
+    enum { ROW = 100 }; /* fits into the least window */
     grove_ref ref = stage_spawn_on(1, "content");
 
-    for (int i = 0; i < 10; i++) {
-        for (int k = 0; k < 100; k++)
+    for (unsigned i = 0; i <= 2 * GV_WINDOW_MAX / ROW; i++) {
+        for (int k = 0; k < ROW; k++)
             assert_int_equal(stage_send(ref, &nothing), 0);
         assert_int_equal(stage_add(ref, 1, NULL), 0);
     }
@@ -419,6 +424,9 @@ static void call_into_a_flood(bool may_wait)
     flood.over = true;
     assert_int_equal(grove_future_await(&future), 0);
     assert_true(flood.script.rc == 0 || flood.script.rc == GROVE_EFULL);
+    /* What still waits there is before this call. */
+    assert_int_equal(stage_add(flood.script.to, 1, NULL), 0);
+    stage_settle();
 }
 
 static void test_a_flood_of_sends_starves_no_other_loop(void **state)
