@@ -258,6 +258,7 @@ void gv_bury_turn(struct gv_loop *loop, struct gv_turn *turn)
     if (turn->n_shields > 0)
         gv_shields_end(loop, turn);
     turn->cancelled = 1;
+    turn->odd |= GV_ODD_LAST; /* Its children may have ended already. */
     gv_loop_set_turn(loop, turn);
     if (loop->turn_clock)
         gv_turn_clock_begin(loop);

@@ -213,10 +213,11 @@ static inline const struct gv_type *type_for(const struct gv_loop *loop,
                : gv_type_other(service, functions, options, type);
 }
 
-/* deinit runs behind the end of all children. */
+/* deinit, and the clean-ups of an abandoned handler, run behind the end of all children. */
 static GV_RARE int late_child(void)
 {
-    (void)gv_usage("deinit spawns no children, they have ended before it; spawn with .detached");
+    (void)gv_usage("deinit, and clean-ups of an abandoned handler, spawn no children, which have "
+                   "ended before; spawn with .detached");
     return GROVE_ESTOPPING;
 }
 

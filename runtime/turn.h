@@ -69,7 +69,7 @@ enum gv_turn_odd {
     GV_ODD_DEFERS = 4,    /* there are clean-ups: defers */
     GV_ODD_STASHED = 32,  /* its message is put aside, see actors/stash.h */
     GV_ODD_NOYIELD = 16,  /* in a region in which it may not park, see runtime/noyield.h */
-    GV_ODD_LAST = 64,     /* it runs deinit: what it spawned now would end behind it */
+    GV_ODD_LAST = 64,     /* deinit, or abandoned: what it spawned now would end behind it */
     GV_ODD_ALONE = 8,     /* it runs inline, and its caller was abandoned: its stack ends with it */
     GV_ODD_ABANDONED = 128, /* it goes on no more: what of it still runs is clean-ups */
 };

@@ -16,7 +16,8 @@
  *
  * A clean-up finds what its argument points to as the handler left it, local
  * variables too. It may await like the handler; in one that was stopped by
- * KILL or abandoned every await fails at once with GROVE_ECANCELED.
+ * KILL or abandoned every await fails at once with GROVE_ECANCELED. That of
+ * an abandoned handler spawns no children (GROVE_ESTOPPING), only `detached`.
  */
 #ifndef GROVE_DEFER_H
 #define GROVE_DEFER_H

@@ -204,6 +204,34 @@ static void test_deinit_may_wait_also_after_a_kill(void **state)
     assert_int_equal(calling_deinit_rc, 0);
 }
 
+static int late_rc;
+
+static void bear_late(void *argument)
+{
+    (void)argument;
+    late_rc = play_spawn(&stage_player, NULL, NULL, NULL);
+}
+
+static int act_sleep_and_bear_late(struct play *me, struct script *script)
+{
+    (void)me;
+    return grove_defer(bear_late, NULL) != 0 ? -1 : grove_sleep_await((uint32_t)script->ms);
+}
+
+/* Such a child would outlive its spawner, which had none to wait for. */
+static void test_a_clean_up_of_an_abandoned_handler_spawns_no_child(void **state)
+{
+    struct script script = {.act = act_sleep_and_bear_late, .ms = 1000000};
+    grove_ref ref = stage_spawn(NULL);
+
+    (void)state;
+    assert_int_equal(stage_send(ref, &script), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(grove_stop_within_await(ref, GROVE_STOP_DRAIN, 10), 0);
+    assert_int_equal(late_rc, GROVE_ESTOPPING);
+    stage_abandoned();
+}
+
 /* --- two loops -------------------------------------------------------------------------------- */
 
 static void test_far_actors_answer_and_stop(void **state)
@@ -298,6 +326,7 @@ int main(void)
         stage_test(test_stop_await_gives_up_at_its_deadline),
         stage_test(test_whoever_waits_for_the_end_waits_as_long_as_the_stop_may_take),
         stage_test(test_deinit_may_wait_also_after_a_kill),
+        stage_test(test_a_clean_up_of_an_abandoned_handler_spawns_no_child),
     };
     const struct CMUnitTest far_tests[] = {
         stage_test(test_far_actors_answer_and_stop),
