@@ -24,10 +24,38 @@ static void clean_up(void *visit)
     n_cleaned++;
 }
 
+#define MARK UINT64_C(0x6b65707421212121)
+
+struct local {
+    struct visit *visit;
+    uint64_t mark;
+};
+
+/* Its argument lies in the frame of the handler, as that left it. */
+static void clean_up_local(void *argument)
+{
+    const volatile struct local *local = argument;
+
+    if (local->mark == MARK)
+        clean_up(local->visit);
+}
+
+/* Runs before it, and needs much of the stack. */
+static void scribble(void *unused)
+{
+    volatile char much[4096];
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof much; i++)
+        much[i] = 1;
+}
+
 /* Never gives up: only an abandonment ends it. */
 static int insist(struct visit *visit)
 {
-    if (grove_defer(clean_up, visit) != 0)
+    struct local local = {visit, MARK};
+
+    if (grove_defer(clean_up_local, &local) != 0 || grove_defer(scribble, NULL) != 0)
         return -EIO;
     for (;;)
         if (grove_sleep_await(NEVER_MS) != 0)
@@ -237,6 +265,24 @@ static void test_one_that_waits_for_the_end_of_those_it_has_let_in(void **state)
     abandon_a_grant(2);
 }
 
+static void
+test_one_that_its_caller_has_called_finds_its_locals_and_the_caller_goes_on(void **state)
+{
+    grove_ref a = library_new("a", 0), b = library_new("b", 0);
+    struct visit inner = {.kind = WRITE, .act = insist};
+    struct visit outer = {.kind = WRITE, .act = library_ask, .to = b, .next = &inner};
+
+    (void)state;
+    assert_int_equal(library_post(a, &outer), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(grove_stop_within_await(b, GROVE_STOP_NOW, 5), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(n_cleaned, 1);
+    assert_int_equal(outer.rc, GROVE_EDOWN);
+    assert_true(outer.ended > inner.ended);
+    assert_int_equal(grove_stop_await(a, GROVE_STOP_NOW), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -246,6 +292,7 @@ int main(void)
         beside_test(test_one_of_them_that_ends_by_itself_before_is_answered),
         beside_test(test_their_clean_ups_may_wait_and_the_actor_ends_behind_them),
         beside_test(test_a_second_deadline_ends_the_waits_of_their_clean_ups),
+        beside_test(test_one_that_its_caller_has_called_finds_its_locals_and_the_caller_goes_on),
         beside_test(test_a_turn_with_a_grant_and_the_one_it_let_in),
         beside_test(test_one_that_waits_for_the_end_of_those_it_has_let_in),
     };
