@@ -12,6 +12,7 @@
 #include "stage.h"
 
 #include "actors/actor.h"
+#include "runtime/loop.h"
 #include "runtime/place.h"
 #include "runtime/slot.h"
 
@@ -241,7 +242,8 @@ static void test_one_with_many_messages_does_not_make_the_next_one_wait_for_all(
     assert_int_equal(stage_send(one, &alone), 0);
     assert_int_equal(grove_sleep_await(1), 0);
     assert_int_equal(alone.n_ends, 1);
-    assert_in_range(alone.number, 0, 64);
+    if (!gv_loop_here->shuffled) /* Else chance may have the first one run again and again. */
+        assert_in_range(alone.number, 0, 64);
     assert_int_equal(crowd[499].n_ends, 1);
 }
 
