@@ -31,7 +31,7 @@ bool gv_roll_go_on(struct gv_loop *loop, bool all);
 /* Forgets the list: all that are left are told otherwise now. */
 void gv_roll_close(void);
 
-/* Frees all of it, also answers that came late. When no task is left. */
+/* Frees all of it, also answers that came late: once the loops have ended. */
 void gv_roll_end(void);
 
 /* In shutdown.c: tells a task of this loop to stop now. */

@@ -484,7 +484,6 @@ void gv_shutdown_close(struct gv_loop *loop)
 {
     if (stop.watching)
         loop->env->signals_close(stop.signals);
-    gv_roll_end();
     stop.watching = false;
     stop.n_asked = 0;
     stop.signal = 0;

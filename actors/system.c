@@ -25,6 +25,7 @@
 #include "actors/monitor.h"
 #include "actors/name.h"
 #include "actors/progress.h"
+#include "actors/roll.h"
 #include "actors/shutdown.h"
 #include "actors/verb.h"
 #include "runtime/assert.h"
@@ -167,6 +168,7 @@ int grove_deinit(void)
     gv_shutdown_close(loop);
     gv_monitors_close(loop);
     gv_runtime_close();
+    gv_roll_end();
     gv_kin_close();
     gv_names_close();
     gv_groups_close();

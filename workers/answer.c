@@ -68,6 +68,7 @@ static void patience_ended(struct gv_job *job)
         gv_log(GV_LOG_WARN, "job.overdue", "pool=%s method=%s pid=%lld begun=%d", pool->name,
                job->method->name, (long long)child->pid, !stands);
         job->is_overdue = started == job->seq;
+        job->n_begun += job->is_overdue; /* Its answer may still come, and nobody waits for it. */
         child->end_is_wanted = true;
         gv_child_kill(child);
         return;
@@ -160,7 +161,7 @@ void gv_job_bereaved(struct gv_job *job, const struct gv_child *child, uint64_t 
         /* Only the running one may be to blame; the answers of others were lost with it. */
         job->deaths += job->seq == started;
         job->has_run = true;
-        job->n_begun++;
+        job->n_begun += !job->is_overdue;
         if (job->seq == started && job->gave_up == 0)
             gv_quarantine_died(pool, job);
         ran_and_died(job, child);
