@@ -10,6 +10,7 @@
 #include "runtime/assert.h"
 #include "runtime/go.h"
 #include "runtime/park.h"
+#include "runtime/sanitize.h"
 
 #define TIMED_EVERY     64u    /* calls of a method */
 #define LONG_NS         10000u /* others shall not wait for 64 of these */
@@ -264,8 +265,8 @@ static GV_RARE int end_converted(const struct gv_verb *verb, struct frame *frame
     return code;
 }
 
-int gv_inline_call(const struct gv_verb *verb, const ProtobufCMessage *request,
-                   ProtobufCMessage *response)
+GV_FRAMED int gv_inline_call(const struct gv_verb *verb, const ProtobufCMessage *request,
+                             ProtobufCMessage *response)
 {
     struct frame frame;
     struct gv_turn *turn = &frame.turn;

@@ -25,7 +25,7 @@ struct gv_leave {
     uintptr_t kept[GV_LEAVE_KEPT];
 };
 
-/* Where the caller goes on whose frame has `local` in it. False: that cannot be told. */
+/* Where the caller goes on whose frame has `local` in it, see GV_FRAMED. False: that cannot be told. */
 bool gv_leave_find(const void *local, struct gv_leave *leave);
 
 /* Goes on there: what it has called returns result. The callees may still run in between, up to here. */

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "runtime/leave.h"
+#include "runtime/sanitize.h"
 #include "runtime/switch.h"
 
 enum { STACK_BYTES = 256 << 10 };
@@ -48,7 +49,7 @@ static APART int sink(int depth)
 }
 
 /* What it holds over the call must be as it was. */
-static APART int stand(int depth, int *rc)
+static APART GV_FRAMED int stand(int depth, int *rc)
 {
     volatile int local = 7;
     int64_t a = world.seed + 1, b = world.seed + 2, c = world.seed + 3, d = world.seed + 4,
