@@ -9,7 +9,7 @@
 #    include <sanitizer/asan_interface.h>
 #endif
 
-#ifdef GV_SWITCH_PORTABLE
+#if !defined(__x86_64__) && !defined(__aarch64__)
 
 bool gv_leave_find(const void *local, struct gv_leave *leave)
 {

@@ -9,8 +9,9 @@
  *     …                     runs any more: what it held must have been seen to.
  *
  * So who may have to be left pays nothing for it, as with setjmp it would.
- * On the running stack only. Where there is no such information, for one
- * frame of them, or with -Dswitch=portable, nothing is found.
+ * On the running stack only. Where there is no such information for one
+ * frame of them, or on a processor without assembly here (there is some for
+ * x86-64 and aarch64), nothing is found.
  */
 #ifndef GV_LEAVE_H
 #define GV_LEAVE_H
