@@ -228,7 +228,7 @@ static struct gv_message *make(struct gv_loop *loop, const struct gv_call_option
     memcpy(message->body, &n_bytes, sizeof n_bytes);
     if (n_bytes > 0)
         memcpy(message->body + sizeof n_bytes, options->packed, n_bytes);
-    message->form_flags = GV_FORM_PACKED;
+    message->form_flags = GV_FORM_PACKED | (options->takes_items ? GV_FLAG_STREAM : 0);
     message->to = options->ref.slot_generation;
     message->from = 0;
     return message;

@@ -172,6 +172,7 @@ struct gv_call_options {
     const ProtobufCMessage *request; /* lent; NULL: */
     const uint8_t *packed;           /* the same in bytes, for a pool; lent */
     size_t packed_bytes;
+    bool takes_items; /* of a pool whose items go another way: the end of a stream is GROVE_EEND */
     uint32_t deadline_ms; /* 0 = none */
     void (*function)(void *owner, const struct gv_outcome *outcome);
     void *owner;

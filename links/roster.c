@@ -177,6 +177,12 @@ void gv_roster_fingerprints(const struct gv_roster *roster, uint32_t number,
     fingerprints[1] = roster->methods[number - 1].response_fingerprint;
 }
 
+bool gv_roster_streams(const struct gv_roster *roster, uint32_t number)
+{
+    gv_assert(number >= 1 && number <= roster->n_methods);
+    return roster->methods[number - 1].streams;
+}
+
 const uint8_t *gv_roster_schema(const struct gv_roster *roster, size_t *n_bytes)
 {
     *n_bytes = roster->schema_bytes;

@@ -46,6 +46,9 @@ const char *gv_roster_name(const struct gv_roster *roster, uint32_t number);
 void gv_roster_fingerprints(const struct gv_roster *roster, uint32_t number,
                             uint64_t fingerprints[2]);
 
+/* True if it answers with a stream of items. */
+bool gv_roster_streams(const struct gv_roster *roster, uint32_t number);
+
 /* What the peer has described, packed as a Schema; NULL if nothing. Lent as long as the roster. */
 const uint8_t *gv_roster_schema(const struct gv_roster *roster, size_t *n_bytes);
 

@@ -8,41 +8,14 @@
 #include <grove/error.h>
 #include <grove/shutdown.h>
 
-#include "actors/call.h"
-#include "proto/codec.h"
 #include "runtime/assert.h"
 #include "runtime/log.h"
+#include "workers/errand.h"
 #include "workers/pool.h"
 
-#define LOOK_MS             20u   /* how often it looks whether a worker is there */
-#define STEADY_MS           5000u /* a link that lasts so long is a good one */
-#define FAILURE_BYTES       1024u
-#define UNWRITTEN_BYTES_MAX (64u << 10) /* then words of progress are left out */
-#define SILENCES            3u          /* heartbeats of patience with the last bytes */
-
-/* A job of the other pool that is under way here. */
-struct errand {
-    struct errand *next, *before;
-    struct gv_agent *agent;
-    uint64_t there; /* its id on the link */
-    uint64_t here;  /* our call */
-};
-
-/* --- errands -------------------------------------------------------------------------------------- */
-
-static void forget(struct errand *errand)
-{
-    struct gv_agent *agent = errand->agent;
-
-    if (errand->before != NULL)
-        errand->before->next = errand->next;
-    else
-        agent->errands = errand->next;
-    if (errand->next != NULL)
-        errand->next->before = errand->before;
-    agent->n_errands--;
-    free(errand);
-}
+#define LOOK_MS   20u   /* how often it looks whether a worker is there */
+#define STEADY_MS 5000u /* a link that lasts so long is a good one */
+#define SILENCES  3u    /* heartbeats of patience with the last bytes */
 
 /* All is done: the link may be closed when the last bytes have left. */
 static bool is_finished(const struct gv_agent *agent)
@@ -73,140 +46,10 @@ static void flush(struct gv_flush *queued)
         finish(agent);
 }
 
-static void flush_later(struct gv_agent *agent)
+void gv_agent_flush_later(struct gv_agent *agent)
 {
     agent->flush.run = flush;
     gv_loop_flush_later(agent->loop, &agent->flush);
-}
-
-static void send_reply(struct gv_agent *agent, const struct gv_frame *frame, const uint8_t *body,
-                       size_t body_bytes)
-{
-    if (!agent->has_link)
-        return;
-    /* A pool that never hears of a job would wait for ever: it shall see our end instead. */
-    if (gv_link_send(&agent->link, frame, body, body_bytes) != 0)
-        gv_link_close(&agent->link);
-    flush_later(agent);
-}
-
-static void fail(struct gv_agent *agent, uint64_t there, const struct gv_outcome *outcome)
-{
-    Grove__Link__V1__Failure failure = GROVE__LINK__V1__FAILURE__INIT;
-    struct gv_frame frame = {.type = GV_FRAME_REPLY, .flags = GV_FRAME_CALLEE, .call = there};
-    uint8_t bytes[FAILURE_BYTES];
-    size_t n_bytes;
-
-    frame.aux = gv_frame_outcome(outcome->code > 0 ? GROVE_REFUSED : GROVE_FAILED, outcome->started,
-                                 (unsigned)abs(outcome->code));
-    failure.code = outcome->code;
-    failure.text = (char *)(outcome->text != NULL ? outcome->text : "");
-    if (gv_packed_size(&failure.base, sizeof bytes, &n_bytes) != 0) {
-        failure.text = "";
-        gv_assert(gv_packed_size(&failure.base, sizeof bytes, &n_bytes) == 0);
-    }
-    gv_pack(&failure.base, bytes, n_bytes);
-    send_reply(agent, &frame, bytes, n_bytes);
-}
-
-/* What became of a request here. */
-static void heard(void *owner, const struct gv_outcome *outcome)
-{
-    struct errand *errand = owner;
-    struct gv_agent *agent = errand->agent;
-    uint64_t there = errand->there, n_bytes;
-    struct gv_frame frame = {.type = GV_FRAME_REPLY, .flags = GV_FRAME_CALLEE, .call = there};
-
-    forget(errand);
-    if (outcome->code != 0) {
-        fail(agent, there, outcome);
-        return;
-    }
-    memcpy(&n_bytes, outcome->reply->body, sizeof n_bytes);
-    frame.aux = gv_frame_outcome(GROVE_DONE, GROVE_STARTED_YES, 0);
-    frame.budget_us =
-        agent->pool->mean_ns / 1000; /* It counts jobs, not what they wait for here. */
-    send_reply(agent, &frame, outcome->reply->body + sizeof n_bytes, n_bytes);
-}
-
-static uint32_t deadline_of(const struct gv_agent *agent, const struct gv_frame *frame)
-{
-    uint32_t ms = frame->budget_us / 1000 + 1;
-
-    if (frame->budget_us == GV_BUDGET_NONE)
-        return 0;
-    return agent->loop->now_ms + ms != 0 ? agent->loop->now_ms + ms : 1;
-}
-
-static const char *call_came(struct gv_agent *agent, const struct gv_frame *frame)
-{
-    struct errand *errand = malloc(sizeof *errand);
-    struct gv_call_options options = {
-        .ref = agent->ref,
-        .method = gv_carried_index(&agent->carried, frame->method),
-        .packed = frame->body,
-        .packed_bytes = frame->body_bytes,
-        .deadline_ms = deadline_of(agent, frame),
-        .function = heard,
-        .owner = errand,
-    };
-    struct gv_outcome outcome = {.started = GROVE_STARTED_NO};
-
-    if (frame->flags & (GV_FRAME_SLAB | GV_FRAME_STREAM))
-        options.method = 0; /* There is no memory that both share; items are not passed on. */
-    if (errand == NULL)
-        return "memory is short";
-    *errand = (struct errand){.next = agent->errands, .agent = agent, .there = frame->call};
-    outcome.code =
-        options.method != 0 ? gv_call_begin(agent->loop, &options, &errand->here) : GROVE_ENOTSUP;
-    if (outcome.code != 0) {
-        free(errand);
-        fail(agent, frame->call, &outcome);
-        return NULL;
-    }
-    if (agent->errands != NULL)
-        agent->errands->before = errand;
-    agent->errands = errand;
-    agent->n_errands++;
-    return NULL;
-}
-
-/* Its worker is told, and killed after the grace; the pool there need not wait for that. */
-static void give_up(struct errand *errand)
-{
-    struct gv_agent *agent = errand->agent;
-    struct gv_call *call = gv_call_find(agent->loop, errand->here);
-
-    gv_assert(call != NULL);
-    (void)gv_call_give_up(agent->loop, call); /* Whether it had begun is the worker's to know. */
-    forget(errand);
-}
-
-static void cancel_came(struct gv_agent *agent, const struct gv_frame *frame)
-{
-    const struct gv_outcome outcome = {.code = GROVE_ECANCELED, .started = GROVE_STARTED_UNKNOWN};
-    struct errand *errand = agent->errands;
-
-    while (errand != NULL && errand->there != frame->call)
-        errand = errand->next;
-    if (errand == NULL)
-        return; /* Its answer is on the way. */
-    give_up(errand);
-    fail(agent, frame->call, &outcome);
-}
-
-void gv_agent_progressed(struct gv_agent *agent, uint64_t call, const struct gv_frame *frame)
-{
-    struct gv_frame progress = *frame;
-    struct errand *errand = agent->errands;
-
-    while (errand != NULL && errand->here != call)
-        errand = errand->next;
-    if (errand == NULL || gv_link_unwritten(&agent->link) > UNWRITTEN_BYTES_MAX)
-        return; /* Nobody waits for it; or the next word may find the way free. */
-    progress.call = errand->there;
-    (void)gv_link_send(&agent->link, &progress, frame->body, frame->body_bytes); /* The same. */
-    flush_later(agent);
 }
 
 /* --- coming and going ------------------------------------------------------------------------------- */
@@ -260,7 +103,7 @@ static void depart(struct gv_agent *agent)
     become(agent, GV_AGENT_LEAVING);
     if (gv_link_send(&agent->link, &drain, NULL, 0) != 0)
         gv_link_close(&agent->link);
-    flush_later(agent);
+    gv_agent_flush_later(agent);
 }
 
 /* --- the link ------------------------------------------------------------------------------------- */
@@ -308,15 +151,17 @@ static const char *frame_came(void *owner, const struct gv_frame *frame)
 
     switch (frame->type) {
     case GV_FRAME_CALL:
-        return call_came(agent, frame);
+        return gv_errand_begin(agent, frame);
     case GV_FRAME_CANCEL:
-        cancel_came(agent, frame);
+        gv_errand_cancel(agent, frame);
         return NULL;
+    case GV_FRAME_CREDIT:
+        return gv_errand_credit(agent, frame);
     case GV_FRAME_DRAIN: /* it sends no more: what is here is finished */
         agent->is_drained = true;
         if (agent->state == GV_AGENT_READY)
             become(agent, GV_AGENT_LEAVING);
-        flush_later(agent);
+        gv_agent_flush_later(agent);
         return NULL;
     default:
         return NULL; /* Allowed, but of no meaning to an agent. */
@@ -363,8 +208,7 @@ static void closed(void *owner)
 
     agent->has_link = false;
     note_end(agent);
-    while (agent->errands != NULL)
-        give_up(agent->errands);
+    gv_errands_give_up(agent);
     gv_carried_close(&agent->carried);
     if (agent->was_ready && agent->loop->now_ms - agent->since_ms >= STEADY_MS)
         agent->delay_ms = GV_AGENT_DELAY_MS;

@@ -15,6 +15,10 @@
  * pool that asked. The agent tells of a worker's death (GROVE_ECRASHED) and
  * repeats nothing by itself: the pool that asked decides.
  *
+ * Streams pass through: an ITEM goes on as it came, and a CREDIT back. The
+ * credit that the pool there has given is what the worker here gets, so no
+ * more is under way than between two neighbours, and nothing is kept here.
+ *
  * When the link is lost, what still runs is given up, and its worker killed
  * after the grace: nobody would hear of it. Then it dials again, each time
  * later, with jitter. It leaves (DRAIN, the rest is finished) when it shall
@@ -82,8 +86,8 @@ void gv_agent_begin(struct gv_agent *agent, grove_ref pool, const char *url);
 /* Takes no more jobs, finishes what it has, and is GONE then; the state says when. */
 void gv_agent_leave(struct gv_agent *agent);
 
-/* A worker here tells how far the job of this call is. */
-void gv_agent_progressed(struct gv_agent *agent, uint64_t call, const struct gv_frame *frame);
+/* Writes to the pool there before the next look at the world. */
+void gv_agent_flush_later(struct gv_agent *agent);
 
 /* GONE soon, whatever it has. */
 void gv_agent_cut(struct gv_agent *agent);

@@ -133,7 +133,8 @@ static const char *cause_of(const struct gv_child *child, char text[64])
 static void ran_and_died(struct gv_job *job, const struct gv_child *child)
 {
     struct gv_pool *pool = job->pool;
-    char text[64];
+    const char *text = gv_job_items_text(job, "the worker process died");
+    char cause[64];
 
     if (job->gave_up != 0) {
         gv_job_fail(job, job->gave_up, GROVE_STARTED_YES, NULL);
@@ -149,7 +150,7 @@ static void ran_and_died(struct gv_job *job, const struct gv_child *child)
         gv_log(GV_LOG_ERROR, "job.dead", "pool=%s method=%s deaths=%u", pool->name,
                job->method->name, job->deaths);
     gv_job_fail(job, GROVE_ECRASHED, GROVE_STARTED_YES,
-                gv_job_items_text(job) != NULL ? gv_job_items_text(job) : cause_of(child, text));
+                text != NULL ? text : cause_of(child, cause));
 }
 
 void gv_job_bereaved(struct gv_job *job, const struct gv_child *child, uint64_t started)

@@ -17,6 +17,11 @@ struct carried_method {
     char name[];
 };
 
+static uint8_t kind_of(const struct gv_roster *roster, uint32_t number)
+{
+    return gv_roster_streams(roster, number) ? GROVE_SERVER_STREAM : GROVE_UNARY;
+}
+
 static uint16_t add(const struct gv_roster *roster, uint32_t number)
 {
     const char *name = gv_roster_name(roster, number);
@@ -33,6 +38,7 @@ static uint16_t add(const struct gv_roster *roster, uint32_t number)
         .request_fingerprint = fingerprints[0],
         .response_fingerprint = fingerprints[1],
         .isolation = GROVE_WORKER_PROCESS,
+        .kind = kind_of(roster, number),
     };
     carried->service = (struct grove_service){
         .name = carried->name,
@@ -48,6 +54,19 @@ static uint16_t add(const struct gv_roster *roster, uint32_t number)
     return 0;
 }
 
+/* Ours by the number, 0 if it cannot be. One that was carried before may have changed since. */
+static uint16_t index_of(const struct gv_roster *roster, uint32_t number)
+{
+    uint16_t index = gv_method_named(gv_roster_name(roster, number));
+    const struct grove_method *method = index != 0 ? gv_method(index) : NULL;
+
+    if (method == NULL)
+        return add(roster, number);
+    if (method->request == NULL) /* It lies in a carried_method. */
+        ((struct grove_method *)method)->kind = kind_of(roster, number);
+    return index;
+}
+
 int gv_carried_open(struct gv_carried *carried, struct gv_roster *roster)
 {
     uint32_t n = gv_roster_count(roster);
@@ -56,9 +75,7 @@ int gv_carried_open(struct gv_carried *carried, struct gv_roster *roster)
     if (carried->indices == NULL)
         return GROVE_ENOMEM;
     for (uint32_t i = 0; i < n; i++) {
-        carried->indices[i] = gv_method_named(gv_roster_name(roster, i + 1));
-        if (carried->indices[i] == 0)
-            carried->indices[i] = add(roster, i + 1);
+        carried->indices[i] = index_of(roster, i + 1);
         if (carried->indices[i] == 0) {
             free(carried->indices);
             carried->indices = NULL;
@@ -99,6 +116,7 @@ int gv_carried_hello(const struct gv_carried *carried, struct gv_link *link,
             methods[i].name = (char *)gv_roster_name(carried->roster, i + 1);
             methods[i].request_fingerprint = fingerprints[0];
             methods[i].response_fingerprint = fingerprints[1];
+            methods[i].streams = gv_roster_streams(carried->roster, i + 1);
             list_of_them[i] = &methods[i];
         }
         hello->n_methods = n;

@@ -171,11 +171,13 @@ static bool is_freer(const struct gv_child *child, const struct gv_child *than)
     return child->jobs.n * than->capacity < than->jobs.n * child->capacity;
 }
 
-/* It may have one job more. Nothing waits behind a stream, which may wait for its reader. */
+/* It may have one job more. Nothing waits behind a stream, which may wait for its reader: each has a worker. */
 static bool has_room(const struct gv_child *child, unsigned jobs_max)
 {
-    return child->state == GV_CHILD_READY && child->jobs.n < jobs_max * child->capacity
-           && (child->jobs.tail == NULL || !child->jobs.tail->streams);
+    uint32_t n_streams = child->jobs.n_streams;
+
+    return child->state == GV_CHILD_READY && n_streams < child->capacity
+           && child->jobs.n - n_streams < jobs_max * (child->capacity - n_streams);
 }
 
 /* The worker with the fewest jobs, NULL if nobody may have another one. */

@@ -5,6 +5,9 @@
  *     worker ◀ CREDIT ─────────────────── GV_SIGNAL_CREDIT ◀─ half of it taken
  *     worker ─ REPLY ─▶ the end: GROVE_EEND, a refusal, a failure
  *
+ * An agent's pool hands them to its agent as they came: whoever asked
+ * validates, and gives credit.
+ *
  * The pool itself keeps no item. What a worker has sent stands in the queue
  * of its caller, and that is bounded here: a worker that sends more than it
  * has credit for is dropped, like one that sends items of a job that it does
@@ -21,6 +24,7 @@
 #include "actors/mail.h"
 #include "proto/codec.h"
 #include "runtime/assert.h"
+#include "workers/errand.h"
 #include "workers/pool.h"
 
 /* --- credit --------------------------------------------------------------------------------------- */
@@ -28,31 +32,43 @@
 void gv_job_stream(struct gv_job *job, struct gv_frame *call)
 {
     gv_assert(job->n_items == 0);
-    job->items_left = gv_items_credit(job->method);
+    job->items_left = job->pool->agent != NULL
+                          ? gv_errand_first_credit(job->pool->agent, job->request->call)
+                          : gv_items_credit(job->method);
     job->bytes_left = GV_STREAM_BYTES;
     call->flags |= GV_FRAME_STREAM;
     call->aux = (uint16_t)job->items_left;
 }
 
+void gv_job_credit(struct gv_job *job, uint32_t n_items, uint64_t n_bytes)
+{
+    struct gv_frame frame = {
+        .type = GV_FRAME_CREDIT,
+        .call = job->id,
+        .aux = (uint16_t)n_items,
+        .target = n_bytes,
+        .budget_us = GV_BUDGET_NONE,
+    };
+
+    if (job->child == NULL)
+        return; /* Its worker has died, and another one begins with all of it. */
+    job->items_left += n_items;
+    job->bytes_left += (int64_t)n_bytes;
+    /* A link that takes no CREDIT is ending; its worker's death settles the job. */
+    (void)gv_link_send(&job->child->link, &frame, NULL, 0);
+    gv_pool_flush_later(job->pool);
+}
+
 void gv_pool_credit(struct gv_pool *pool, struct gv_message *message)
 {
-    struct gv_frame frame = {.type = GV_FRAME_CREDIT, .budget_us = GV_BUDGET_NONE};
     struct gv_credit credit;
     struct gv_job *job;
 
     memcpy(&credit, message->body, sizeof credit);
     gv_message_give(&pool->loop->blocks, message);
     job = gv_job_find(&pool->queue, credit.call);
-    if (job == NULL || job->child == NULL)
-        return; /* It has ended, and the caller will hear of it. */
-    job->items_left += credit.n_items;
-    job->bytes_left += (int64_t)credit.n_bytes;
-    frame.call = job->id;
-    frame.aux = (uint16_t)credit.n_items;
-    frame.target = credit.n_bytes;
-    /* A link that takes no CREDIT is ending; its worker's death settles the job. */
-    (void)gv_link_send(&job->child->link, &frame, NULL, 0);
-    gv_pool_flush_later(pool);
+    if (job != NULL) /* Else it has ended, and the caller will hear of it. */
+        gv_job_credit(job, credit.n_items, credit.n_bytes);
 }
 
 /* --- items ---------------------------------------------------------------------------------------- */
@@ -88,14 +104,37 @@ static const char *not_handed_on(struct gv_child *child, struct gv_job *job, int
     return "its item is not a valid message";
 }
 
+static void note(struct gv_job *job)
+{
+    job->has_run = true;
+    job->n_items++;
+    job->pool->stats.items++;
+}
+
+/* To its caller; returns why the worker must go, or NULL. */
+static const char *hand_on(struct gv_child *child, struct gv_job *job, const struct gv_frame *frame)
+{
+    struct gv_pool *pool = child->pool;
+    struct gv_validate_error error;
+    struct gv_message *item;
+    int rc = gv_job_make_reply(job, frame, &item, &error);
+
+    if (rc != 0)
+        return not_handed_on(child, job, rc, error.why);
+    note(job);
+    item->call = job->request->call;
+    item->code = 0;
+    item->from = frame->body_bytes;
+    item->form_flags |= GV_FLAG_ITEM;
+    gv_call_answer(pool->loop, item);
+    return NULL;
+}
+
 const char *gv_job_item_came(struct gv_child *child, const struct gv_frame *frame)
 {
     struct gv_pool *pool = child->pool;
     struct gv_job *job = child->jobs.head;
-    struct gv_validate_error error;
-    struct gv_message *item;
     const char *why;
-    int rc;
 
     while (job != NULL && job->id != frame->call)
         job = job->next;
@@ -106,17 +145,10 @@ const char *gv_job_item_came(struct gv_child *child, const struct gv_frame *fram
     }
     if (job->gave_up != 0)
         return NULL; /* It was on its way when its reader left. */
-    rc = gv_job_make_reply(job, frame, &item, &error);
-    if (rc != 0)
-        return not_handed_on(child, job, rc, error.why);
-    job->has_run = true;
-    job->n_items++;
-    pool->stats.items++;
-    item->call = job->request->call;
-    item->code = 0;
-    item->from = frame->body_bytes;
-    item->form_flags |= GV_FLAG_ITEM;
-    gv_call_answer(pool->loop, item);
+    if (pool->agent == NULL)
+        return hand_on(child, job, frame);
+    note(job);
+    gv_errand_item(pool->agent, job->request->call, frame);
     return NULL;
 }
 
@@ -137,13 +169,13 @@ const char *gv_job_stream_ended(struct gv_job *job, const struct gv_frame *frame
     return NULL;
 }
 
-const char *gv_job_items_text(const struct gv_job *job)
+const char *gv_job_items_text(const struct gv_job *job, const char *what)
 {
     static char text[80];
 
     if (job->n_items == 0)
         return NULL;
-    (void)snprintf(text, sizeof text, "the worker process died after %" PRIu64 " items had come",
+    (void)snprintf(text, sizeof text, "%s after %" PRIu64 " items had come", what,
                    job->n_items); /* It fits. */
     return text;
 }

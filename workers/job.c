@@ -18,6 +18,7 @@ void gv_jobs_push(struct gv_job_list *list, struct gv_job *job)
         list->head = job;
     list->tail = job;
     list->n++;
+    list->n_streams += job->streams;
 }
 
 void gv_jobs_push_front(struct gv_job_list *list, struct gv_job *job)
@@ -30,6 +31,7 @@ void gv_jobs_push_front(struct gv_job_list *list, struct gv_job *job)
         list->tail = job;
     list->head = job;
     list->n++;
+    list->n_streams += job->streams;
 }
 
 void gv_jobs_remove(struct gv_job_list *list, struct gv_job *job)
@@ -43,6 +45,7 @@ void gv_jobs_remove(struct gv_job_list *list, struct gv_job *job)
     else
         list->tail = job->before;
     list->n--;
+    list->n_streams -= job->streams;
 }
 
 /* --- jobs ----------------------------------------------------------------------------------------- */

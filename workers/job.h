@@ -63,6 +63,7 @@ struct gv_job {
 struct gv_job_list {
     struct gv_job *head, *tail;
     uint32_t n;
+    uint32_t n_streams; /* of these */
 };
 
 /* Jobs of one pool: those that wait, the index, the stock. */
@@ -111,7 +112,7 @@ static inline const uint8_t *gv_job_body(const struct gv_job *job, uint64_t *n_b
 /* True if it is a stream whose credit is used up: its worker can do nothing until its reader has. */
 static inline bool gv_job_is_parked(const struct gv_job *job)
 {
-    return job != NULL && job->streams && (job->items_left == 0 || job->bytes_left <= 0);
+    return job->streams && (job->items_left == 0 || job->bytes_left <= 0);
 }
 
 /* True if its rpc may run more often than once. Nobody can take items back that have come. */

@@ -247,8 +247,11 @@ const char *gv_job_stream_ended(struct gv_job *job, const struct gv_frame *frame
 /* A caller has taken items. Owns message. */
 void gv_pool_credit(struct gv_pool *pool, struct gv_message *message);
 
-/* Why a stream fails whose worker has died, NULL if nothing had come. Lent until the next one. */
-const char *gv_job_items_text(const struct gv_job *job);
+/* A caller there has taken items, with so many bytes, of a job here. */
+void gv_job_credit(struct gv_job *job, uint32_t n_items, uint64_t n_bytes);
+
+/* The same with what happened to a stream, and after how many items; NULL if none had come. Lent until the next one. */
+const char *gv_job_items_text(const struct gv_job *job, const char *what);
 
 /* --- host_dir.c, host_child.c ----------------------------------------------------------------------- */
 

@@ -322,6 +322,16 @@ int gv_pool_find_here(const char *function, grove_ref ref, struct gv_pool **pool
     return 0;
 }
 
+static unsigned n_parked(const struct gv_job_list *jobs)
+{
+    unsigned n = 0;
+
+    if (jobs->n_streams > 0)
+        for (const struct gv_job *job = jobs->head; job != NULL; job = job->next)
+            n += gv_job_is_parked(job);
+    return n;
+}
+
 int grove_pool_stats(grove_ref ref, struct grove_pool_stats *stats)
 {
     struct gv_pool *pool = NULL;
@@ -342,7 +352,7 @@ int grove_pool_stats(grove_ref ref, struct grove_pool_stats *stats)
             stats->n_remote++;
             stats->n_remote_workers += pool->children[i].capacity;
         }
-        stats->n_parked += gv_job_is_parked(pool->children[i].jobs.tail);
+        stats->n_parked += n_parked(&pool->children[i].jobs);
         stats->slab_used += gv_slab_used(&pool->children[i]);
     }
     return 0;

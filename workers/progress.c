@@ -7,7 +7,7 @@
 
 #include "actors/progress.h"
 #include "proto/codec.h"
-#include "workers/agent.h"
+#include "workers/errand.h"
 #include "workers/pool.h"
 #include "workers/worker.h"
 
@@ -141,7 +141,7 @@ static const char *pass_on(const struct gv_job *job, const struct gv_frame *fram
         progress.fraction = message->fraction;
         memcpy(progress.note, message->note, strlen(message->note) + 1);
         if (job->pool->agent != NULL)
-            gv_agent_progressed(job->pool->agent, job->request->call, frame);
+            gv_errand_progressed(job->pool->agent, job->request->call, frame);
         else
             gv_progress_tell(job->pool->loop, job->request->call, &progress);
     } else {

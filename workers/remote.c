@@ -307,7 +307,10 @@ void gv_remote_welcomed(struct gv_child *child)
 static void lose(struct gv_job *job)
 {
     struct gv_pool *pool = job->pool;
+    const char *text = gv_job_items_text(job, "the link to the worker's machine was lost");
 
+    if (text == NULL)
+        text = "the link to the worker's machine was lost while it had this job";
     if (job->gave_up != 0) {
         gv_job_fail(job, job->gave_up, GROVE_STARTED_UNKNOWN, NULL);
     } else if (gv_job_may_rerun(job) && pool->state != GV_POOL_ENDING
@@ -315,8 +318,7 @@ static void lose(struct gv_job *job)
         pool->stats.retried++;
         gv_job_wait(&pool->queue, job, true);
     } else {
-        gv_job_fail(job, GROVE_EUNKNOWN, GROVE_STARTED_UNKNOWN,
-                    "the link to the worker's machine was lost while it had this job");
+        gv_job_fail(job, GROVE_EUNKNOWN, GROVE_STARTED_UNKNOWN, text);
     }
 }
 

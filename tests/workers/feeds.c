@@ -60,6 +60,10 @@ static int happen(const Feeds__V1__CountRequest *request)
     case FEEDS__V1__COUNT_REQUEST__HOW__HOW_STAY:
         jobs_burn(20000000);
         return 0;
+    case FEEDS__V1__COUNT_REQUEST__HOW__HOW_STAY_ONCE:
+        if (counts[0] == 1)
+            jobs_burn(20000000);
+        return 0;
     default:
         return 0;
     }

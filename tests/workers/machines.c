@@ -13,9 +13,8 @@
 
 #include "apps/grove/certs.h"
 
-#define ONLY_WORKER GV_BUILD_ROOT "/tests/workers/only_worker"
-#define PAIRS_MAX   16u
-#define LOOK_MS     5
+#define PAIRS_MAX 16u
+#define LOOK_MS   5
 
 /* --- certificates --------------------------------------------------------------------------------- */
 
@@ -80,14 +79,16 @@ unsigned port_of(grove_ref pool)
 }
 
 const char *machine_dials = "127.0.0.1", *machine_network;
+const char *machine_program = GV_BUILD_ROOT "/tests/workers/only_worker";
 
 struct grove_process *machine_start(unsigned port, unsigned n_workers, const char *authority,
                                     const char *name)
 {
     char url[64], number[16], cert[32], key[32];
-    const char *words[] = {
-        "nsenter", "-n",     "-t", machine_network, ONLY_WORKER, "--connect", url,  "--workers",
-        number,    "--cert", NULL, "--key",         NULL,        "--ca",      NULL, NULL};
+    const char *words[] = {"nsenter",   "-n",    "-t",        machine_network, machine_program,
+                           "--connect", url,     "--workers", number,          "--cert",
+                           NULL,        "--key", NULL,        "--ca",          NULL,
+                           NULL};
     struct grove_process *machine;
 
     (void)snprintf(url, sizeof url, "tls+tcp://%s:%u", machine_dials, port); /* They fit. */
@@ -133,7 +134,7 @@ struct wire {
     unsigned port, to_port;
     unsigned n_pairs;
     struct pair pairs[PAIRS_MAX];
-    _Atomic bool ending, is_cut;
+    _Atomic bool ending, is_cut, cut_is_seen;
 };
 
 static int dial_port(unsigned port)
@@ -209,6 +210,7 @@ static void *pass(void *argument)
                 fds[2 * i + end] = (struct pollfd){
                     .fd = wire->pairs[i].dead ? -1 : wire->pairs[i].ends[end], .events = POLLIN};
         }
+        wire->cut_is_seen = is_cut;
         fds[2 * n] = (struct pollfd){.fd = is_cut ? -1 : wire->listener, .events = POLLIN};
         if (poll(fds, 2 * n + 1, LOOK_MS) <= 0)
             continue;
@@ -260,6 +262,8 @@ unsigned wire_port(const struct wire *wire)
 void wire_cut(struct wire *wire)
 {
     wire->is_cut = true;
+    while (!wire->cut_is_seen)
+        (void)usleep(1000); /* What passed while it was cut would not have been. */
 }
 
 void wire_heal(struct wire *wire)

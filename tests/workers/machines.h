@@ -27,6 +27,9 @@ unsigned port_of(grove_ref pool);
 /* Where machines dial, 127.0.0.1 if nobody says otherwise; and the process whose network they have, NULL: ours. */
 extern const char *machine_dials, *machine_network;
 
+/* What they run: only_worker, if nobody says otherwise. */
+extern const char *machine_program;
+
 /* Starts a machine with n workers that dials the port, with a certificate of that authority and name. */
 struct grove_process *machine_start(unsigned port, unsigned n_workers, const char *authority,
                                     const char *name);
