@@ -206,6 +206,7 @@ const struct gv_monitor gv_host_monitor = {
     .debugged = debugged,
     .frames = gv_host_frames,
     .name = gv_host_name,
+    .prepare = gv_host_names_prepare,
     .entry = gv_host_entry,
     .describe = gv_host_call_describe,
     .read = read_all,

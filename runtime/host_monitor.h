@@ -81,6 +81,7 @@ bool gv_host_unwind_step(const struct gv_registers *frame, bool innermost,
                          struct gv_registers *caller);
 bool gv_host_name(uintptr_t frame, bool innermost, unsigned i, char *text, size_t room);
 uintptr_t gv_host_entry(uintptr_t frame);
+void gv_host_names_prepare(void);
 
 /* host_elf.c: the function that address lies in, by the symbols of its file; false if none is known. */
 bool gv_host_elf_name(uintptr_t address, char *name, size_t room, uintptr_t *entry);

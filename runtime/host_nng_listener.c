@@ -126,11 +126,10 @@ static int set_up(struct door *door)
 
 static int open_nng(struct door *door, const char *url)
 {
-    int rc;
+    int rc = door->tls ? gv_host_tls_start() : 0;
 
-    if (door->tls)
-        gv_host_tls_start();
-    rc = gv_host_nng_error(nng_stream_listener_alloc(&door->nng, url));
+    if (rc == 0)
+        rc = gv_host_nng_error(nng_stream_listener_alloc(&door->nng, url));
     if (rc == 0)
         rc = set_up(door);
     if (rc == 0)

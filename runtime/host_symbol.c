@@ -3,14 +3,16 @@
  * from a frame to its caller. By libdw, from what the compiler left behind.
  *
  * libdw is loaded on the first need, so that nobody pays for it who never
- * stalls, and a machine without it gets names from the symbol tables
- * (host_elf.c). One thread, the monitor's, is in here at a time. What has
+ * stalls: with what it reads of a program it is 4 MiB and more. It takes a
+ * few ms, or long from a slow disk; so that is read ahead. A machine without
+ * it gets names from the symbol tables (host_elf.c). One thread, the monitor's, is in here at a time. What has
  * been loaded or dropped by dlopen since is looked up anew at each report.
  *
  * No file is fetched over a network: where debuginfod is configured, debug
  * files apart from the program are not looked for.
  */
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -362,6 +364,38 @@ bool gv_host_unwind_step(const struct gv_registers *frame, bool innermost,
 #endif
 
 /* --- either way ------------------------------------------------------------------------------- */
+
+/* Into the page cache, while nobody waits; what is not there is not read. */
+static void read_ahead(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED); /* It is a wish. */
+    (void)close(fd);                                    /* Nothing was written. */
+}
+
+void gv_host_names_prepare(void)
+{
+    static const char *const libraries[] = {"libdw.so.1", "libelf.so.1"};
+    Dl_info here, libc;
+    char path[512];
+
+    read_ahead("/proc/self/exe");
+    if (dladdr((void *)(uintptr_t)gv_host_names_prepare, &here) != 0)
+        read_ahead(here.dli_fname); /* The library, or the same again. */
+    if (dladdr((void *)(uintptr_t)posix_fadvise, &libc) == 0 || strchr(libc.dli_fname, '/') == NULL)
+        return;
+    /* As a rule they lie beside the C library. */
+    for (unsigned i = 0; i < sizeof libraries / sizeof libraries[0]; i++) {
+        int n = (int)(strrchr(libc.dli_fname, '/') - libc.dli_fname);
+
+        (void)snprintf(path, sizeof path, "%.*s/%s", n, libc.dli_fname,
+                       libraries[i]); /* Cut, it is not there. */
+        read_ahead(path);
+    }
+}
 
 bool gv_host_name(uintptr_t frame, bool innermost, unsigned i, char *text, size_t room)
 {

@@ -5,6 +5,7 @@
 #include "runtime/host_tls.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -14,14 +15,9 @@
 #include <nng/nng.h>
 #include <nng/supplemental/tls/engine.h>
 
-#include <openssl/bio.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
-
 #include "runtime/assert.h"
 #include "runtime/host.h"
+#include "runtime/host_openssl.h"
 #include "runtime/host_tls_file.h"
 #include "runtime/log.h"
 
@@ -398,8 +394,20 @@ static const nng_tls_engine engine = {
     .description = "OpenSSL, TLS 1.3, with names of peers",
 };
 
+static int started; /* 0, or why TLS cannot be had */
+
 static void start(void)
 {
+    char why[160];
+
+    if (!gv_host_openssl_load(why, sizeof why)) {
+        gv_log(GV_LOG_ERROR, "tls.missing",
+               "what=\"tls+tcp needs OpenSSL: %.160s\" advice=\"install it: apt-get install "
+               "libssl3\"",
+               why);
+        started = -EOPNOTSUPP;
+        return;
+    }
     gv_host_nng_start(); /* It would put an engine of its own in place of ours. */
     bio_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "grove");
     if (bio_method == NULL)
@@ -410,9 +418,10 @@ static void start(void)
     gv_assert(nng_tls_engine_register(&engine) == 0);
 }
 
-void gv_host_tls_start(void)
+int gv_host_tls_start(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
     gv_assert(pthread_once(&once, start) == 0);
+    return started;
 }

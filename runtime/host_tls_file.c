@@ -12,13 +12,10 @@
 #include <nng/nng.h>
 #include <nng/supplemental/tls/tls.h>
 
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
-
 #include "runtime/assert.h"
 #include "runtime/env.h"
 #include "runtime/host.h"
+#include "runtime/host_openssl.h"
 #include "runtime/host_tls.h"
 #include "runtime/log.h"
 #include "runtime/options.h"
@@ -198,7 +195,9 @@ int gv_host_tls_config(const char *host, const struct gv_tls_files *files, nng_t
     paths[0] = files->cert;
     paths[1] = files->key;
     paths[2] = files->ca;
-    gv_host_tls_start();
+    rc = gv_host_tls_start();
+    if (rc != 0)
+        return rc;
     rc = gv_host_nng_error(
         nng_tls_config_alloc(&config, host == NULL ? NNG_TLS_MODE_SERVER : NNG_TLS_MODE_CLIENT));
     if (rc != 0)

@@ -9,8 +9,8 @@
 
 struct ssl_ctx_st;
 
-/* Registers the engine with nng, once. Any thread. */
-void gv_host_tls_start(void);
+/* Loads OpenSSL and registers the engine with nng, once. Returns 0, or -EOPNOTSUPP and the log says why. Any thread. */
+int gv_host_tls_start(void);
 
 /* Peers must be certified by one of these. */
 bool gv_host_tls_trust(struct ssl_ctx_st *context, const char *certificates);

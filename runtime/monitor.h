@@ -62,6 +62,8 @@ struct gv_monitor {
                        uintptr_t frames[GV_FRAMES_MAX]);
     /* "withdraw at teller.c:88" for function i of a frame: 0, what is inlined innermost. False: it has no more. */
     bool (*name)(uintptr_t frame, bool innermost, unsigned i, char *text, size_t room);
+    /* Says that names will be asked for: the kernel may read what tells them. Costs no memory and no wait. */
+    void (*prepare)(void);
     /* Where the function of a frame begins, 0 if unknown. */
     uintptr_t (*entry)(uintptr_t frame);
     /* "nanosleep for 100 ms", "read of /path": the call it is in. */

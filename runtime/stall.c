@@ -18,7 +18,7 @@
 
 #define EXIT_STALLED     70
 #define MINUTE_NS        UINT64_C(60000000000)
-#define WARM_AFTER       4u   /* looks: a program that is over by then needs no names */
+#define PREPARE_AFTER    4u   /* looks: a program that is over by then needs no names */
 #define TIMES_EVERY      8u   /* looks between two samples of turn times */
 #define PATIENCE_PERCENT 140u /* of the threshold: then it is reported, whatever is known */
 
@@ -340,14 +340,6 @@ static bool look_at(struct gv_loop *loop, struct watch *watch, uint64_t gap_ns)
     return false;
 }
 
-/* What names lines is loaded, and read from a disk perhaps, before the first report needs it. */
-static void warm_up(void)
-{
-    struct grove_stall spare;
-
-    (void)the.monitor->name((uintptr_t)warm_up, true, 0, spare.where, sizeof spare.where);
-}
-
 /* Looks half as often while all loops move: a wake disturbs those that share its CPU. */
 static void watch_all(void *unused)
 {
@@ -364,8 +356,8 @@ static void watch_all(void *unused)
 
         began_ns = now_ns;
         pause_ns = 2 * the.pause_ns;
-        if (++the.n_looks == WARM_AFTER)
-            warm_up();
+        if (++the.n_looks == PREPARE_AFTER)
+            the.monitor->prepare();
         for (unsigned i = 0; i < gv_runtime.n_loops; i++)
             if (look_at(gv_runtime.loops[i], &the.watches[i], gap_ns))
                 pause_ns = the.pause_ns;
