@@ -22,10 +22,10 @@
  *       caller is told of a circle. That, too, is known from then on.
  *     - a method that takes over 10 µs three times in a row is queued from
  *       then on; one call in 64 is timed.
- *     - 64 calls in a row, or the tick's worth of messages, or half of the
- *       stack: then a call is queued, so that others have their turn. Who
- *       waits for such a call only because a row or tick was over, is inline
- *       again afterwards.
+ *     - 64 calls in a row, or the tick's worth of messages: then a call is
+ *       queued, so that others have their turn; half of the stack: then it is,
+ *       so that the rest suffices for the handler above. Who waits for a call
+ *       for these reasons alone is inline again afterwards.
  */
 #ifndef GV_INLINE_H
 #define GV_INLINE_H
@@ -50,13 +50,13 @@ static inline bool gv_inline_has_stack(const struct gv_loop *loop)
            || (size_t)(here - loop->stack->low) > gv_stack_room(loop->stack) / 2;
 }
 
-/* True if nobody else's turn is due: neither the row of inline calls nor the tick is over. */
-static inline bool gv_inline_has_time(const struct gv_loop *loop)
+/* True if nobody else's turn is due, and there is room: row, tick and stack have something left. */
+static inline bool gv_inline_has_turn(const struct gv_loop *loop)
 {
-    return loop->inline_left > 0 && loop->budget > 0;
+    return loop->inline_left > 0 && loop->budget > 0 && gv_inline_has_stack(loop);
 }
 
-/* True if the verb's call can run here, once there is time. */
+/* True if the verb's call can run here, once it has its turn. */
 static GV_INLINE bool gv_inline_may(const struct gv_verb *verb)
 {
     const struct gv_loop *loop = verb->loop;
@@ -69,8 +69,7 @@ static GV_INLINE bool gv_inline_may(const struct gv_verb *verb)
     return task->loop == loop->index && task->flags == 0 && task->class == &gv_actor_class
            && gv_methods[verb->index].fits_inline
            && (loop->inlined[verb->index] != GV_INLINE_NEVER || loop->inline_all)
-           && gv_type_handles(((const struct gv_actor *)task)->type, verb->index)
-           && gv_inline_has_stack(loop);
+           && gv_type_handles(((const struct gv_actor *)task)->type, verb->index);
 }
 
 /*

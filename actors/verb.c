@@ -361,9 +361,9 @@ static GV_INLINE int call_queued(struct gv_verb *verb, grove_ref ref,
 }
 
 /*
- * A call that is queued because others have their turn now. Its caller, and
- * those below it on its stack, park for that reason alone: their methods are
- * no slower than they were.
+ * A call that is queued because others have their turn now, or because its
+ * caller's stack is half full. The caller, and those below it on that stack,
+ * park for that reason alone: their methods are no slower than they were.
  */
 static GV_APART int call_after_others(struct gv_verb verb, grove_ref ref,
                                       const ProtobufCMessage *request, ProtobufCMessage *response)
@@ -397,7 +397,7 @@ int grove_call_await(grove_ref ref, const struct grove_service *service, uint32_
     rc = aim(&verb, ref, service, method);
     if (gv_unlikely(rc != 0))
         return rc;
-    if (gv_likely(gv_inline_has_time(verb.loop))) {
+    if (gv_likely(gv_inline_has_turn(verb.loop))) {
         if (gv_inline_may(&verb))
             return gv_inline_call(&verb, request, response);
     } else if (gv_unlikely(verb.loop->inline_max != 0)) {
