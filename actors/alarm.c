@@ -231,16 +231,22 @@ static uint64_t due_from_now(struct gv_loop *loop, const struct gv_alarm *alarm)
 
 /* What is wrong with a timer, 0 if nothing is. */
 static int check(const struct gv_loop *loop, const struct grove_timer *timer,
-                 const struct grove_service *service, uint32_t method)
+                 const struct grove_service *service, uint32_t method,
+                 const ProtobufCMessage *request)
 {
     const struct gv_task *task;
-    uint16_t index = gv_method_index(service, method);
+    uint16_t index;
 
     if (loop == NULL)
         return gv_usage_thread("a timer");
     if (loop->turn == NULL || loop->turn->task == NULL)
         return gv_usage("a timer: main has no mailbox for its ticks; arm it in a handler or in a "
                         "greenlet, or use grove_sleep_await");
+    if (timer == NULL || request == NULL)
+        return gv_usage_null("a timer", timer == NULL ? "the timer" : "the request");
+    if (method >= service->n_methods)
+        return gv_service_lacks(service, method);
+    index = gv_method_index(service, method);
     if (index == 0)
         return GROVE_EUSAGE; /* Registering it has said why. */
     if (timer->mode > GROVE_FIXED_DELAY || (timer->mode != GROVE_ONCE && timer->ms == 0))
@@ -330,7 +336,7 @@ int grove_timer_arm(const struct grove_timer *timer, const struct grove_service 
     struct gv_alarm *alarm;
     struct gv_kept *kept;
     struct gv_task *own;
-    int rc = check(loop, timer, service, method);
+    int rc = check(loop, timer, service, method, request);
 
     if (rc != 0)
         return rc;

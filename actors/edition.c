@@ -9,7 +9,6 @@
 #include "actors/mail.h"
 #include "actors/service.h"
 #include "actors/verb.h"
-#include "runtime/assert.h"
 #include "runtime/place.h"
 #include "runtime/runtime.h"
 #include "runtime/usage.h"
@@ -220,7 +219,10 @@ int grove_group_publish(grove_ref ref, const struct grove_service *service, uint
 
     if (loop == NULL)
         return gv_usage_thread("publish");
-    gv_assert(method < service->n_methods);
+    if (request == NULL)
+        return gv_usage_null("a publish", "the request");
+    if (method >= service->n_methods)
+        return gv_service_lacks(service, method);
     edition.index = gv_method_index(service, method);
     if (edition.index == 0)
         return GROVE_EUSAGE; /* The reason is noted. */

@@ -282,6 +282,8 @@ int grove_reply(const grove_token *token, const struct grove_service *service, u
 
     if (i >= LEFT)
         return i == LEFT ? 0 : GROVE_EUSAGE;
+    if (method >= service->n_methods)
+        return gv_service_lacks(service, method);
     envelope = replies->slots[i].envelope;
     if (envelope->method != gv_method_index(service, method))
         return gv_usage("the reply token is of %s, and cannot be answered as %s",
@@ -465,15 +467,18 @@ static void tell(struct gv_loop *loop, uint64_t id, uint64_t to)
 int grove_delegate(const grove_token *token, grove_ref ref, const struct grove_service *service,
                    uint32_t method, const ProtobufCMessage *request)
 {
-    struct order order = {.loop = gv_loop_here,
-                          .ref = ref,
-                          .method = &service->methods[method],
-                          .index = gv_method_index(service, method)};
+    struct order order = {.loop = gv_loop_here, .ref = ref};
     struct gv_replies *replies = NULL;
     uint32_t i = 0;
     uint64_t to = 0, call;
     int rc;
 
+    if (request == NULL)
+        return gv_usage_null("grove_delegate", "the request");
+    if (method >= service->n_methods)
+        return gv_service_lacks(service, method);
+    order.method = &service->methods[method];
+    order.index = gv_method_index(service, method);
     if (token == NULL) {
         rc = find_running(order.loop, "grove_delegate", &order.duty);
         if (rc != 0)

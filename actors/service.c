@@ -73,6 +73,13 @@ uint32_t gv_service_first_index(const struct grove_service *service)
     return grove_service_register(service) == 0 ? known_index(service) : 0;
 }
 
+int gv_service_lacks(const struct grove_service *service, uint32_t method)
+{
+    return gv_usage("%s has %" PRIu32 " methods, and no method %" PRIu32
+                    ": use a number of the enum of its generated header, or the generated verbs",
+                    service->name, service->n_methods, method);
+}
+
 const struct grove_method *gv_method(uint16_t index)
 {
     if (index == 0 || index > gv_method_count())

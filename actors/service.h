@@ -43,6 +43,9 @@ static inline uint16_t gv_method_index(const struct grove_service *service, uint
     return first != 0 ? (uint16_t)(first + method) : 0;
 }
 
+/* Notes that the service has no methods[method]. Returns GROVE_EUSAGE. */
+GV_RARE int gv_service_lacks(const struct grove_service *service, uint32_t method);
+
 /* The method with this index, NULL if there is none. */
 const struct grove_method *gv_method(uint16_t index);
 

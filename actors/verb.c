@@ -14,7 +14,6 @@
 #include "actors/inline.h"
 #include "actors/mail.h"
 #include "actors/service.h"
-#include "runtime/assert.h"
 #include "runtime/go.h"
 #include "runtime/options.h"
 #include "runtime/park.h"
@@ -171,7 +170,8 @@ static GV_INLINE int introduce(struct gv_verb *verb, const struct grove_service 
                                uint32_t method)
 {
     verb->turn = verb->loop->turn;
-    gv_assert(method < service->n_methods);
+    if (gv_unlikely(method >= service->n_methods))
+        return gv_service_lacks(service, method);
     verb->index = gv_method_index(service, method);
     verb->method = &service->methods[method];
     return gv_likely(verb->index != 0) ? 0 : GROVE_EUSAGE; /* The reason is noted. */

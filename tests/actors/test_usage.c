@@ -163,6 +163,51 @@ static void test_a_place_for_a_result_that_is_null_is_told_with_its_function(voi
     assert_int_equal(stage_add(ref, 1, NULL), 0);
 }
 
+static int use_what_is_not_there(struct play *me, struct script *script)
+{
+    Play__V1__AddRequest request = PLAY__V1__ADD_REQUEST__INIT;
+    const struct grove_service *table = &play_service_table;
+    const struct grove_timer timer = {.key = 1, .ms = 1};
+
+    (void)me;
+    script->number += GROVE_EUSAGE == grove_timer_arm(&timer, table, 1000, &request.base);
+    script->number += GROVE_EUSAGE == grove_timer_arm(&timer, table, PLAY_METHOD_ADD, NULL);
+    script->number += GROVE_EUSAGE == grove_timer_arm(NULL, table, PLAY_METHOD_ADD, &request.base);
+    script->number += GROVE_EUSAGE == grove_delegate(NULL, script->to, table, 1000, &request.base);
+    script->number +=
+        GROVE_EUSAGE == grove_delegate(NULL, script->to, table, PLAY_METHOD_ADD, NULL);
+    return 0;
+}
+
+static void test_a_method_that_a_service_has_not_is_told(void **state)
+{
+    Play__V1__AddRequest request = PLAY__V1__ADD_REQUEST__INIT;
+    Play__V1__AddResponse response = PLAY__V1__ADD_RESPONSE__INIT;
+    const struct grove_service *table = &play_service_table;
+    struct grove_future future = {.response = &response.base};
+    struct script script = {.act = use_what_is_not_there, .to = stage_spawn(NULL)};
+    grove_ref ref = stage_spawn(NULL), group;
+
+    (void)state;
+    fail_otherwise();
+    assert_int_equal(grove_group_open("methods", &group), 0);
+    assert_told(grove_call_await(ref, table, 1000, &request.base, &response.base), GROVE_EUSAGE,
+                "play.v1.PlayService has ");
+    assert_told(grove_send(ref, table, 1000, &request.base), GROVE_EUSAGE, "no method 1000");
+    assert_told(grove_send_await(ref, table, 1000, &request.base), GROVE_EUSAGE, "no method 1000");
+    assert_told(grove_call_start(ref, table, 1000, &request.base, &future), GROVE_EUSAGE,
+                "no method 1000");
+    assert_told(grove_group_publish(group, table, 1000, &request.base, NULL), GROVE_EUSAGE,
+                "no method 1000");
+    assert_told(grove_group_publish(group, table, PLAY_METHOD_ADD, NULL, NULL), GROVE_EUSAGE,
+                "a publish: the request is NULL");
+    assert_told(grove_send(group, table, PLAY_METHOD_ADD, NULL), GROVE_EUSAGE,
+                "a publish: the request is NULL");
+    assert_int_equal(stage_perform(ref, &script), 0);
+    assert_int_equal(script.number, 5);
+    assert_int_equal(grove_group_close(group), 0);
+}
+
 static int refuse_nothing(struct play *me, struct script *script)
 {
     (void)me;
@@ -191,6 +236,7 @@ int main(void)
         stage_test(test_a_message_that_is_null_is_told_and_not_called_too_big),
         stage_test(test_a_null_where_something_is_needed_is_told_with_its_function),
         stage_test(test_a_place_for_a_result_that_is_null_is_told_with_its_function),
+        stage_test(test_a_method_that_a_service_has_not_is_told),
         stage_test(test_a_refusal_of_zero_or_below_is_no_answer),
     };
 
