@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "actors/job.h"
+#include "actors/verb.h"
 #include "runtime/usage.h"
 
 struct blocking {
@@ -57,5 +58,6 @@ int grove_blocking_await(grove_blocking_fn function, void *argument, size_t argu
     if (argument_bytes > 0)
         memcpy(argument, blocking->copied, argument_bytes);
     gv_job_free(job);
-    return rc;
+    /* Nobody but the function knows why; the words of an older failure do not. */
+    return rc < 0 ? gv_turn_failed(loop->turn, NULL, rc, GROVE_STARTED_YES, NULL) : rc;
 }

@@ -413,38 +413,6 @@ static int check_types(const struct order *order)
     return 0;
 }
 
-/* Sends the request on. Returns 0 or a code. */
-static int post(const struct order *order, const ProtobufCMessage *request, uint64_t *to)
-{
-    struct gv_loop *loop = order->loop;
-    struct gv_task *task = gv_mail_task(loop, order->ref);
-    struct gv_call *call = gv_call_find(loop, order->duty->call);
-    struct gv_cycle cycle;
-    struct gv_message *message;
-    int rc;
-
-    if (task == NULL)
-        return gv_turn_failed(loop->turn, NULL, GROVE_ENOACTOR, GROVE_STARTED_NO, NULL);
-    *to = gv_ref_id(order->ref);
-    if (call != NULL && would_close(loop, call, *to, &cycle))
-        return gv_turn_failed(loop->turn, NULL, GROVE_EDEADLK, GROVE_STARTED_NO, cycle.text);
-    message = gv_mail_make(loop, order->ref, order->method->request, request);
-    if (message == NULL) {
-        rc = gv_mail_obstacle(gv_ref_kind(order->ref), order->method->request, request);
-        return gv_turn_failed(loop->turn, NULL, rc, GROVE_STARTED_NO, gv_mail_reason(rc));
-    }
-    message->method = order->index;
-    message->from = order->duty->from;
-    message->call = order->duty->call;
-    message->deadline_ms = order->duty->deadline_ms;
-    message->form_flags |= GV_FLAG_BEGUN;
-    rc = gv_mail_post(loop, task, message);
-    if (rc == 0)
-        return 0;
-    gv_message_give(&loop->blocks, message);
-    return gv_turn_failed(loop->turn, NULL, rc, GROVE_STARTED_NO, gv_mail_reason(rc));
-}
-
 /* Tells the call's record who answers now. */
 static void tell(struct gv_loop *loop, uint64_t id, uint64_t to)
 {
@@ -464,19 +432,49 @@ static void tell(struct gv_loop *loop, uint64_t id, uint64_t to)
     gv_loop_post(loop, home, message);
 }
 
+/* Sends the request on, and tells who answers now. Returns 0 or a code. */
+static int post(const struct order *order, const ProtobufCMessage *request)
+{
+    struct gv_loop *loop = order->loop;
+    struct gv_task *task = gv_mail_task(loop, order->ref);
+    struct gv_call *call = gv_call_find(loop, order->duty->call);
+    struct gv_cycle cycle;
+    struct gv_message *message;
+    uint64_t to = gv_ref_id(order->ref);
+    int rc;
+
+    if (task == NULL)
+        return gv_turn_failed(loop->turn, NULL, GROVE_ENOACTOR, GROVE_STARTED_NO, NULL);
+    if (call != NULL && would_close(loop, call, to, &cycle))
+        return gv_turn_failed(loop->turn, NULL, GROVE_EDEADLK, GROVE_STARTED_NO, cycle.text);
+    message = gv_mail_make(loop, order->ref, order->method->request, request);
+    if (message == NULL) {
+        rc = gv_mail_obstacle(gv_ref_kind(order->ref), order->method->request, request);
+        return gv_turn_failed(loop->turn, NULL, rc, GROVE_STARTED_NO, gv_mail_reason(rc));
+    }
+    message->method = order->index;
+    message->from = order->duty->from;
+    message->call = order->duty->call;
+    message->deadline_ms = order->duty->deadline_ms;
+    message->form_flags |= GV_FLAG_BEGUN;
+    rc = gv_mail_post(loop, task, message);
+    if (rc == 0)
+        return tell(loop, order->duty->call, to), 0;
+    gv_message_give(&loop->blocks, message);
+    return gv_turn_failed(loop->turn, NULL, rc, GROVE_STARTED_NO, gv_mail_reason(rc));
+}
+
 int grove_delegate(const grove_token *token, grove_ref ref, const struct grove_service *service,
                    uint32_t method, const ProtobufCMessage *request)
 {
     struct order order = {.loop = gv_loop_here, .ref = ref};
     struct gv_replies *replies = NULL;
     uint32_t i = 0;
-    uint64_t to = 0, call;
     int rc;
 
-    if (request == NULL)
-        return gv_usage_null("grove_delegate", "the request");
-    if (method >= service->n_methods)
-        return gv_service_lacks(service, method);
+    if (request == NULL || method >= service->n_methods)
+        return request == NULL ? gv_usage_null("grove_delegate", "the request")
+                               : gv_service_lacks(service, method);
     order.method = &service->methods[method];
     order.index = gv_method_index(service, method);
     if (token == NULL) {
@@ -490,13 +488,10 @@ int grove_delegate(const grove_token *token, grove_ref ref, const struct grove_s
         order.duty = replies->slots[i].envelope;
     }
     rc = order.index != 0 ? check_types(&order) : GROVE_EUSAGE;
-    call = order.duty->call;
-    if (rc == 0 && call != 0)
-        rc = post(&order, request, &to);
+    if (rc == 0 && order.duty->call != 0)
+        rc = post(&order, request);
     if (rc != 0)
         return rc;
-    if (call != 0)
-        tell(order.loop, call, to);
     if (token == NULL)
         release(order.loop, order.loop->turn);
     else

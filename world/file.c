@@ -304,6 +304,8 @@ int grove_file_write_await(struct grove_file *file, const void *bytes, size_t n_
     struct gv_job *job;
     int rc = 0;
 
+    if (bytes == NULL && n_bytes > 0)
+        return gv_usage("grove_file_write_await: the bytes are NULL");
     job = file_job("grove_file_write_await", file, gv_host_file_write, n_bytes, &rc);
     if (job == NULL)
         return rc;
@@ -490,8 +492,7 @@ int grove_file_save_await(const char *path, const void *bytes, size_t n_bytes, u
         gv_job_free(job);
         return gv_io_failed(loop, GROVE_ENOMEM, "save", path);
     }
-    if (n_bytes > 0)
-        memcpy(work->data, bytes, n_bytes);
+    memcpy(work->data, n_bytes > 0 ? bytes : "", n_bytes);
     rc = await(job, "save", path);
     if (rc == 0)
         gv_job_free(job);

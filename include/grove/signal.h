@@ -10,6 +10,10 @@
  * open hear it, grove itself too: SIGTERM and SIGINT still drain if grove does
  * that. Like a stream, what is open belongs to a loop and to an owner, and is
  * closed with that (stream.h).
+ *
+ * A signal must be sent to the process (kill, or another process): one that is
+ * sent to a single thread of grove's, as by raise(), waits there for ever,
+ * since all of them have it blocked (init.h).
  */
 #ifndef GROVE_SIGNAL_H
 #define GROVE_SIGNAL_H

@@ -308,29 +308,6 @@ static void test_a_long_chain_of_calls_does_not_overflow_the_stack(void **state)
     stage_close();
 }
 
-static void test_who_waited_only_for_want_of_stack_is_inline_again(void **state)
-{
-    enum { N = 60 };
-    static struct script scripts[N];
-    struct script nothing = {.act = act_nothing};
-
-    (void)state;
-    assert_int_equal(open_with("1"), 0);
-    for (int i = N; i-- > 0;)
-        scripts[i] = (struct script){
-            .act = pass_down, .to = stage_spawn(NULL), .next = i + 1 < N ? &scripts[i + 1] : NULL};
-    assert_int_equal(grove_sleep_await(1), 0);
-    assert_int_equal(stage_send(stage_spawn(NULL), &scripts[0]), 0);
-    stage_listen();
-    assert_int_equal(grove_sleep_await(1), 0);
-    assert_int_equal(scripts[N - 1].n_ends, 1);
-    assert_false(stage_was_inline()); /* 60 frames are more than a stack: one of them was queued. */
-    stage_listen();
-    assert_int_equal(stage_perform(scripts[0].to, &nothing), 0);
-    assert_true(stage_was_inline());
-    stage_close();
-}
-
 /* --- failures --------------------------------------------------------------------------------- */
 
 static int give_up_actor(struct play *me, struct script *script)
@@ -490,7 +467,6 @@ int main(void)
         cmocka_unit_test(test_a_row_of_calls_lets_others_run),
         cmocka_unit_test(test_who_waited_only_because_a_row_was_over_is_inline_again),
         cmocka_unit_test(test_a_long_chain_of_calls_does_not_overflow_the_stack),
-        cmocka_unit_test(test_who_waited_only_for_want_of_stack_is_inline_again),
         cmocka_unit_test(test_grove_fail_ends_the_actor_and_tells_the_caller),
         cmocka_unit_test(test_a_refusal_comes_with_its_reason),
         cmocka_unit_test(test_a_turn_is_timed_up_to_its_call),

@@ -387,10 +387,45 @@ static void test_memory_and_failures_of_a_callee_are_its_own(void **state)
     stage_close();
 }
 
+/* --- for want of stack --------------------------------------------------------------------------- */
+
+static int pass_down(struct play *me, struct script *script)
+{
+    volatile char frame[2048];
+
+    (void)me;
+    frame[0] = 1;
+    return script->next != NULL ? stage_perform(script->to, script->next) + (frame[0] - 1) : 0;
+}
+
+static void test_who_waited_only_for_want_of_stack_is_inline_again(void **state)
+{
+    enum { N = 60 };
+    static struct script scripts[N];
+    struct script nothing = {.act = act_nothing};
+
+    (void)state;
+    assert_int_equal(open_with("1"), 0);
+    for (int i = N; i-- > 0;)
+        scripts[i] = (struct script){
+            .act = pass_down, .to = stage_spawn(NULL), .next = i + 1 < N ? &scripts[i + 1] : NULL};
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(stage_send(stage_spawn(NULL), &scripts[0]), 0);
+    stage_listen();
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(scripts[N - 1].n_ends, 1);
+    assert_false(stage_was_inline()); /* 60 frames are more than a stack: one of them was queued. */
+    stage_listen();
+    assert_int_equal(stage_perform(scripts[0].to, &nothing), 0);
+    assert_true(stage_was_inline());
+    stage_close();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_at_the_callers_deadline_the_handler_waits_no_more),
+        cmocka_unit_test(test_who_waited_only_for_want_of_stack_is_inline_again),
         cmocka_unit_test(test_a_killed_caller_ends_what_its_callee_waits_for),
         cmocka_unit_test(test_a_killed_callee_fails_the_call_and_ends),
         cmocka_unit_test(test_mail_that_comes_meanwhile_is_handled_afterwards),

@@ -32,7 +32,9 @@ static void test_a_function_works_on_a_copy_or_on_what_it_is_given(void **state)
     assert_int_equal(grove_blocking_await(add_slowly, &sum, sizeof sum), 0);
     assert_int_equal(sum.sum, 3);
     sum.a = -1;
+    assert_int_equal(grove_blocking_await(NULL, NULL, 0), GROVE_EUSAGE);
     assert_int_equal(grove_blocking_await(add_slowly, &sum, 0), -EDOM);
+    assert_string_equal(grove_why(), strerror(EDOM)); /* no word of the failure before */
     assert_int_equal(sum.sum, 1);
     assert_int_equal(grove_blocking_await(NULL, NULL, 0), GROVE_EUSAGE);
     assert_int_equal(grove_blocking_await(add_slowly, &sum, 2 << 20), GROVE_EUSAGE);

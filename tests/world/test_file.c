@@ -153,6 +153,9 @@ static void test_null_is_told_and_not_looked_at(void **state)
     assert_int_equal(grove_file_save_await(NULL, "x", 1, 0600), GROVE_EUSAGE);
     assert_int_equal(grove_file_status_await(NULL, &status), GROVE_EUSAGE);
     assert_int_equal(grove_file_rename_await("x", NULL), GROVE_EUSAGE);
+    assert_int_equal(grove_file_open_await("/dev/null", O_WRONLY, 0, &file), 0);
+    assert_int_equal(grove_file_write_await(file, NULL, 1, -1), GROVE_EUSAGE);
+    grove_file_close(file);
     assert_int_equal(grove_file_sync_await(NULL), GROVE_EUSAGE);
     assert_string_equal(grove_why(), "sync: there is no file; grove_file_open_await opens one");
 }
