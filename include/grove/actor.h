@@ -121,13 +121,13 @@ GROVE_API int grove_stop_await(grove_ref ref, enum grove_stop_mode mode);
  *                      ends when it returns; the stall watch names it. At the end of the
  *                      process that ends with status 70 (shutdown.h)
  *
- * A handler that waits for the outside (streams, files, names), or for the
- * first time while it runs on its caller's stack (see call.h), cannot be
- * taken away either: all its awaits fail from then on, also behind a shield,
- * and it must return by itself. Of several
- * deadlines the earliest holds. GROVE_INFINITE: none. A deadline of a pool
- * ends the patience of DRAIN. Returns 0 or GROVE_ENOACTOR, GROVE_ENOMEM.
- * Never suspends.
+ * A handler that waits for a call on a thread which uses memory of the
+ * handler (blocking.h) cannot be taken away either, nor one that parked on
+ * its caller's stack (call.h) where frames cannot be walked: all its awaits
+ * fail from then on, also behind a shield, and it must return by itself. Of
+ * several deadlines the earliest holds. GROVE_INFINITE: none. A deadline of
+ * a pool ends the patience of DRAIN. Returns 0 or GROVE_ENOACTOR,
+ * GROVE_ENOMEM. Never suspends.
  */
 GROVE_API int grove_stop_within(grove_ref ref, enum grove_stop_mode mode, uint32_t timeout_ms);
 
