@@ -272,6 +272,13 @@ void gv_deadlock_watch(struct gv_loop *loop, struct gv_wait *wait, struct gv_cyc
     gv_wheel_arm(&loop->wheel, &cycle->timer, loop->now_ms + FIRST_PROBE_MS);
 }
 
+void gv_deadlock_tell(struct gv_loop *loop, struct gv_wait *wait, const struct gv_cycle *cycle)
+{
+    if (wait->cycle != NULL)
+        memcpy(wait->cycle->text, cycle->text, sizeof cycle->text);
+    gv_wake(loop, wait, GROVE_EDEADLK);
+}
+
 void gv_deadlock_unwatch(struct gv_loop *loop, struct gv_cycle *cycle)
 {
     if (cycle->wait != NULL)

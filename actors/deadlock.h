@@ -62,6 +62,9 @@ bool gv_deadlock_knot_closes(struct gv_loop *loop, struct gv_wait *wait, struct 
 void gv_deadlock_watch(struct gv_loop *loop, struct gv_wait *wait, struct gv_cycle *cycle);
 void gv_deadlock_unwatch(struct gv_loop *loop, struct gv_cycle *cycle);
 
+/* Ends a wait of this loop that has become part of the circle that cycle names. */
+void gv_deadlock_tell(struct gv_loop *loop, struct gv_wait *wait, const struct gv_cycle *cycle);
+
 /* A search came from another loop. Owns message. */
 void gv_deadlock_probe_came(struct gv_loop *loop, struct gv_message *message);
 

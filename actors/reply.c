@@ -387,7 +387,7 @@ void gv_reply_moved(struct gv_loop *loop, struct gv_message *message)
     }
     set_target(call, moved.to);
     if (call->kind == GV_SINK_WAIT && would_close(loop, call, moved.to, &cycle))
-        gv_wake(loop, call->sink.wait, GROVE_EDEADLK);
+        gv_deadlock_tell(loop, call->sink.wait, &cycle);
 }
 
 /* What a delegation is about. */

@@ -108,7 +108,6 @@ void grove_shield_end(void)
 
 void gv_shields_end(struct gv_loop *loop, struct gv_turn *turn)
 {
-    turn->deadline_ms = turn->shield->outside[0].deadline_ms;
     turn->n_shields = 0;
     free_record(loop, turn);
 }

@@ -32,7 +32,7 @@ static unsigned n_calls(void)
 }
 
 struct left {
-    uint64_t stacks, parked, actors;
+    uint64_t stacks, parked, actors, blocks;
     unsigned calls;
     uint32_t timers;
 };
@@ -42,8 +42,12 @@ static struct left look(void)
     struct grove_loop_stats stats;
 
     assert_int_equal(grove_loop_stats(0, &stats), 0);
-    return (struct left){stats.stacks, stats.parked, stats.actors, n_calls(),
-                         gv_runtime.loops[0]->wheel.n_armed};
+    return (struct left){.stacks = stats.stacks,
+                         .parked = stats.parked,
+                         .actors = stats.actors,
+                         .blocks = gv_runtime.loops[0]->blocks.n_taken,
+                         .calls = n_calls(),
+                         .timers = gv_runtime.loops[0]->wheel.n_armed};
 }
 
 static struct left before;
@@ -66,6 +70,7 @@ static int look_after(void **state)
     after = look();
     assert_int_equal(after.parked, before.parked);
     assert_int_equal(after.actors, before.actors);
+    assert_int_equal(after.blocks, before.blocks);
     assert_int_equal(after.calls, before.calls);
     assert_int_equal(after.timers, before.timers);
     assert_in_range(after.stacks, 0, before.stacks + 1); /* Two dispatchers may be left. */
@@ -73,6 +78,23 @@ static int look_after(void **state)
 }
 
 #define left_test(function) cmocka_unit_test_setup_teardown(function, look_before, look_after)
+
+/* On a stage of its own, where no rpc has parked yet: so what is called runs on its caller's stack. */
+static int open_and_look(void **state)
+{
+    stage_open();
+    return look_before(state);
+}
+
+static int look_and_close(void **state)
+{
+    (void)look_after(state);
+    stage_close();
+    return 0;
+}
+
+#define fresh_test(function) \
+    cmocka_unit_test_setup_teardown(function, open_and_look, look_and_close)
 
 /* --- who waits -------------------------------------------------------------------------------- */
 
@@ -475,16 +497,19 @@ int main(void)
         left_test(test_one_of_several_that_only_yield_and_the_others_go_on),
         left_test(test_a_greenlet_that_receives_and_whoever_waits_for_its_answer),
         left_test(test_waiting_for_the_birth_of_a_child_which_then_ends_too),
-        left_test(test_a_caller_below_on_the_same_stack_leaves_and_its_callee_goes_on_alone),
-        left_test(test_one_above_another_on_the_same_stack_is_taken_away_and_that_goes_on),
-        left_test(test_one_between_two_others_goes_when_the_one_above_it_has_returned),
-        left_test(test_one_that_main_has_called_on_its_own_stack),
+    };
+    const struct CMUnitTest stack_tests[] = {
+        fresh_test(test_a_caller_below_on_the_same_stack_leaves_and_its_callee_goes_on_alone),
+        fresh_test(test_one_above_another_on_the_same_stack_is_taken_away_and_that_goes_on),
+        fresh_test(test_one_between_two_others_goes_when_the_one_above_it_has_returned),
+        fresh_test(test_one_that_main_has_called_on_its_own_stack),
     };
     const struct CMUnitTest far_tests[] = {
         stage_test(test_far_and_lent_handlers_are_abandoned_where_they_run),
     };
     int n = cmocka_run_group_tests_name("abandon, waits", tests, stage_set_up, stage_tear_down);
 
+    n += cmocka_run_group_tests_name("abandon, stacks", stack_tests, NULL, NULL);
     return n
            + cmocka_run_group_tests_name("abandon, far", far_tests, set_up_three_loops,
                                          stage_tear_down);

@@ -35,6 +35,19 @@ static void test_drain_handles_what_is_queued_and_takes_nothing_more(void **stat
     assert_int_equal(grove_stop_await(ref, GROVE_STOP_DRAIN), GROVE_ENOACTOR);
 }
 
+/* More than an actor handles before others have their turn. */
+static void test_drain_handles_a_long_queue_to_its_end(void **state)
+{
+    struct script script = {.act = act_nothing};
+    grove_ref ref = stage_spawn(NULL);
+
+    (void)state;
+    for (int i = 0; i < 200; i++)
+        assert_int_equal(stage_send(ref, &script), 0);
+    assert_int_equal(grove_stop_await(ref, GROVE_STOP_DRAIN), 0);
+    assert_int_equal(script.n_ends, 200);
+}
+
 static void test_now_finishes_the_running_handler_and_fails_what_is_queued(void **state)
 {
     struct script nap = {.act = act_nap, .ms = 30}, late = {.act = act_nothing};
@@ -170,6 +183,18 @@ static void test_stop_await_gives_up_at_its_deadline(void **state)
     assert_true(stage_now_ms() - begin_ms >= 1000);
 }
 
+/* A supervisor without children ends in the midst of the stop. */
+static void test_whoever_waits_for_one_that_ends_at_once_is_told_of_success(void **state)
+{
+    grove_ref top;
+
+    (void)state;
+    assert_int_equal(grove_supervise(NULL, &top), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(grove_stop_within_await(top, GROVE_STOP_NOW, 50), 0);
+    assert_int_equal(grove_stop_within_await(top, GROVE_STOP_NOW, 50), GROVE_ENOACTOR);
+}
+
 static int calling_deinit_rc;
 
 static void calling_deinit(struct play *me)
@@ -247,6 +272,74 @@ static void test_far_actors_answer_and_stop(void **state)
     assert_int_equal(stage_add(ref, 1, NULL), GROVE_ENOACTOR);
 }
 
+static _Atomic bool is_ending, is_asked;
+
+/* Its last handler: ends only when another stop is on its way, which thus comes too late. */
+static int act_end_when_asked(struct play *me, struct script *script)
+{
+    (void)me;
+    script->rc = grove_stop(grove_self(), GROVE_STOP_NOW);
+    is_ending = true;
+    while (!is_asked)
+        continue;
+    return 0;
+}
+
+static void go_let_end(void *unused)
+{
+    (void)unused;
+    is_asked = true;
+}
+
+static grove_ref one_that_is_ending(struct script *script)
+{
+    grove_ref ref = stage_spawn_on(1, NULL);
+
+    *script = (struct script){.act = act_end_when_asked};
+    is_ending = is_asked = false;
+    assert_int_equal(stage_send(ref, script), 0);
+    while (!is_ending)
+        assert_int_equal(grove_yield_await(), 0);
+    return ref;
+}
+
+static void test_a_stop_that_comes_when_the_actor_has_just_gone_has_succeeded(void **state)
+{
+    static struct script script;
+    grove_ref ref = one_that_is_ending(&script);
+
+    (void)state;
+    /* It runs when main has parked: by then the stop has left. */
+    assert_int_equal(grove_go(go_let_end, NULL, NULL, NULL), 0);
+    assert_int_equal(grove_stop_await(ref, GROVE_STOP_NOW), 0);
+    assert_int_equal(script.rc, 0);
+    assert_int_equal(grove_stop_await(ref, GROVE_STOP_NOW), GROVE_ENOACTOR);
+}
+
+static uint64_t n_dead(void)
+{
+    struct grove_loop_stats stats;
+
+    assert_int_equal(grove_loop_stats(1, &stats), 0);
+    return stats.dead_letters;
+}
+
+static void test_a_stop_that_finds_nobody_is_no_dead_letter(void **state)
+{
+    static struct script script;
+    grove_ref ref = one_that_is_ending(&script);
+    uint64_t before = n_dead();
+
+    (void)state;
+    assert_int_equal(grove_stop(ref, GROVE_STOP_NOW), 0);
+    assert_int_equal(grove_go(go_let_end, NULL, NULL, NULL), 0);
+    while (stage_add(ref, 1, NULL) != GROVE_ENOACTOR)
+        assert_int_equal(grove_yield_await(), 0);
+    /* What left later has come there, so that the stop has. */
+    assert_int_equal(grove_stop_await(stage_spawn_on(1, NULL), GROVE_STOP_NOW), 0);
+    assert_int_equal(n_dead(), before);
+}
+
 static void test_far_spawn_and_stop_reuse_their_slots(void **state)
 {
     uint64_t slot_max = 0;
@@ -317,6 +410,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         stage_test(test_drain_handles_what_is_queued_and_takes_nothing_more),
+        stage_test(test_drain_handles_a_long_queue_to_its_end),
         stage_test(test_now_finishes_the_running_handler_and_fails_what_is_queued),
         stage_test(test_kill_ends_the_await_of_the_running_handler_and_all_later_ones),
         stage_test(test_a_killed_handler_can_begin_no_new_call),
@@ -325,11 +419,14 @@ int main(void)
         stage_test(test_who_waits_for_its_own_kill_is_told_and_lives_on),
         stage_test(test_stop_await_gives_up_at_its_deadline),
         stage_test(test_whoever_waits_for_the_end_waits_as_long_as_the_stop_may_take),
+        stage_test(test_whoever_waits_for_one_that_ends_at_once_is_told_of_success),
         stage_test(test_deinit_may_wait_also_after_a_kill),
         stage_test(test_a_clean_up_of_an_abandoned_handler_spawns_no_child),
     };
     const struct CMUnitTest far_tests[] = {
         stage_test(test_far_actors_answer_and_stop),
+        stage_test(test_a_stop_that_comes_when_the_actor_has_just_gone_has_succeeded),
+        stage_test(test_a_stop_that_finds_nobody_is_no_dead_letter),
         stage_test(test_far_spawn_and_stop_reuse_their_slots),
         stage_test(test_stale_refs_from_another_loop_reach_nobody_while_slots_are_reborn),
     };

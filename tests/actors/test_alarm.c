@@ -260,6 +260,127 @@ static void test_a_tick_that_finds_the_mailbox_full_waits_and_is_not_lost(void *
     assert_int_equal(seen.at_ms[0] >= 50, 1);
 }
 
+/* In which order messages came: 1, 2, and t for the tick. */
+static char came[8];
+
+static int act_note(struct play *me, struct script *script)
+{
+    (void)me;
+    came[strlen(came)] = (char)script->number;
+    return 0;
+}
+
+static int note_bytes(struct play *me, const Play__V1__EchoRequest *request,
+                      Play__V1__EchoResponse *response)
+{
+    (void)me;
+    (void)response;
+    came[strlen(came)] = request->text[0];
+    return 0;
+}
+
+static struct script noted_tick = {.act = act_note, .number = 't'};
+
+static int act_arm_noted(struct play *me, struct script *script)
+{
+    Play__V1__PerformRequest request = request_for(&noted_tick);
+
+    (void)me;
+    return play_perform_after(1, script->ms, &request);
+}
+
+/* Text whose first byte is its name. */
+static void go_send_bytes(void *argument)
+{
+    static char text[40000];
+    const struct script *script = argument;
+    Play__V1__EchoRequest request = PLAY__V1__ECHO_REQUEST__INIT;
+
+    memset(text, (int)script->number, script->ms);
+    text[script->ms] = '\0';
+    request.text = text;
+    (void)play_echo_send_await(script->to, &request); /* What came tells whether it was. */
+}
+
+/* ref naps; while it does its mailbox fills, its tick is due, and one more sender waits for room. */
+static void queue_around_a_tick(grove_ref ref, uint32_t n_bytes, bool sender_first)
+{
+    struct script arms = {.act = act_arm_noted, .ms = 10}, nap = {.act = act_nap, .ms = 50};
+    struct script first = {.number = '1', .ms = n_bytes, .to = ref};
+    struct script second = {.number = '2', .ms = n_bytes, .to = ref};
+
+    memset(came, 0, sizeof came);
+    assert_int_equal(stage_perform(ref, &arms), 0);
+    assert_int_equal(stage_send(ref, &nap), 0);
+    let_pass(1);
+    assert_int_equal(grove_go(go_send_bytes, &first, NULL, NULL), 0);
+    let_pass(1);
+    if (!sender_first)
+        let_pass(15);
+    assert_int_equal(grove_go(go_send_bytes, &second, NULL, NULL), 0);
+    let_pass(15);
+    assert_string_equal(came, "");
+    let_pass(40);
+}
+
+static grove_ref noting_player(struct play_service *functions, uint32_t depth_max,
+                               uint32_t bytes_max)
+{
+    struct grove_spawn_options options = {.depth_max = depth_max, .bytes_max = bytes_max};
+    grove_ref ref = GROVE_NOBODY;
+
+    *functions = stage_player;
+    functions->echo = note_bytes;
+    assert_int_equal(play_spawn(functions, NULL, &options, &ref), 0);
+    return ref;
+}
+
+static void test_who_asks_for_room_later_than_a_tick_does_not_overtake_it(void **state)
+{
+    (void)state;
+    static struct play_service functions;
+
+    queue_around_a_tick(noting_player(&functions, 1, 0), 1, false);
+    assert_string_equal(came, "1t2");
+}
+
+/* There is room for the small tick, and not for whom waits already. */
+static void test_a_tick_overtakes_nobody_who_waits_for_room(void **state)
+{
+    (void)state;
+    static struct play_service functions;
+
+    queue_around_a_tick(noting_player(&functions, 0, 1u << 16), 39000, true);
+    assert_string_equal(came, "12t");
+}
+
+static int act_arm_too_many(struct play *me, struct script *script)
+{
+    Play__V1__PerformRequest request = request_for(&tick);
+    int rc = 0;
+
+    (void)me;
+    for (unsigned i = 0; rc == 0 && i < (unsigned)script->number; i++)
+        rc = play_perform_after(i, 10, &request);
+    return rc;
+}
+
+/* More than may wait at a mailbox: they are tried again. */
+static void test_ticks_that_may_not_even_wait_come_later(void **state)
+{
+    (void)state;
+    struct script arms = {.act = act_arm_too_many, .number = 2000},
+                  nap = {.act = act_nap, .ms = 50};
+    grove_ref ref = stage_spawn_bounded(1, 0);
+
+    assert_int_equal(stage_perform(ref, &arms), 0);
+    assert_int_equal(stage_send(ref, &nap), 0);
+    let_pass(45);
+    assert_int_equal(seen.n, 0);
+    let_pass(100);
+    assert_int_equal(seen.n, 2000);
+}
+
 /* Tells what text it was given. */
 static int note_text(struct play *me, const Play__V1__EchoRequest *request,
                      Play__V1__EchoResponse *response)
@@ -329,6 +450,9 @@ int main(void)
         one_loop(test_keys_are_apart_and_may_be_any_number),
         one_loop(test_an_actor_has_so_many_timers_and_is_told_so),
         one_loop(test_a_tick_that_finds_the_mailbox_full_waits_and_is_not_lost),
+        one_loop(test_who_asks_for_room_later_than_a_tick_does_not_overtake_it),
+        one_loop(test_a_tick_overtakes_nobody_who_waits_for_room),
+        one_loop(test_ticks_that_may_not_even_wait_come_later),
         one_loop(test_each_tick_brings_a_whole_copy_of_a_request_with_pointers),
     };
 

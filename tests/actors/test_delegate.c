@@ -368,9 +368,43 @@ static void test_over_loops_a_circle_that_a_delegation_closes_is_told(void **sta
     stage_settle();
 }
 
+static int act_nap_and_add(struct play *me, struct script *script)
+{
+    (void)grove_sleep_await(20);
+    return act_add(me, script);
+}
+
+/* Only the delegation closes it: the one that is to answer waits for the caller already. */
+static void test_over_loops_a_caller_is_told_when_whom_it_was_handed_to_waits_for_it(void **state)
+{
+    (void)state;
+    grove_ref caller = stage_spawn_on(0, "caller"), one = stage_spawn_on(1, "one"),
+              other = stage_spawn_on(0, "other");
+    struct script last = {.act = act_nothing},
+                  back = {.act = act_nap_and_add, .to = caller, .number = 1},
+                  hand_on = {.act = act_nap_and_delegate, .ms = 60, .to = other, .next = &last},
+                  first = {.act = act_relay, .to = one, .next = &hand_on};
+
+    assert_int_equal(stage_send(other, &back), 0);
+    assert_int_equal(stage_perform(caller, &first), GROVE_EDEADLK);
+    assert_string_equal(first.text, "play/caller -> play/other -> play/caller");
+    stage_settle();
+    assert_int_equal(back.rc, 0); /* Its call was answered then. */
+    assert_int_equal(back.n_ends, 1);
+}
+
 #define one_loop(test) cmocka_unit_test_setup_teardown(test, stage_set_up, stage_tear_down)
 #define two_loops(test) \
     cmocka_unit_test_setup_teardown(test, stage_set_up_two_loops, stage_tear_down)
+#define two_loops_unlent(test) \
+    cmocka_unit_test_setup_teardown(test, set_up_two_loops_unlent, stage_tear_down)
+
+static int set_up_two_loops_unlent(void **state)
+{
+    (void)state;
+    stage_open_loops_unlent(2);
+    return 0;
+}
 
 int main(void)
 {
@@ -390,6 +424,7 @@ int main(void)
         two_loops(test_over_loops_the_answer_comes_straight_and_giving_up_follows),
         two_loops(test_a_caller_that_leaves_before_it_heard_of_the_delegation_cancels_all_the_same),
         two_loops(test_over_loops_a_circle_that_a_delegation_closes_is_told),
+        two_loops_unlent(test_over_loops_a_caller_is_told_when_whom_it_was_handed_to_waits_for_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -346,6 +346,19 @@ static void test_who_is_stopped_begins_anew_only_if_it_is_permanent(void **state
     assert_int_equal(n, 1);
 }
 
+static void test_a_stop_deadline_ends_with_the_incarnation_that_it_was_for(void **state)
+{
+    struct script nap = {.act = act_nap, .ms = 100};
+    grove_ref p = add_kind('p', GROVE_PERMANENT);
+
+    (void)state;
+    assert_int_equal(grove_stop_within(p, GROVE_STOP_DRAIN, 20), 0);
+    family_wait(3);
+    assert_string_equal(family.notes, "pPp");
+    assert_int_equal(stage_perform(p, &nap), 0); /* Far beyond it. */
+    family_wait(3);
+}
+
 static void test_who_fails_begins_anew_unless_it_is_temporary(void **state)
 {
     grove_ref t = add_kind('t', GROVE_TRANSIENT), x = add_kind('x', GROVE_TEMPORARY);
@@ -410,6 +423,7 @@ int main(void)
         family_test(test_a_type_may_say_that_an_error_is_a_failure_of_all_its_actors),
         family_test(test_a_watcher_is_not_told_of_a_restart_but_of_the_end),
         family_test(test_who_is_stopped_begins_anew_only_if_it_is_permanent),
+        family_test(test_a_stop_deadline_ends_with_the_incarnation_that_it_was_for),
         family_test(test_who_fails_begins_anew_unless_it_is_temporary),
         family_test(test_a_transient_one_that_is_killed_begins_anew),
         family_test(test_who_is_stopped_while_it_is_down_stays_down_unless_it_is_permanent),
