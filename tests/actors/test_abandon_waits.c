@@ -1,6 +1,6 @@
 /*
- * Abandonment in every kind of wait, on stacks that several turns share, and
- * on loops that have borrowed the actor; nothing may be left behind.
+ * Abandonment in every kind of wait, and on loops that have borrowed the
+ * actor; nothing may be left behind.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -10,91 +10,10 @@
 
 #include <cmocka.h>
 
+#include "left.h"
 #include "stage.h"
 
-#include "actors/call.h"
-#include "runtime/loop.h"
-#include "runtime/runtime.h"
-
 #define NEVER_MS 1000000u
-
-/* --- what is left ----------------------------------------------------------------------------- */
-
-/* Call records that are open on loop 0. */
-static unsigned n_calls(void)
-{
-    const struct gv_calls *calls = gv_runtime.loops[0]->calls;
-    unsigned n = 0;
-
-    for (uint32_t i = 0; i < calls->n_chunks * GV_CALL_CHUNK; i++)
-        n += calls->chunks[i / GV_CALL_CHUNK][i % GV_CALL_CHUNK].open;
-    return n;
-}
-
-struct left {
-    uint64_t stacks, parked, actors, blocks;
-    unsigned calls;
-    uint32_t timers;
-};
-
-static struct left look(void)
-{
-    struct grove_loop_stats stats;
-
-    assert_int_equal(grove_loop_stats(0, &stats), 0);
-    return (struct left){.stacks = stats.stacks,
-                         .parked = stats.parked,
-                         .actors = stats.actors,
-                         .blocks = gv_runtime.loops[0]->blocks.n_taken,
-                         .calls = n_calls(),
-                         .timers = gv_runtime.loops[0]->wheel.n_armed};
-}
-
-static struct left before;
-
-static int look_before(void **state)
-{
-    (void)state;
-    /* A dispatcher's stack exists from the first turn on. */
-    assert_int_equal(grove_sleep_await(1), 0);
-    (void)grove_stop_await(stage_spawn(NULL), GROVE_STOP_NOW);
-    before = look();
-    return 0;
-}
-
-static int look_after(void **state)
-{
-    struct left after;
-
-    assert_int_equal(grove_sleep_await(1), 0);
-    after = look();
-    assert_int_equal(after.parked, before.parked);
-    assert_int_equal(after.actors, before.actors);
-    assert_int_equal(after.blocks, before.blocks);
-    assert_int_equal(after.calls, before.calls);
-    assert_int_equal(after.timers, before.timers);
-    assert_in_range(after.stacks, 0, before.stacks + 1); /* Two dispatchers may be left. */
-    return stage_check_settled(state);
-}
-
-#define left_test(function) cmocka_unit_test_setup_teardown(function, look_before, look_after)
-
-/* On a stage of its own, where no rpc has parked yet: so what is called runs on its caller's stack. */
-static int open_and_look(void **state)
-{
-    stage_open();
-    return look_before(state);
-}
-
-static int look_and_close(void **state)
-{
-    (void)look_after(state);
-    stage_close();
-    return 0;
-}
-
-#define fresh_test(function) \
-    cmocka_unit_test_setup_teardown(function, open_and_look, look_and_close)
 
 /* --- who waits -------------------------------------------------------------------------------- */
 
@@ -251,6 +170,49 @@ static void test_one_of_several_that_only_yield_and_the_others_go_on(void **stat
     }
 }
 
+/* What each does with its turns. */
+static int yield_on(struct play *me, struct script *script)
+{
+    (void)me;
+    if (grove_defer(clean_up, script) != 0)
+        return -EIO;
+    for (;;) {
+        script->number++;
+        stage_pass_ms(1);
+        if (grove_yield_await() != 0)
+            (void)grove_shield_begin(GROVE_SHIELD_MAX_MS);
+    }
+}
+
+static void test_whoever_is_taken_out_of_the_row_leaves_it_whole(void **state)
+{
+    (void)state;
+    for (uint32_t ms = 1; ms < 10; ms++)
+        for (unsigned at = 0; at < 3; at++) {
+            struct script yields[3];
+            grove_ref refs[3];
+            int64_t seen[3];
+
+            n_cleaned = 0;
+            for (unsigned i = 0; i < 3; i++) {
+                yields[i] = (struct script){.act = yield_on};
+                refs[i] = stage_spawn(NULL);
+                assert_int_equal(stage_send(refs[i], &yields[i]), 0);
+            }
+            assert_int_equal(grove_sleep_await(3), 0);
+            assert_int_equal(grove_stop_within_await(refs[at], GROVE_STOP_NOW, ms), 0);
+            for (unsigned i = 0; i < 3; i++)
+                seen[i] = yields[i].number;
+            assert_int_equal(grove_sleep_await(20), 0);
+            for (unsigned i = 0; i < 3; i++)
+                assert_int_equal(yields[i].number > seen[i], i != at);
+            for (unsigned i = 1; i < 3; i++)
+                assert_int_equal(grove_stop_within_await(refs[(at + i) % 3], GROVE_STOP_NOW, ms),
+                                 0);
+            assert_int_equal(n_cleaned, 3);
+        }
+}
+
 /* --- greenlets -------------------------------------------------------------------------------- */
 
 static void note_end(void *script)
@@ -329,126 +291,6 @@ static void test_waiting_for_the_birth_of_a_child_which_then_ends_too(void **sta
     assert_int_equal(stage_add(child, 1, NULL), GROVE_ENOACTOR);
 }
 
-/* --- stacks of several turns ------------------------------------------------------------------ */
-
-/* Waits once; does what it is told. */
-static int give_in(struct play *me, struct script *script)
-{
-    (void)me;
-    return stage_note(script, grove_sleep_await(NEVER_MS));
-}
-
-static int relay_and_insist(struct play *me, struct script *script)
-{
-    (void)me;
-    if (grove_defer(clean_up, script) != 0)
-        return -EIO;
-    grove_within(GROVE_INFINITE);
-    (void)stage_perform(script->to, script->next);
-    for (;;)
-        if (grove_sleep_await(NEVER_MS) != 0)
-            (void)grove_shield_begin(GROVE_SHIELD_MAX_MS);
-}
-
-static void test_a_caller_below_on_the_same_stack_leaves_and_its_callee_goes_on_alone(void **state)
-{
-    struct script top = {.act = give_in}, middle = {.act = act_relay, .next = &top};
-    struct script base = {.act = relay_and_insist, .next = &middle};
-    grove_ref ref = stage_spawn("base");
-
-    (void)state;
-    n_cleaned = 0;
-    base.to = stage_spawn("middle");
-    middle.to = stage_spawn("top");
-    assert_int_equal(stage_send(ref, &base), 0);
-    assert_int_equal(grove_sleep_await(1), 0);
-    assert_int_equal(top.n_runs, 1);
-    assert_int_equal(grove_stop_within_await(ref, GROVE_STOP_NOW, 5), 0);
-    assert_int_equal(n_cleaned, 1);
-    assert_int_equal(grove_sleep_await(1), 0);
-    /* Whom nobody waits for is cancelled; and both live on. */
-    assert_int_equal(top.n_ends, 1);
-    assert_int_equal(top.rc, GROVE_ECANCELED);
-    assert_int_equal(middle.n_ends, 1);
-    assert_int_equal(stage_add(base.to, 1, NULL), 0);
-    assert_int_equal(stage_add(middle.to, 1, NULL), 0);
-    assert_int_equal(grove_stop_await(base.to, GROVE_STOP_NOW), 0);
-    assert_int_equal(grove_stop_await(middle.to, GROVE_STOP_NOW), 0);
-}
-
-static void test_one_above_another_on_the_same_stack_is_taken_away_and_that_goes_on(void **state)
-{
-    (void)state;
-    for (int mode = GROVE_STOP_DRAIN; mode <= GROVE_STOP_KILL; mode++) {
-        struct script top = {.act = insist, .number = SLEEP};
-        struct script base = {.act = act_relay, .next = &top};
-        grove_ref ref = stage_spawn("base");
-
-        n_cleaned = 0;
-        base.to = stage_spawn("top");
-        assert_int_equal(stage_send(ref, &base), 0);
-        assert_int_equal(grove_sleep_await(1), 0);
-        assert_int_equal(grove_stop_within_await(base.to, (enum grove_stop_mode)mode, 5), 0);
-        assert_int_equal(n_cleaned, 1);
-        assert_int_equal(grove_sleep_await(1), 0);
-        assert_int_equal(base.n_ends, 1);
-        assert_int_equal(base.rc, GROVE_EDOWN);
-        assert_int_equal(base.failure.started, GROVE_STARTED_YES);
-        assert_non_null(strstr(base.text, "stop deadline"));
-        assert_int_equal(stage_add(ref, 1, NULL), 0);
-        assert_int_equal(grove_stop_await(ref, GROVE_STOP_NOW), 0);
-    }
-}
-
-static void test_one_between_two_others_goes_when_the_one_above_it_has_returned(void **state)
-{
-    struct script top = {.act = give_in}, middle = {.act = relay_and_insist, .next = &top};
-    struct script base = {.act = act_relay, .next = &middle};
-    grove_ref ref = stage_spawn("base");
-
-    (void)state;
-    n_cleaned = 0;
-    base.to = stage_spawn("middle");
-    middle.to = stage_spawn("top");
-    assert_int_equal(stage_send(ref, &base), 0);
-    assert_int_equal(grove_sleep_await(1), 0);
-    assert_int_equal(top.n_runs, 1);
-    assert_int_equal(grove_stop_within_await(base.to, GROVE_STOP_NOW, 5), 0);
-    assert_int_equal(grove_sleep_await(1), 0);
-    assert_int_equal(n_cleaned, 1);
-    assert_int_equal(top.rc, GROVE_ECANCELED);
-    assert_int_equal(middle.n_ends, 1); /* counted by its clean-up alone */
-    assert_int_equal(base.rc, GROVE_EDOWN);
-    assert_int_equal(stage_add(ref, 1, NULL), 0);
-    assert_int_equal(stage_add(middle.to, 1, NULL), 0);
-    assert_int_equal(grove_stop_await(middle.to, GROVE_STOP_NOW), 0);
-    assert_int_equal(grove_stop_await(ref, GROVE_STOP_NOW), 0);
-}
-
-static void go_stop(void *argument)
-{
-    const grove_ref *ref = argument;
-
-    (void)grove_sleep_await(1);
-    (void)grove_stop_within(*ref, GROVE_STOP_NOW, 5);
-}
-
-static void test_one_that_main_has_called_on_its_own_stack(void **state)
-{
-    struct script top = {.act = insist, .number = SLEEP};
-    grove_ref ref = stage_spawn("top");
-
-    (void)state;
-    n_cleaned = 0;
-    assert_int_equal(grove_go(go_stop, &ref, NULL, NULL), 0);
-    grove_within(GROVE_INFINITE);
-    assert_int_equal(stage_perform(ref, &top), GROVE_EDOWN);
-    assert_non_null(strstr(grove_why(), "stop deadline"));
-    assert_int_equal(n_cleaned, 1);
-    assert_int_equal(grove_sleep_await(1), 0);
-    assert_int_equal(stage_add(ref, 1, NULL), GROVE_ENOACTOR);
-}
-
 /* --- other loops ------------------------------------------------------------------------------ */
 
 static void test_far_and_lent_handlers_are_abandoned_where_they_run(void **state)
@@ -495,21 +337,15 @@ int main(void)
         left_test(test_asleep),
         left_test(test_one_that_only_yields),
         left_test(test_one_of_several_that_only_yield_and_the_others_go_on),
+        left_test(test_whoever_is_taken_out_of_the_row_leaves_it_whole),
         left_test(test_a_greenlet_that_receives_and_whoever_waits_for_its_answer),
         left_test(test_waiting_for_the_birth_of_a_child_which_then_ends_too),
-    };
-    const struct CMUnitTest stack_tests[] = {
-        fresh_test(test_a_caller_below_on_the_same_stack_leaves_and_its_callee_goes_on_alone),
-        fresh_test(test_one_above_another_on_the_same_stack_is_taken_away_and_that_goes_on),
-        fresh_test(test_one_between_two_others_goes_when_the_one_above_it_has_returned),
-        fresh_test(test_one_that_main_has_called_on_its_own_stack),
     };
     const struct CMUnitTest far_tests[] = {
         stage_test(test_far_and_lent_handlers_are_abandoned_where_they_run),
     };
     int n = cmocka_run_group_tests_name("abandon, waits", tests, stage_set_up, stage_tear_down);
 
-    n += cmocka_run_group_tests_name("abandon, stacks", stack_tests, NULL, NULL);
     return n
            + cmocka_run_group_tests_name("abandon, far", far_tests, set_up_three_loops,
                                          stage_tear_down);

@@ -466,28 +466,6 @@ static void test_the_end_of_the_process_ends_children_first(void **state)
     assert_string_equal(ended(), "CBXAP");
 }
 
-static int act_nap_and_ask_kid(struct play *me, struct script *script)
-{
-    (void)me;
-    (void)grove_sleep_await(script->ms);
-    return script->rc = stage_add(kids['a'], 1, NULL);
-}
-
-/* It is told to stop with the others; its children are not, before its handler is done. */
-static void test_at_the_end_of_the_process_a_running_handler_still_has_its_children(void **state)
-{
-    struct script script = {.act = act_nap_and_ask_kid, .ms = 30, .rc = 1};
-    grove_ref p = root_with("a");
-
-    (void)state;
-    assert_int_equal(stage_send(p, &script), 0);
-    assert_int_equal(grove_sleep_await(1), 0);
-    assert_int_equal(grove_deinit(), 0);
-    assert_int_equal(script.n_ends, 1);
-    assert_int_equal(script.rc, 0);
-    assert_string_equal(ended(), "AP");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -505,7 +483,6 @@ int main(void)
         kin_test(test_a_descendants_call_fails_at_once_while_its_ancestor_waits_for_it),
         kin_test(test_so_does_one_that_was_queued_when_the_ancestor_failed),
         kin_test(test_who_rests_in_a_group_waits_for_the_end_of_its_children),
-        kin_test(test_at_the_end_of_the_process_a_running_handler_still_has_its_children),
     };
     const struct CMUnitTest far[] = {
         kin_test(test_children_end_before_their_spawner_the_newest_first),

@@ -306,9 +306,39 @@ static void test_figures_of_another_loop_may_be_read_at_any_time(void **state)
     stage_close();
 }
 
+static int act_bear_and_ask(struct play *me, struct script *script)
+{
+    grove_ref kids[3];
+
+    (void)me;
+    script->rc = 0;
+    for (int i = 0; i < 3 && script->rc == 0; i++)
+        script->rc = play_spawn(&stage_player, NULL, NULL, &kids[i]);
+    (void)grove_sleep_await(script->ms);
+    for (int i = 0; i < 3 && script->rc == 0; i++)
+        script->rc = stage_add(kids[i], 1, NULL);
+    return script->rc;
+}
+
+/* It is told to stop with the others; its children are not, before its handler is done. */
+static void test_a_handler_that_still_runs_has_its_children(void **state)
+{
+    struct script script = {.act = act_bear_and_ask, .ms = 30, .rc = 1};
+
+    (void)state;
+    stage_open();
+    assert_int_equal(stage_send(stage_spawn(NULL), &script), 0);
+    assert_int_equal(grove_sleep_await(1), 0);
+    assert_int_equal(grove_deinit(), 0);
+    assert_int_equal(script.n_ends, 1);
+    assert_int_equal(script.rc, 0);
+    stage_close();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        stage_test(test_a_handler_that_still_runs_has_its_children),
         stage_test(test_the_loops_open_at_the_first_spawn),
         stage_test(test_an_end_without_a_begin_is_fine),
         stage_test(test_options_are_set_before_the_start_and_not_after),

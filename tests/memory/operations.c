@@ -34,13 +34,23 @@ static int echo(struct party *me, const Memory__V1__EchoRequest *request,
     return rc;
 }
 
+static char long_text[TEXT_MAX + 1];
+static unsigned n_ticks;
+
+/* Without text: has itself told long ones from now on. */
 static int note(struct party *me, const Memory__V1__NoteRequest *request,
                 Memory__V1__NoteResponse *response)
 {
-    (void)request;
+    Memory__V1__NoteRequest again = MEMORY__V1__NOTE_REQUEST__INIT;
+
     (void)response;
     me->n_notes++;
-    return 0;
+    n_ticks += strlen(request->text) == TEXT_MAX;
+    if (request->text[0] != '\0')
+        return 0;
+    memset(long_text, 'x', TEXT_MAX);
+    again.text = long_text;
+    return party_note_every(1, 1, GROVE_FIXED_RATE, &again);
 }
 
 static int relay(struct party *me, const Memory__V1__RelayRequest *request,
@@ -89,8 +99,6 @@ static int spawn_both(void)
 
     return rc != 0 ? rc : spawn_there();
 }
-
-static char long_text[TEXT_MAX + 1];
 
 /* --- messages ------------------------------------------------------------------------------------- */
 
@@ -221,6 +229,29 @@ static int timer(void)
     if (rc == 0)
         rc = grove_sleep_await(5);
     return rc;
+}
+
+static int spawn_ticking(void)
+{
+    Memory__V1__NoteRequest request = MEMORY__V1__NOTE_REQUEST__INIT;
+    int rc = spawn_here();
+
+    if (rc == 0)
+        rc = party_note_send(here, &request);
+    while (rc == 0 && n_ticks == 0)
+        rc = grove_sleep_await(1);
+    return rc;
+}
+
+/* Each tick is a copy, and so a request for memory; one that cannot be made is late, not lost. */
+static int tick(void)
+{
+    unsigned before = n_ticks;
+    int rc = 0;
+
+    for (unsigned ms = 0; ms < 20 && rc == 0 && n_ticks == before; ms++)
+        rc = grove_sleep_await(1);
+    return rc == 0 && n_ticks == before ? GROVE_ENOMEM : rc;
 }
 
 static void receiver(void *argument)
@@ -447,6 +478,7 @@ const struct operation operations[] = {
     {"future_all", 2, spawn_both, all_of_some},
     {"deadlock", 2, spawn_both, deadlock},
     {"timer", 1, NULL, timer},
+    {"tick", 1, spawn_ticking, tick},
     {"receive", 1, NULL, receive},
     {"monitor", 2, NULL, monitor},
     {"family", 2, spawn_and_call_both, family},
