@@ -1,6 +1,7 @@
 /* What blocks: runs beside the loop, on threads of its own, and may be left. Names, too. */
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -40,15 +41,32 @@ static void test_a_function_works_on_a_copy_or_on_what_it_is_given(void **state)
     assert_int_equal(grove_blocking_await(add_slowly, &sum, 2 << 20), GROVE_EUSAGE);
 }
 
+static atomic_bool released;
+
+/* Not before it may go on: so a slow machine proves nothing else. */
+static int add_when_released(void *argument)
+{
+    const struct timespec nap = {.tv_nsec = 1000000};
+    struct sum *sum = argument;
+
+    while (!atomic_load(&released))
+        (void)nanosleep(&nap, NULL);
+    sum->sum = sum->a + sum->b;
+    atomic_fetch_add(&n_added, 1);
+    return 0;
+}
+
 static void test_a_caller_leaves_at_its_deadline_if_the_argument_was_copied(void **state)
 {
     struct sum sum = {.a = 1, .b = 2};
 
     (void)state;
     n_added = 0;
+    atomic_store(&released, false);
     grove_within(10);
-    assert_int_equal(grove_blocking_await(add_slowly, &sum, sizeof sum), GROVE_ETIMEDOUT);
+    assert_int_equal(grove_blocking_await(add_when_released, &sum, sizeof sum), GROVE_ETIMEDOUT);
     assert_int_equal(grove_failure()->started, GROVE_STARTED_UNKNOWN);
+    atomic_store(&released, true);
     while (atomic_load(&n_added) < 1)
         assert_int_equal(grove_sleep_await(1), 0);
     assert_int_equal(grove_sleep_await(5), 0);
@@ -61,7 +79,14 @@ static int stopped_rc;
 static void block_with_pointer(void *argument)
 {
     (void)argument;
-    stopped_rc = grove_blocking_await(add_slowly, &shared, 0);
+    stopped_rc = grove_blocking_await(add_when_released, &shared, 0);
+}
+
+static void release_later(void *argument)
+{
+    (void)argument;
+    (void)grove_sleep_await(20);
+    atomic_store(&released, true);
 }
 
 static void test_who_passed_a_pointer_stays_until_the_function_has_returned(void **state)
@@ -71,8 +96,11 @@ static void test_who_passed_a_pointer_stays_until_the_function_has_returned(void
     (void)state;
     shared = (struct sum){.a = 4, .b = 5};
     stopped_rc = 1;
+    atomic_store(&released, false);
     assert_int_equal(grove_go(block_with_pointer, NULL, NULL, &who), 0);
     assert_int_equal(grove_sleep_await(5), 0);
+    /* It begins when main waits, which is after the kill. */
+    assert_int_equal(grove_go(release_later, NULL, NULL, NULL), 0);
     assert_int_equal(grove_stop_await(who, GROVE_STOP_KILL), 0);
     assert_int_equal(shared.sum, 9);
     assert_int_equal(stopped_rc, 0);
@@ -82,8 +110,6 @@ static void test_who_passed_a_pointer_stays_until_the_function_has_returned(void
 
 static atomic_int n_blocked;
 static unsigned n_begun, n_back, n_ended;
-
-static atomic_bool released;
 
 /* At least 50 ms, and until it may go on: so a slow machine proves nothing else. */
 static int block(void *argument)
@@ -176,6 +202,25 @@ static void test_the_pool_has_so_many_threads_and_places_and_keeps_the_order(voi
     stage_open_loops(1);
 }
 
+static unsigned n_refused;
+static char refusal[256];
+
+static void be_blocked_or_refused(void *argument)
+{
+    int rc;
+
+    (void)argument;
+    n_begun++;
+    rc = grove_blocking_await(block, NULL, 0);
+    n_back += rc == 0;
+    if (rc == GROVE_EFULL) {
+        n_refused++;
+        (void)snprintf(refusal, sizeof refusal, "%s", grove_why()); /* It fits. */
+    }
+    n_ended++;
+}
+
+/* However many threads there are by now, and however late they wake: nobody who got one comes back before the last. */
 static void test_the_queue_of_the_pool_is_bounded(void **state)
 {
     (void)state;
@@ -183,17 +228,22 @@ static void test_the_queue_of_the_pool_is_bounded(void **state)
     stage_open_loops(1);
     assert_int_equal(grove_option_set("blocking_threads", "1"), 0);
     assert_int_equal(grove_option_set("blocking_queue", "2"), 0);
-    /* The threads that there are keep working; so take them all. */
-    n_back = n_begun = n_ended = 0;
-    for (int i = 0; i < 40; i++)
-        assert_int_equal(grove_go(be_blocked, NULL, NULL, NULL), 0);
-    while (n_begun < 40)
-        assert_int_equal(grove_yield_await(), 0);
-    assert_int_equal(grove_blocking_await(block, NULL, 0), GROVE_EFULL);
-    assert_non_null(strstr(grove_why(), "run what blocks: too much of it is under way"));
-    while (n_ended < 40)
+    n_back = n_begun = n_ended = n_refused = 0;
+    atomic_store(&released, false);
+    while (n_refused == 0 && n_begun < 100) {
+        unsigned before = n_begun;
+
+        assert_int_equal(grove_go(be_blocked_or_refused, NULL, NULL, NULL), 0);
+        while (n_begun == before)
+            assert_int_equal(grove_yield_await(), 0);
+    }
+    assert_int_equal(n_back, 0);
+    atomic_store(&released, true);
+    while (n_ended < n_begun)
         assert_int_equal(grove_sleep_await(1), 0);
-    assert_true(n_back > 0 && n_back < 40);
+    assert_int_equal(n_refused, 1);
+    assert_int_equal(n_back, n_begun - 1);
+    assert_non_null(strstr(refusal, "run what blocks: too much of it is under way"));
 }
 
 /* --- names ---------------------------------------------------------------------------------------- */
