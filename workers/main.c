@@ -203,6 +203,8 @@ int gv_worker_main(const struct grove_worker_entry *first, const struct grove_wo
     gv_job_is_given_up = is_given_up;
     gv_progress_worker = serving_here;
     serve(worker, &options);
+    gv_worker_hang_up(worker);
     gv_worker_close(worker);
+    options.env->poller_close(options.poller);
     return 0;
 }

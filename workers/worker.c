@@ -406,6 +406,13 @@ static const struct gv_link_events link_events = {
 
 /* --- life ----------------------------------------------------------------------------------------- */
 
+void gv_worker_hang_up(struct gv_worker *worker)
+{
+    gv_link_close(&worker->link);
+    while (!worker->ended)
+        worker->env->poller_poll(worker->poller, -1);
+}
+
 void gv_worker_close(struct gv_worker *worker)
 {
     while (worker->head != NULL) {

@@ -53,6 +53,9 @@ struct gv_worker_options {
 /* Dials the pool. Returns 0, -errno, GROVE_ENOMEM, or GROVE_EPROTO if fd is no page of a pool. */
 int gv_worker_open(const struct gv_worker_options *options, struct gv_worker **worker);
 
+/* Of one that has ended: closes its link, if that is still up, and waits until the link's memory is free. */
+void gv_worker_hang_up(struct gv_worker *worker);
+
 /* Frees it, when it has ended. */
 void gv_worker_close(struct gv_worker *worker);
 
