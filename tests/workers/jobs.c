@@ -229,7 +229,7 @@ static int patient(const Jobs__V1__PatientRequest *request, Jobs__V1__PatientRes
 
     (void)response;
     while (!grove_cancelled() && now_us() < until_us)
-        continue;
+        grove_job_progress(0, "begun");
     return grove_cancelled() ? count(request->counts, request->id) : 0;
 }
 

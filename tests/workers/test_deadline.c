@@ -187,13 +187,13 @@ static void test_a_thousand_calls_with_a_millisecond_each_through_slow_workers(v
 
 static void test_a_job_that_asks_and_ends_in_time_keeps_its_worker(void **state)
 {
-    struct grove_pool_options options = {.n_workers = 1, .grace_ms = 5000};
+    struct grove_pool_options options = {.n_workers = 1, .grace_ms = 20000};
     grove_ref pool = open_pool(&options);
     Jobs__V1__PatientRequest request = JOBS__V1__PATIENT_REQUEST__INIT;
     Jobs__V1__PatientResponse response = JOBS__V1__PATIENT_RESPONSE__INIT;
     Jobs__V1__OnceRequest once = once_request(0, 0);
+    struct grove_progress progress;
     struct grove_future future;
-    unsigned long long begin_ms;
     int pid, pid_after, rc;
 
     (void)state;
@@ -202,25 +202,25 @@ static void test_a_job_that_asks_and_ends_in_time_keeps_its_worker(void **state)
     assert_int_equal(grove_pool_pids(pool, &pid, 1), 1);
     request.counts = once.counts;
     request.busy_us = 60000000;
-    begin_ms = grove_now_ms();
 
-    /* Its deadline, which it knows itself. */
+    /* Its deadline, which it knows itself. A worker that was late to get a processor did not begin. */
     request.id = 1;
-    grove_within(20);
-    rc = job_patient_await(pool, &request, &response);
-    assert_true(rc == GROVE_ETIMEDOUT || rc == 0); /* 0: it was quicker than a loop held up */
-    assert_serves(pool);
+    for (uint32_t within_ms = 20; count_of(1) == 0 && within_ms < 20000; within_ms *= 4) {
+        grove_within(within_ms);
+        rc = job_patient_await(pool, &request, &response);
+        assert_true(rc == GROVE_ETIMEDOUT || rc == 0); /* 0: it was quicker than a loop held up */
+        assert_serves(pool);
+    }
     assert_int_equal(count_of(1), 1);
 
     /* Its caller leaves long before. */
     request.id = 2;
     assert_int_equal(job_patient_start(pool, &request, &response, &future), 0);
-    assert_int_equal(grove_sleep_await(20), 0);
+    assert_true(grove_progress_await(&future, &progress)); /* It has begun. */
     grove_future_cancel(&future);
     assert_serves(pool);
     assert_int_equal(count_of(2), 1);
 
-    assert_true(grove_now_ms() - begin_ms < 4000);
     assert_int_equal(grove_pool_pids(pool, &pid_after, 1), 1);
     assert_int_equal(pid, pid_after);
     assert_int_equal(stats_of(pool).restarts, 0);
@@ -234,18 +234,15 @@ static void test_a_cancelled_job_that_does_not_ask_is_killed_after_the_grace(voi
     Jobs__V1__OnceRequest request = once_request(0, 60000000);
     Jobs__V1__OnceResponse response = JOBS__V1__ONCE_RESPONSE__INIT;
     struct grove_future future;
-    unsigned long long begin_ms;
 
     (void)state;
     reset_counts(8);
     wait_ready(pool, 1);
     assert_int_equal(job_once_start(pool, &request, &response, &future), 0);
-    for (unsigned i = 0; i < 5000 && count_of(0) == 0; i++)
+    for (unsigned i = 0; i < 20000 && count_of(0) == 0; i++)
         assert_int_equal(grove_sleep_await(1), 0);
-    begin_ms = grove_now_ms();
     grove_future_cancel(&future);
-    assert_serves(pool);
-    assert_true(grove_now_ms() - begin_ms < 3000);
+    assert_serves(pool); /* within 30 s, half of what the job takes */
     assert_int_equal(stats_of(pool).restarts, 1);
     close_pool(pool);
 }
